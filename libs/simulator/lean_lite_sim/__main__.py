@@ -1,0 +1,7 @@
+"""`python -m lean_lite_sim`."""
+
+import sys
+
+from lean_lite_sim.cli import main
+
+sys.exit(main())

@@ -1,0 +1,68 @@
+"""The one task that sends everything when it is due."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from lean_lite_sim.clock import FeedClock
+from lean_lite_sim.endpoints import ENDPOINTS, Tempo
+from lean_lite_sim.faults import UPDATE_AFTER_NS
+from lean_lite_sim.stream_server import StreamServer
+from lean_lite_sim.tape import Tape
+from lean_lite_sim.timestamps import MINUTE_NS
+
+_TEMPOS: Final = tuple(dict.fromkeys(endpoint.tempo for endpoint in ENDPOINTS.values()))
+
+
+class _Tick(NamedTuple):
+    due_ns: int
+    mark_ns: int
+    is_mark: bool
+
+
+class Pacer:
+    """Walk through feed time: bars `delay_ns` after every minute, updated bars 30 s after it."""
+
+    def __init__(self, clock: FeedClock, tape: Tape, server: StreamServer, delay_ns: int) -> None:
+        self._clock = clock
+        self._tape = tape
+        self._server = server
+        self._delay_ns = delay_ns
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        for tick in self._ticks():
+            self._prepare(tick)
+            await self._clock.sleep_until(tick.due_ns)
+            for tempo in _TEMPOS:
+                self._send(tempo, tick)
+
+    def _prepare(self, tick: _Tick) -> None:
+        for tempo in _TEMPOS:
+            if tick.is_mark and self._server.wanted(tempo):
+                self._tape.prepare(tempo.kind, tick.mark_ns - tempo.lag_ns)
+
+    def _send(self, tempo: Tempo, tick: _Tick) -> None:
+        sessions = self._server.wanted(tempo)
+        if not sessions:
+            return
+        mark_ns = tick.mark_ns - tempo.lag_ns
+        if not tick.is_mark:
+            messages = self._tape.updated_messages(tempo.kind, mark_ns)
+        else:
+            messages = self._tape.bar_messages(tempo.kind, mark_ns)
+            if any(session.subscription.selection.daily_bars for session in sessions):
+                messages += self._tape.daily_messages(tempo, mark_ns)
+        if messages:
+            self._server.deliver(sessions, messages)
+
+    def _ticks(self) -> Iterator[_Tick]:
+        start_ns = self._clock.start_ns
+        mark_ns = start_ns // MINUTE_NS * MINUTE_NS
+        while True:
+            for due_ns, is_mark in (
+                (mark_ns + self._delay_ns, True),
+                (mark_ns + UPDATE_AFTER_NS, False),
+            ):
+                if due_ns >= start_ns:
+                    yield _Tick(due_ns, mark_ns, is_mark)
+            mark_ns += MINUTE_NS

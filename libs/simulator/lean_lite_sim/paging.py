@@ -1,0 +1,92 @@
+"""Pages of bars."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from lean_lite_sim.bar import Bar
+from lean_lite_sim.bar_query import BarQuery
+from lean_lite_sim.market import Market
+from lean_lite_sim.page_token import PageToken, encode_page_token
+from lean_lite_sim.tape import Tape
+from lean_lite_sim.timeframe import fold_bars
+from lean_lite_sim.timestamps import MINUTE_NS
+
+
+class Page(NamedTuple):
+    """Some bars in order, and the token for the rest; None when there is no rest."""
+
+    bars: list[Bar]
+    next_token: str | None
+
+
+class BarShelf:
+    """The bars that are known at a feed time: complete ones only."""
+
+    def __init__(self, market: Market, tape: Tape) -> None:
+        self._market = market
+        self._tape = tape
+
+    def page(self, query: BarQuery, now_ns: int) -> Page:
+        """Answer a query with at most `limit` bars over all its symbols."""
+        found = list(islice(self._rest(query, now_ns), query.limit + 1))
+        if len(found) <= query.limit:
+            return Page(found, None)
+        bars = found[: query.limit]
+        place = PageToken(bars[-1].symbol, bars[-1].start_ns)
+        return Page(
+            bars,
+            encode_page_token(place, query.timeframe.unit, descending=query.descending),
+        )
+
+    def latest(self, symbol: str, now_ns: int) -> Bar | None:
+        """Give the last complete minute of a symbol."""
+        bar = self._market.latest(symbol, now_ns - MINUTE_NS)
+        return None if bar is None else self._tape.as_known(bar, now_ns)
+
+    def _rest(self, query: BarQuery, now_ns: int) -> Iterator[Bar]:
+        token = query.token
+        for symbol in query.symbols:
+            if token is None or symbol > token.symbol:
+                yield from self._between(query, symbol, query.start_ns, query.end_ns, now_ns)
+            elif symbol == token.symbol and query.descending:
+                last_ns = min(query.end_ns, token.start_ns - 1)
+                yield from self._between(query, symbol, query.start_ns, last_ns, now_ns)
+            elif symbol == token.symbol:
+                first_ns = max(query.start_ns, token.start_ns + 1)
+                yield from self._between(query, symbol, first_ns, query.end_ns, now_ns)
+
+    def _between(
+        self,
+        query: BarQuery,
+        symbol: str,
+        first_ns: int,
+        last_ns: int,
+        now_ns: int,
+    ) -> Iterator[Bar]:
+        if query.timeframe.is_minute:
+            bars: Iterable[Bar] = self._minutes(symbol, first_ns, last_ns, now_ns)
+        else:
+            bars = self._folded(query, symbol, first_ns, last_ns, now_ns)
+        return reversed(list(bars)) if query.descending else iter(bars)
+
+    def _minutes(self, symbol: str, first_ns: int, last_ns: int, now_ns: int) -> Iterator[Bar]:
+        last_complete_ns = min(last_ns, now_ns - MINUTE_NS)
+        for bar in self._market.bars(symbol, first_ns, last_complete_ns):
+            yield self._tape.as_known(bar, now_ns)
+
+    def _folded(
+        self,
+        query: BarQuery,
+        symbol: str,
+        first_ns: int,
+        last_ns: int,
+        now_ns: int,
+    ) -> Iterator[Bar]:
+        timeframe = query.timeframe
+        widest_ns = timeframe.end(symbol, timeframe.floor(symbol, last_ns))
+        minutes = self._minutes(symbol, timeframe.floor(symbol, first_ns), widest_ns - 1, now_ns)
+        for bar in fold_bars(minutes, timeframe):
+            complete = timeframe.end(symbol, bar.start_ns) <= now_ns
+            if complete and first_ns <= bar.start_ns <= last_ns:
+                yield bar

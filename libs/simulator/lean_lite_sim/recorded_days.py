@@ -1,0 +1,74 @@
+"""The recorded minute bars inside this package, placed on the latest trading days."""
+
+import csv
+import gzip
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, tzinfo
+from functools import cache
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+from lean_lite_sim.bar import Bar
+from lean_lite_sim.timestamps import NEW_YORK, SECOND_NS
+from lean_lite_sim.trading_days import latest_full_days
+
+RECORDED_STOCKS: Final = ("AAPL", "SPY")
+RECORDED_CRYPTO: Final = ("BTC/USD",)
+
+
+class RecordedSymbol(NamedTuple):
+    """The bars of one symbol in order of time, and the trading days on which they were placed."""
+
+    days: list[date]
+    bars: list[Bar]
+
+
+class _Row(NamedTuple):
+    day: str
+    minute: time
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+def load_recorded_symbol(symbol: str, today: date) -> RecordedSymbol:
+    """
+    Read a recorded symbol and move its days, in order, onto the latest ones before `today`.
+
+    Stocks keep their New York wall time, crypto its UTC time of day.
+    """
+    rows = _read_rows(symbol)
+    recorded = sorted({row.day for row in rows})
+    days = latest_full_days(len(recorded), today)
+    placed = dict(zip(recorded, days, strict=True))
+    zone = UTC if "/" in symbol else NEW_YORK
+    return RecordedSymbol(days, [_place(symbol, row, placed[row.day], zone) for row in rows])
+
+
+def _place(symbol: str, row: _Row, day: date, zone: tzinfo) -> Bar:
+    start = datetime.combine(day, row.minute, zone)
+    return Bar(symbol, int(start.timestamp()) * SECOND_NS, *row[2:])
+
+
+@cache
+def _read_rows(symbol: str) -> list[_Row]:
+    name = symbol.replace("/", "-") + ".csv.gz"
+    packed = (files("lean_lite_sim") / "recordings" / name).read_bytes()
+    lines = gzip.decompress(packed).decode().splitlines()
+    whole_shares = "/" not in symbol
+    return [_parse_row(cells, whole_shares=whole_shares) for cells in csv.reader(lines[1:])]
+
+
+def _parse_row(cells: Sequence[str], *, whole_shares: bool) -> _Row:
+    day, minute, open_, high, low, close, volume = cells
+    return _Row(
+        day,
+        time.fromisoformat(minute),
+        float(open_),
+        float(high),
+        float(low),
+        float(close),
+        int(volume) if whole_shares else float(volume),
+    )

@@ -1,0 +1,138 @@
+"""The simulator: a market, a clock and two servers."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Self
+
+from lean_lite_sim.bar import Bar
+from lean_lite_sim.clock import FeedClock
+from lean_lite_sim.control_routes import ControlRoutes
+from lean_lite_sim.endpoints import ENDPOINTS
+from lean_lite_sim.faults import FaultHistory, Faults, read_order
+from lean_lite_sim.gatekeeper import Gatekeeper
+from lean_lite_sim.market import Market
+from lean_lite_sim.market_routes import MarketRoutes
+from lean_lite_sim.pacer import Pacer
+from lean_lite_sim.paging import BarShelf
+from lean_lite_sim.rest_server import RestServer
+from lean_lite_sim.session import SessionContext
+from lean_lite_sim.settings import SimulatorSettings
+from lean_lite_sim.stats import Stats
+from lean_lite_sim.stream_server import StreamServer
+from lean_lite_sim.tape import Tape
+from lean_lite_sim.timestamps import SECOND_NS, parse_instant
+from lean_lite_sim.trading_days import first_incomplete_day
+
+_END_OF_TIME_NS = 2**63 - 1
+
+
+class Simulator:
+    """
+    An Alpaca-compatible data server; use it as an asynchronous context manager.
+
+    Raises ValueError for a start that is no time, OSError for a port that is taken.
+    """
+
+    def __init__(self, settings: SimulatorSettings | None = None) -> None:
+        self.settings = settings or SimulatorSettings()
+        settings = self.settings
+        self._market = Market(
+            settings.today or first_incomplete_day(datetime.now(UTC)),
+            synthetic_count=settings.symbols,
+            seed=settings.seed,
+        )
+        self._faults = FaultHistory(settings.faults)
+        self._stats = Stats(ENDPOINTS)
+        self._delay_ns = round(settings.bar_delay_feed_s * SECOND_NS)
+        self._tape = Tape(self._market, self._faults, self._delay_ns)
+        self.clock = self._make_clock()
+        self._context = SessionContext(settings, self.clock, self._faults, self._stats)
+        self._stream = StreamServer(self._context)
+        self._rest = self._make_rest()
+        self._pacing: asyncio.Task[None] | None = None
+        self.rest_url = ""
+        self.stream_url = ""
+
+    @property
+    def stats(self) -> dict[str, object]:
+        """The counters, as `/sim/stats` gives them."""
+        return self._stats.snapshot()
+
+    def recording(self, symbol: str) -> Sequence[Bar]:
+        """List all bars of a symbol on their new days; empty for an unknown symbol."""
+        return self._market.bars(symbol, 0, _END_OF_TIME_NS)
+
+    def arm(self, order: Mapping[str, object]) -> Faults:
+        """
+        Arm faults by name, beside those that are armed, and give all standing ones.
+
+        Raises ValueError for an unknown name or a wrong value.
+        """
+        faults, blow = read_order(self._faults.latest, order)
+        self._faults.change(faults, self.clock.now_ns())
+        if "auth_fail" in order:
+            self._context.auth_failures_left = faults.auth_fail
+        self._stream.strike(blow)
+        return faults
+
+    def clear_faults(self) -> Faults:
+        """Take back all standing faults."""
+        self._faults.change(Faults(), self.clock.now_ns())
+        self._context.auth_failures_left = 0
+        return self._faults.latest
+
+    async def start(self) -> None:
+        """Listen on both ports and let the clock run, unless it is held."""
+        self._market.prepare_day(self.clock.start_ns)
+        stream_port = await self._stream.start()
+        try:
+            rest_port = await self._rest.start()
+        except OSError:
+            await self._stream.stop()
+            raise
+        self.stream_url = f"ws://{self.settings.host}:{stream_port}"
+        self.rest_url = f"http://{self.settings.host}:{rest_port}"
+        if not self.settings.hold:
+            self.clock.release()
+        pacer = Pacer(self.clock, self._tape, self._stream, self._delay_ns)
+        self._pacing = asyncio.create_task(pacer.run())
+
+    async def stop(self) -> None:
+        """Close every connection and both ports."""
+        if self._pacing is not None:
+            self._pacing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pacing
+        await asyncio.gather(self._stream.stop(), self._rest.stop())
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    def _make_clock(self) -> FeedClock:
+        start = self.settings.start
+        start_ns = self._market.first_open_ns() if start == "open" else parse_instant(start)
+        return FeedClock(None, start_ns, self.settings.speed, wall_clock=time.time_ns)
+
+    def _make_rest(self) -> RestServer:
+        shelf = BarShelf(self._market, self._tape)
+        gatekeeper = Gatekeeper(self.settings, self._faults)
+        market = MarketRoutes(self.settings, self.clock, shelf, gatekeeper, self._stats)
+        control = ControlRoutes(
+            self.clock,
+            self._stats,
+            recording=self.recording,
+            faults=self._faults,
+            arm=self.arm,
+            clear=self.clear_faults,
+        )
+        routes = [*market.routes(), *control.routes()]
+        return RestServer(routes, self.settings.host, self.settings.port)

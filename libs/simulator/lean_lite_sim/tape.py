@@ -1,0 +1,96 @@
+"""What is sent at each instant, and what is known of a bar at each instant."""
+
+from functools import lru_cache
+
+from lean_lite_sim.bar import Bar
+from lean_lite_sim.daily import DailyBars
+from lean_lite_sim.endpoints import Tempo
+from lean_lite_sim.faults import UPDATE_AFTER_NS, FaultHistory, Faults, part_of
+from lean_lite_sim.market import Kind, Market
+from lean_lite_sim.timestamps import MINUTE_NS
+from lean_lite_sim.wire import Message, bar_message, unknown_message
+
+
+class Tape:
+    """
+    The market as clients see it, faults included.
+
+    A mark is a whole minute of feed time; bars that end at a mark are sent `delay_ns` after it.
+    """
+
+    def __init__(self, market: Market, faults: FaultHistory, delay_ns: int) -> None:
+        self._market = market
+        self._faults = faults
+        self._delay_ns = delay_ns
+        self._daily: dict[Tempo, DailyBars] = {}
+        self._minute = lru_cache(8)(self._make_minute)
+
+    def prepare(self, kind: Kind, mark_ns: int) -> None:
+        """Make ahead of time what will be sent at a mark."""
+        for message in self._minute(kind, mark_ns - MINUTE_NS)[1]:
+            message.encode("msgpack")
+
+    def bar_messages(self, kind: Kind, mark_ns: int) -> list[Message]:
+        """List the bars sent at a mark: those that end there, and stragglers of the mark before."""
+        messages = self._first_versions(kind, mark_ns, stragglers=False)
+        messages += self._first_versions(kind, mark_ns - MINUTE_NS, stragglers=True)
+        if messages and self._faults_at(mark_ns).unknown_types:
+            messages.append(unknown_message(mark_ns))
+        return messages
+
+    def updated_messages(self, kind: Kind, mark_ns: int) -> list[Message]:
+        """List the updated bars sent 30 s after a mark: the whole of those that were late."""
+        faults = self._faults_at(mark_ns)
+        if not faults.late_fraction:
+            return []
+        bars = self._minute(kind, mark_ns - MINUTE_NS)[0]
+        return [
+            bar_message("updatedBars", bar, unknown_keys=faults.unknown_keys)
+            for bar in bars
+            if faults.is_late(bar)
+        ]
+
+    def daily_messages(self, tempo: Tempo, mark_ns: int) -> list[Message]:
+        """List the daily bars sent at a mark; late bars count with their whole volume."""
+        daily = self._daily.setdefault(tempo, DailyBars(self._market))
+        minute_ns = mark_ns - MINUTE_NS
+        bars = daily.after(self._minute(tempo.kind, minute_ns)[0], minute_ns)
+        return [bar_message("dailyBars", bar) for bar in bars]
+
+    def as_known(self, bar: Bar, now_ns: int) -> Bar:
+        """Give the version of a bar that REST shows at a feed time."""
+        if now_ns < bar.end_ns + UPDATE_AFTER_NS and self._faults_at(bar.end_ns).is_late(bar):
+            return part_of(bar)
+        return bar
+
+    def _first_versions(self, kind: Kind, mark_ns: int, *, stragglers: bool) -> list[Message]:
+        faults = self._faults_at(mark_ns)
+        bars, messages = self._minute(kind, mark_ns - MINUTE_NS)
+        if not _touches_bars(faults):
+            return [] if stragglers else list(messages)
+        chosen = [bar for bar in bars if faults.is_out_of_order(bar) == stragglers]
+        chosen += [bar for bar in chosen if faults.is_duplicate(bar)]
+        return [
+            bar_message(
+                "bars",
+                part_of(bar) if faults.is_late(bar) else bar,
+                unknown_keys=faults.unknown_keys,
+            )
+            for bar in chosen
+        ]
+
+    def _faults_at(self, mark_ns: int) -> Faults:
+        return self._faults.at(mark_ns + self._delay_ns)
+
+    def _make_minute(self, kind: Kind, start_ns: int) -> tuple[list[Bar], list[Message]]:
+        bars = self._market.starting_at(kind, start_ns)
+        return bars, [bar_message("bars", bar) for bar in bars]
+
+
+def _touches_bars(faults: Faults) -> bool:
+    return bool(
+        faults.late_fraction
+        or faults.duplicate_fraction
+        or faults.out_of_order_fraction
+        or faults.unknown_keys,
+    )

@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lean_lite_sim.bar import Bar
+from lean_lite_sim.bar_query import parse_bar_query
+from lean_lite_sim.faults import FaultHistory, Faults
+from lean_lite_sim.market import Market
+from lean_lite_sim.page_token import PageToken, decode_page_token, encode_page_token
+from lean_lite_sim.paging import BarShelf
+from lean_lite_sim.tape import Tape
+from lean_lite_sim.timestamps import MINUTE_NS, parse_instant
+from tests.unit.simulator.clients import TODAY
+
+MARKET = Market(TODAY, synthetic_count=2)
+SHELF = BarShelf(MARKET, Tape(MARKET, FaultHistory(Faults()), 0))
+NOW_NS = parse_instant("2026-11-20T15:00:30Z")
+BASE = {"symbols": "SYN0001,AAPL,MSFT,SPY", "start": "2026-11-19T20:30:00Z"}
+
+
+def collect(params: dict[str, str], now_ns: int = NOW_NS) -> list[Bar]:
+    found: list[Bar] = []
+    token: str | None = ""
+    while token is not None:
+        query = parse_bar_query({**params, "page_token": token}, "stocks", now_ns)
+        bars, token = SHELF.page(query, now_ns)
+        assert len(bars) <= query.limit
+        found += bars
+    return found
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    limit=st.integers(1, 500),
+    timeframe=st.sampled_from(["1Min", "5Min", "1Hour", "1Day"]),
+    sort=st.sampled_from(["asc", "desc"]),
+)
+def test_pages_of_any_size_hold_the_same_bars(limit: int, timeframe: str, sort: str) -> None:
+    params = {**BASE, "timeframe": timeframe, "sort": sort}
+    whole = collect({**params, "limit": "10000"})
+    assert collect({**params, "limit": str(limit)}) == whole
+    ascending = collect({**params, "limit": "10000", "sort": "asc"})
+    assert sorted(whole) == ascending
+    assert [bar.symbol for bar in whole] == [bar.symbol for bar in ascending]
+
+
+def test_both_ends_are_included() -> None:
+    params = {"symbols": "SPY", "timeframe": "1Min"}
+    edges = {"start": "2026-11-19T15:00:00Z", "end": "2026-11-19T15:02:00Z"}
+    starts = [bar.start_ns for bar in collect({**params, **edges})]
+    first = parse_instant(edges["start"])
+    assert starts == [first, first + MINUTE_NS, first + 2 * MINUTE_NS]
+
+
+@pytest.mark.parametrize("timeframe", ["1Min", "7Min", "1Hour", "1Day"])
+def test_only_bars_that_have_ended_are_given(timeframe: str) -> None:
+    bars = collect({"symbols": "SPY", "timeframe": timeframe, "start": "2026-11-01"})
+    before = collect({"symbols": "SPY", "timeframe": timeframe, "start": "2026-11-01"}, NOW_NS - 1)
+    query = parse_bar_query({"symbols": "SPY", "timeframe": timeframe}, "stocks", NOW_NS)
+    assert query.timeframe.end("SPY", bars[-1].start_ns) <= NOW_NS
+    assert before == bars
+    ends = query.timeframe.end("SPY", bars[-1].start_ns)
+    earlier = collect({"symbols": "SPY", "timeframe": timeframe, "start": "2026-11-01"}, ends - 1)
+    assert earlier == bars[:-1]
+
+
+@given(st.integers(0, 9 * 10**18), st.sampled_from("MHD"), st.booleans())
+def test_a_token_survives_its_text(start_ns: int, unit: str, descending: bool) -> None:  # noqa: FBT001
+    token = PageToken("BRK.B", start_ns)
+    text = encode_page_token(token, unit, descending=descending)
+    assert decode_page_token(text, unit, descending=descending) == token
+
+
+@pytest.mark.parametrize("text", ["%", "QQ==", "U1BZfER8MjAyMi0wMS0wM1QwOTowMDowMFo="])
+def test_a_foreign_token_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="page_token"):
+        decode_page_token(text, "M", descending=False)

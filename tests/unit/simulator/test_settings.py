@@ -1,0 +1,55 @@
+from typing import Any
+
+import pytest
+
+from lean_lite_sim import Simulator, SimulatorSettings
+from lean_lite_sim.cli import settings_from
+from lean_lite_sim.timestamps import format_instant
+from tests.unit.simulator.clients import fast
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("speed", 0.0),
+        ("bar_delay_feed_s", 30.0),
+        ("connection_limit", 0),
+        ("queue_frames", 0),
+        ("rate_limit_per_minute", 0),
+        ("symbols", -1),
+        ("frame_size", -1),
+        ("feeds", frozenset({"nyse"})),
+    ],
+)
+def test_a_setting_without_sense_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        SimulatorSettings(**{name: value})
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "hidden" not in repr(SimulatorSettings(keys={"me": "hidden"}))
+
+
+def test_options_become_settings() -> None:
+    words = "--keys a:b --keys c:d --feeds iex,us --hold --speed 7 --no-recent-sip --symbols 9"
+    settings = settings_from([*words.split(" "), "--faults", '{"late_fraction": 0.5}'])
+    assert settings.keys == {"a": "b", "c": "d"}
+    assert settings.feeds == {"iex", "us"}
+    assert (settings.hold, settings.speed, settings.recent_sip) == (True, 7.0, False)
+    assert settings.faults.late_fraction == 0.5
+    assert settings.symbols == 9
+
+
+def test_no_options_are_the_defaults() -> None:
+    assert settings_from([]) == SimulatorSettings()
+
+
+def test_the_default_start_is_the_open_of_the_first_day_that_all_symbols_have() -> None:
+    assert format_instant(Simulator(fast()).clock.start_ns) == "2026-11-18T14:30:00Z"
+
+
+def test_a_start_may_be_a_time_but_no_other_word() -> None:
+    simulator = Simulator(fast(start="2026-11-19T10:00:00-05:00"))
+    assert format_instant(simulator.clock.start_ns) == "2026-11-19T15:00:00Z"
+    with pytest.raises(ValueError, match="RFC-3339"):
+        Simulator(fast(start="noon"))
