@@ -1,0 +1,18 @@
+"""The one shape that many bars have: columns, and the bytes they travel as."""
+
+from lean_lite.blocks.block import Block, concat, empty_block, from_bars
+from lean_lite.blocks.codec import decode_block, encode_block
+from lean_lite.blocks.columns import BAR, KINDS, Kind, Origin
+
+__all__ = [
+    "BAR",
+    "KINDS",
+    "Block",
+    "Kind",
+    "Origin",
+    "concat",
+    "decode_block",
+    "empty_block",
+    "encode_block",
+    "from_bars",
+]

@@ -1,0 +1,203 @@
+"""Many records of one kind as columns."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, from_ns, to_ns
+from lean_lite.blocks.columns import BAR, Kind, Origin
+
+Column = npt.NDArray[Any]
+Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice
+
+
+class Block(msgspec.Struct, frozen=True, eq=False):
+    """
+    Hold many records of one kind, one resolution and one feed as numpy columns.
+
+    `columns` maps a name of `kind.columns` to an array of one length; `symbol` holds indices into
+    `symbols`. Times are nanoseconds since 1970 UTC; `start_ns` is the start of a bar. Arrays that
+    came from bytes are read-only.
+    """
+
+    kind: Kind
+    resolution: Resolution
+    feed: str
+    symbols: tuple[str, ...]
+    columns: Mapping[str, Column]
+    simulated: bool = False
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.columns["start_ns"])
+
+    def __getitem__(self, name: str) -> Column:
+        """Return a column; KeyError when this block has none of that name."""
+        return self.columns[name]
+
+    @property
+    def end_ns(self) -> Column:
+        """Return the end of every bar."""
+        return self["start_ns"] + np.int64(self.resolution.seconds * NS_PER_S)
+
+    @property
+    def symbol_names(self) -> list[str]:
+        """Return the symbol of every row."""
+        return [self.symbols[index] for index in self["symbol"].tolist()]
+
+    def take(self, rows: Rows) -> "Block":
+        """Return the chosen rows, in the order chosen; a slice copies nothing."""
+        return self.replace({name: column[rows] for name, column in self.columns.items()})
+
+    def replace(self, columns: Mapping[str, Column]) -> "Block":
+        """Return the same kind of block with other columns."""
+        return msgspec.structs.replace(self, columns=MappingProxyType(dict(columns)))
+
+    def with_columns(self, **columns: Column) -> "Block":
+        """Return the block with columns added or replaced."""
+        return self.replace({**self.columns, **columns})
+
+    def without(self, *names: str) -> "Block":
+        """Return the block without the named columns."""
+        return self.replace({n: c for n, c in self.columns.items() if n not in names})
+
+    def sorted_by_time(self) -> "Block":
+        """Return the rows ordered by start; equal starts keep their order."""
+        return self.take(np.argsort(self["start_ns"], kind="stable"))
+
+    def bar(self, row: int) -> TradeBar:
+        """Return one row as a bar."""
+        columns = self.columns
+        vwap = float(columns["vwap"][row])
+        trade_count = int(columns["trade_count"][row])
+        return TradeBar(
+            self.symbols[columns["symbol"][row]],
+            from_ns(int(columns["start_ns"][row])),
+            float(columns["open"][row]),
+            float(columns["high"][row]),
+            float(columns["low"][row]),
+            float(columns["close"][row]),
+            float(columns["volume"][row]),
+            None if vwap != vwap else vwap,  # noqa: PLR0124 - NaN is the only value unlike itself
+            None if trade_count < 0 else trade_count,
+            self.resolution,
+        )
+
+    def bars(self) -> Iterator[TradeBar]:
+        """Yield every row as a bar."""
+        return (self.bar(row) for row in range(len(self)))
+
+    def same_values(self, other: "Block") -> bool:
+        """Say whether both hold the same records with bit-equal values, in the same order."""
+        names = ("start_ns", *self.kind.values)
+        return (
+            len(self) == len(other)
+            and self.symbol_names == other.symbol_names
+            and all(self[name].tobytes() == other[name].tobytes() for name in names)
+        )
+
+
+def empty_block(
+    feed: str,
+    *,
+    kind: Kind = BAR,
+    resolution: Resolution = Resolution.MINUTE,
+    simulated: bool = False,
+) -> Block:
+    """Return a block without rows."""
+    columns = {name: np.empty(0, dtype) for name, dtype in kind.required.items()}
+    return Block(kind, resolution, feed, (), MappingProxyType(columns), simulated)
+
+
+def from_columns(
+    feed: str,
+    symbol_names: Sequence[str],
+    columns: Mapping[str, npt.ArrayLike],
+    *,
+    kind: Kind = BAR,
+    resolution: Resolution = Resolution.MINUTE,
+    simulated: bool = False,
+) -> Block:
+    """Return a block from one symbol per row and its other columns; ValueError when one lacks."""
+    symbols = tuple(dict.fromkeys(symbol_names))
+    place = {symbol: index for index, symbol in enumerate(symbols)}
+    given = {**columns, "symbol": [place[symbol] for symbol in symbol_names]}
+    missing = kind.required.keys() - given.keys()
+    if missing:
+        message = f"a block of kind {kind.name} lacks {', '.join(sorted(missing))}"
+        raise ValueError(message)
+    dtypes = kind.columns
+    typed = {n: np.asarray(given[n], dtype) for n, dtype in dtypes.items() if n in given}
+    return Block(kind, resolution, feed, symbols, MappingProxyType(typed), simulated)
+
+
+def from_bars(
+    bars: Sequence[TradeBar],
+    *,
+    feed: str,
+    origin: Origin = Origin.CUSTOM,
+    received_ns: int = 0,
+    simulated: bool = False,
+) -> Block:
+    """Return bars of one resolution as a block; ValueError when resolutions differ."""
+    if not bars:
+        return empty_block(feed, simulated=simulated)
+    resolutions = sorted({bar.resolution.value for bar in bars})
+    if len(resolutions) > 1:
+        message = f"bars of one block have one resolution, not {', '.join(resolutions)}"
+        raise ValueError(message)
+    return from_columns(
+        feed,
+        [bar.symbol for bar in bars],
+        {
+            "start_ns": [to_ns(bar.timestamp) for bar in bars],
+            "origin": np.full(len(bars), origin),
+            "received_ns": np.full(len(bars), received_ns),
+            "open": [bar.open for bar in bars],
+            "high": [bar.high for bar in bars],
+            "low": [bar.low for bar in bars],
+            "close": [bar.close for bar in bars],
+            "volume": [bar.volume for bar in bars],
+            "vwap": [np.nan if bar.vwap is None else bar.vwap for bar in bars],
+            "trade_count": [-1 if bar.trade_count is None else bar.trade_count for bar in bars],
+        },
+        resolution=bars[0].resolution,
+        simulated=simulated,
+    )
+
+
+def concat(blocks: Sequence[Block]) -> Block:
+    """
+    Return all rows of blocks of one kind, resolution and feed, in order.
+
+    ValueError when there is no block, or when kinds, resolutions, feeds or columns differ.
+    """
+    if not blocks:
+        message = "nothing to join: at least one block is needed"
+        raise ValueError(message)
+    first = blocks[0]
+    if len(blocks) == 1:
+        return first
+    shape = _shape(first)
+    if any(_shape(block) != shape for block in blocks):
+        message = "blocks of different kind, resolution, feed or columns can't be joined"
+        raise ValueError(message)
+    symbols = tuple(dict.fromkeys(symbol for block in blocks for symbol in block.symbols))
+    place = {symbol: index for index, symbol in enumerate(symbols)}
+    columns = {
+        name: np.concatenate([block[name] for block in blocks])
+        for name in first.columns
+        if name != "symbol"
+    }
+    columns["symbol"] = np.concatenate(
+        [np.array([place[s] for s in b.symbols], "<u2")[b["symbol"]] for b in blocks]
+    )
+    return msgspec.structs.replace(first, symbols=symbols, columns=MappingProxyType(columns))
+
+
+def _shape(block: Block) -> tuple[object, ...]:
+    return block.kind.name, block.resolution, block.feed, block.simulated, block.columns.keys()

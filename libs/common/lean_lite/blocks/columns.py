@@ -1,0 +1,64 @@
+"""Which columns a block has, in which order and with which bytes."""
+
+from enum import IntEnum
+from types import MappingProxyType
+
+import msgspec
+
+
+class Origin(IntEnum):
+    """Say how a record reached the feed."""
+
+    LIVE = 0
+    UPDATED = 1
+    BACKFILL = 2
+    CUSTOM = 3
+
+
+# When two versions of a bar differ, the higher of these wins: REST knows best.
+PRECEDENCE = MappingProxyType(
+    {Origin.LIVE: 0, Origin.CUSTOM: 0, Origin.UPDATED: 1, Origin.BACKFILL: 2}
+)
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """
+    Describe one kind of record by its columns.
+
+    Every column maps a name to a numpy dtype, little-endian by contract. `values` are what the
+    feed said; `head` is where and when; `grades` are there only after validate; `places` only in
+    the store.
+    """
+
+    name: str
+    values: dict[str, str]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Return the dtype of every column that this kind can have, in wire order."""
+        return HEAD | self.values | GRADES | PLACES
+
+    @property
+    def required(self) -> dict[str, str]:
+        """Return the columns that every block of this kind has."""
+        return HEAD | self.values
+
+
+HEAD = {"symbol": "<u2", "start_ns": "<i8", "origin": "|u1", "received_ns": "<i8"}
+GRADES = {"level": "|u1", "reasons": "<u8"}
+PLACES = {"seq": "<i8", "stored_ns": "<i8"}
+
+BAR = Kind(
+    "bar",
+    {
+        "open": "<f8",
+        "high": "<f8",
+        "low": "<f8",
+        "close": "<f8",
+        "volume": "<f8",
+        "vwap": "<f8",  # NaN: the feed has none
+        "trade_count": "<i8",  # -1: the feed has none
+    },
+)
+
+KINDS = MappingProxyType({kind.name: kind for kind in (BAR,)})
