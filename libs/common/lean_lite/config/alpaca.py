@@ -1,0 +1,22 @@
+"""The Alpaca account and where it is reached."""
+
+from typing import Literal
+
+from lean_lite.config.section import Secret, Section
+
+
+class AlpacaConfig(Section, frozen=True):
+    """
+    Configure the account.
+
+    `feed` is the source of live equities: `iex` on the free plan, `sip` with a subscription. Empty
+    URLs mean Alpaca's own; `simulated` says that the URLs are those of a simulator, whose clock
+    then rules and whose bars carry a flag.
+    """
+
+    key_id: Secret = Secret("")
+    secret_key: Secret = Secret("")
+    feed: Literal["iex", "sip"] = "iex"
+    stream_url: str = ""
+    rest_url: str = ""
+    simulated: bool = False

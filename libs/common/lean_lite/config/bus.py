@@ -1,0 +1,19 @@
+"""The NATS server and how this process speaks to it."""
+
+from lean_lite.config.section import Seconds, Secret, Section
+
+
+class BusConfig(Section, frozen=True):
+    """
+    Configure the connection to NATS.
+
+    An empty `url` means the stack that runs on this machine. `request_timeout_s` bounds every
+    request; `connect_timeout_s` bounds the first connection, reconnects go on for ever.
+    """
+
+    url: str = ""
+    user: str = ""
+    password: Secret = Secret("")
+    connect_timeout_s: Seconds = 10.0
+    request_timeout_s: Seconds = 5.0
+    lease_ttl_s: Seconds = 3.0

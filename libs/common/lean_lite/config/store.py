@@ -1,0 +1,20 @@
+"""The service that keeps every bar."""
+
+from lean_lite.config.section import Count, Seconds, Section
+
+
+class StoreConfig(Section, frozen=True):
+    """
+    Configure the store.
+
+    `path` is the folder of its files, one file per store process. `redis_url` may be empty: then
+    nothing is shared there. `days_in_memory` bounds the trading days whose bars stay decoded;
+    `reply_rows` bounds one answer.
+    """
+
+    path: str = ""
+    redis_url: str = ""
+    days_in_memory: Count = 8
+    reply_rows: Count = 2_000_000
+    wait_s: Seconds = 2.0
+    pending_frames: Count = 4_096

@@ -1,0 +1,9 @@
+"""The service that grades every bar."""
+
+from lean_lite.config.section import Seconds, Section
+
+
+class ValidateConfig(Section, frozen=True):
+    """Configure validate: how often an idle lane repeats its head."""
+
+    head_every_s: Seconds = 5.0

@@ -1,0 +1,219 @@
+"""
+Every subject, stream and bucket on the bus, and which role may use them.
+
+This is the only place that spells a subject. A *lane* is one asset class and one of the sixteen
+partitions: the unit that has an order, an owner and a fence.
+"""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote
+
+PARTITIONS = 16
+ASSET_CLASSES = ("equity", "crypto", "forex")
+
+RAW = "RAW"
+GRADED = "GRADED"
+EVENTS = "EVENTS"
+STREAMS = {RAW: "md.raw.>", GRADED: "md.graded.>", EVENTS: "md.event.>"}
+
+LEASES = "leases"
+MEMBERS = "members"
+INTEREST = "interest"
+
+SUBSCRIBE = "md.ctl.subscribe"
+HISTORY = "md.history"
+
+_PLAIN = re.compile(r"[A-Z0-9-]")
+_FNV_OFFSET = 0x811C9DC5
+_FNV_PRIME = 0x01000193
+
+
+class Lane(NamedTuple):
+    """Name one asset class and partition."""
+
+    asset_class: str
+    partition: int
+
+    def __str__(self) -> str:
+        """Return the lane as it stands in a subject."""
+        return f"{self.asset_class}.{self.partition}"
+
+    @classmethod
+    def of_subject(cls, subject: str) -> "Lane":
+        """Return the lane that ends a subject of frames."""
+        *_, asset_class, partition = subject.split(".")
+        return cls(asset_class, int(partition))
+
+
+def partition_of(symbol: str) -> int:
+    """Return FNV-1a-32 of the symbol modulo 16, as NATS' own `partition` mapping does."""
+    value = _FNV_OFFSET
+    for byte in symbol.encode():
+        value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
+    return value % PARTITIONS
+
+
+def asset_class_of(symbol: str) -> str:
+    """Return the asset class that a symbol's form tells: a pair is crypto, all else equity."""
+    return "crypto" if "/" in symbol else "equity"
+
+
+def lane_of(symbol: str) -> Lane:
+    """Return the lane of a symbol."""
+    return Lane(asset_class_of(symbol), partition_of(symbol))
+
+
+def lanes_of_partition(partition: int) -> list[Lane]:
+    """Return the lanes of one partition, one per asset class."""
+    return [Lane(asset_class, partition) for asset_class in ASSET_CLASSES]
+
+
+def symbol_token(symbol: str) -> str:
+    """Return a symbol as one subject token: `/` becomes `-`, other signs `%XX`."""
+    return "".join(
+        "-" if sign == "/" else sign if _PLAIN.match(sign) else _escaped(sign) for sign in symbol
+    )
+
+
+def symbol_of_token(token: str, asset_class: str) -> str:
+    """Return the symbol of a token; the asset class says what a `-` stood for."""
+    symbol = unquote(token)
+    return symbol if asset_class == "equity" else symbol.replace("-", "/")
+
+
+def _escaped(sign: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in sign.encode())
+
+
+def raw(feed: str, lane: Lane) -> str:
+    """Return the subject of frames as received from a feed."""
+    return f"md.raw.{feed}.{lane}"
+
+
+def raw_of_lane(lane: Lane) -> str:
+    """Return the filter for every raw frame of a lane, of any feed."""
+    return f"md.raw.*.{lane}"
+
+
+def graded(lane: Lane) -> str:
+    """Return the subject of graded frames."""
+    return f"md.graded.{lane}"
+
+
+def live_bar(symbol: str) -> str:
+    """Return the subject of a symbol's graded bars, one message each."""
+    return f"md.live.bar.{asset_class_of(symbol)}.{symbol_token(symbol)}"
+
+
+def live_invalid(symbol: str) -> str:
+    """Return the subject of a symbol's INVALID bars."""
+    return f"md.live.invalid.{asset_class_of(symbol)}.{symbol_token(symbol)}"
+
+
+def live_head(lane: Lane) -> str:
+    """Return the subject that says how far a lane's live records have come."""
+    return f"md.live.frame.{lane}"
+
+
+def lease(kind: str, name: str) -> str:
+    """Return the key of a lease or member in its bucket."""
+    return f"{kind}.{name}"
+
+
+def beat(service: str, instance: str) -> str:
+    """Return the subject on which a service tells its state and counters every second."""
+    return f"md.beat.{service}.{instance}"
+
+
+def event(kind: str) -> str:
+    """Return the subject of events of one kind, kept in the stream EVENTS."""
+    return f"md.event.{kind}"
+
+
+BEATS = "md.beat.>"
+CREDITS = "md.credit.>"
+HEADS_PREFIX = "md.live.frame."
+
+
+def credit(instance: str) -> str:
+    """Return the subject on which the asker of a large reply says how much it has taken."""
+    return f"md.credit.{instance}"
+
+
+class Grant(NamedTuple):
+    """List what a role may publish and receive, and whether it answers requests."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    answers: bool = False
+
+
+def _reads(stream: str) -> tuple[str, ...]:
+    return (
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream}.>",
+        f"$JS.API.CONSUMER.INFO.{stream}.>",
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+        f"$JS.ACK.{stream}.>",
+        f"$JS.FC.{stream}.>",
+    )
+
+
+def _keeps(bucket: str) -> tuple[str, ...]:
+    stream = f"KV_{bucket}"
+    return (f"$KV.{bucket}.>", f"$JS.API.STREAM.PURGE.{stream}", *_reads(stream))
+
+
+_SERVICE = ("md.beat.>", "md.event.>", "$JS.API.INFO")
+_DISCOVERY = ("$SRV.>",)
+
+ROLES: dict[str, Grant] = {
+    "ingest": Grant(
+        (
+            "md.raw.>",
+            *_reads(RAW),
+            *_keeps(LEASES),
+            *_keeps(MEMBERS),
+            *_keeps(INTEREST),
+            *_SERVICE,
+        ),
+        ("md.ctl.>", *_DISCOVERY),
+        answers=True,
+    ),
+    "validate": Grant(
+        (
+            "md.graded.>",
+            "md.live.>",
+            *_reads(RAW),
+            *_reads(GRADED),
+            *_keeps(LEASES),
+            *_keeps(MEMBERS),
+            *_SERVICE,
+        ),
+        (),
+    ),
+    "store": Grant(
+        (*_reads(GRADED), *_SERVICE),
+        ("md.history", "md.credit.>", *_DISCOVERY),
+        answers=True,
+    ),
+    "metrics": Grant(
+        (*_SERVICE, *(f"$JS.API.STREAM.INFO.{stream}" for stream in STREAMS)),
+        ("md.beat.>", "md.event.>"),
+    ),
+    "client": Grant(
+        ("md.history", "md.ctl.>", "md.credit.>"),
+        ("md.live.>", "md.beat.>"),
+    ),
+}
+ADMIN = "admin"
+
+
+def inbox_prefix(role: str) -> str:
+    """Return the prefix of the inboxes that belong to a role alone."""
+    return f"_INBOX.{role}"
