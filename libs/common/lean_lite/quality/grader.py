@@ -1,0 +1,84 @@
+"""Grade the frames of one lane, in their order."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lean_lite.blocks import Block
+from lean_lite.quality.rules import LEVELS, Check, flat_without_volume, judge_records
+from lean_lite.quality.state import Known, Window
+
+EXCELLENT = 4
+INVALID = 0
+
+
+class Grade(NamedTuple):
+    """Hold a graded block and the sequence of the frame where a rebuild would start."""
+
+    block: Block
+    tail: int
+
+
+class Grader:
+    """
+    Grade the frames of one lane.
+
+    The result is a pure function of the frames since `tail`: event time and `received_ns` only,
+    never this machine's clock.
+    """
+
+    def __init__(self, asset_class: str) -> None:
+        """Start with an empty window."""
+        self._asset_class = asset_class
+        self._window = Window()
+
+    def grade(self, seq: int, block: Block) -> Grade:
+        """Return the block with level and reasons, and remember it; `seq` is the frame's."""
+        hits = judge_records(block, self._asset_class)
+        reasons = _reasons(len(block), hits)
+        good = _levels(reasons) > INVALID
+        if good.any():
+            self._window.advance(seq, int(block["start_ns"][good].max()))
+        self._compare(block, good, reasons)
+        graded = block.with_columns(level=_levels(reasons), reasons=reasons)
+        return Grade(graded, self._window.tail(seq))
+
+    def tail(self, seq: int) -> int:
+        """Return where a rebuild would start after a frame that changes nothing."""
+        return self._window.tail(seq)
+
+    def _compare(
+        self, block: Block, good: npt.NDArray[np.bool_], reasons: npt.NDArray[np.uint64]
+    ) -> None:
+        values = np.column_stack([block[name].view("<i8") for name in block.kind.values])
+        flat = flat_without_volume(block) & (self._asset_class != "crypto")
+        symbols, starts = block.symbol_names, block["start_ns"].tolist()
+        closes = block["close"].tolist()
+        for row in np.flatnonzero(good).tolist():
+            key = f"{block.feed} {symbols[row]}"
+            bar = Known(values[row].tobytes(), closes[row])
+            known = self._window.known(key, starts[row])
+            if known is not None and known.values == bar.values:
+                reasons[row] |= np.uint64(Check.S01_REPEATED.mask)
+                continue
+            if flat[row]:
+                before = self._window.before(key, starts[row])
+                if before is not None and before.close != bar.close:
+                    reasons[row] |= np.uint64(Check.B06_FLAT_SPIKE.mask)
+            self._window.remember(key, starts[row], bar)
+
+
+def _reasons(rows: int, hits: dict[Check, npt.NDArray[np.bool_]]) -> npt.NDArray[np.uint64]:
+    reasons = np.zeros(rows, "<u8")
+    for check, mask in hits.items():
+        reasons[mask] |= np.uint64(check.mask)
+    return reasons
+
+
+def _levels(reasons: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    levels = np.full(len(reasons), EXCELLENT, "|u1")
+    for check, level in LEVELS.items():
+        hit = (reasons & np.uint64(check.mask)) != 0
+        levels[hit] = np.minimum(levels[hit], level.code)
+    return levels
