@@ -1,0 +1,25 @@
+"""How this project speaks to NATS."""
+
+from lean_lite.bus.connection import Bus, connect
+from lean_lite.bus.consumer import Consumer, Frame
+from lean_lite.bus.leases import Lease, Leases, Shares
+from lean_lite.bus.publisher import FencedSubject
+from lean_lite.bus.requests import Answer, Responder, ask, ask_many
+from lean_lite.bus.streams import create_streams, server_config
+
+__all__ = [
+    "Answer",
+    "Bus",
+    "Consumer",
+    "FencedSubject",
+    "Frame",
+    "Lease",
+    "Leases",
+    "Responder",
+    "Shares",
+    "ask",
+    "ask_many",
+    "connect",
+    "create_streams",
+    "server_config",
+]

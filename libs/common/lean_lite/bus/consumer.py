@@ -1,0 +1,114 @@
+"""Read frames of a stream in order, from a position on, and never twice."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
+from typing import NamedTuple
+
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.client import JetStreamContext
+
+from lean_lite.algorithm.data_models import to_ns
+from lean_lite.bus.connection import TROUBLE, Bus
+
+HEARTBEAT_S = 1.0
+RETRY_S = 0.25
+
+log = logging.getLogger(__name__)
+
+
+class Frame(NamedTuple):
+    """Hold one message of a stream; `stored_ns` is the server's time of it."""
+
+    seq: int
+    subject: str
+    headers: Mapping[str, str]
+    payload: bytes
+    stored_ns: int
+
+
+class Consumer:
+    """
+    Read one subject filter of a stream with an ordered consumer.
+
+    Every frame above `after_seq` is handed over once, in order, one at a time; the server holds
+    back what the reader is too slow for. A handler that fails ends `run` with its error.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        stream: str,
+        subject: str,
+        on_frame: Callable[[Frame], Awaitable[None]],
+        *,
+        after_seq: int = 0,
+    ) -> None:
+        """Read nothing before `run`."""
+        self._bus = bus
+        self._stream = stream
+        self._subject = subject
+        self._on_frame = on_frame
+        self._seq = after_seq
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def seq(self) -> int:
+        """Return the sequence of the last frame that was handed over."""
+        return self._seq
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        subscription = await self._subscribe()
+        try:
+            await self._failed
+        finally:
+            await self._unsubscribe(subscription)
+
+    async def _subscribe(self) -> JetStreamContext.PushSubscription:
+        while True:
+            config = ConsumerConfig(
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seq + 1
+            )
+            try:
+                return await self._bus.jetstream.subscribe(
+                    self._subject,
+                    stream=self._stream,
+                    config=config,
+                    cb=self._on_message,
+                    ordered_consumer=True,
+                    idle_heartbeat=HEARTBEAT_S,
+                )
+            except TROUBLE as error:
+                log.info("consumer.retry", extra={"stream": self._stream, "error": str(error)})
+                await asyncio.sleep(RETRY_S)
+
+    async def _unsubscribe(self, subscription: JetStreamContext.PushSubscription) -> None:
+        try:
+            await subscription.unsubscribe()
+        except TROUBLE as error:
+            log.info("consumer.unsubscribe_failed", extra={"error": str(error)})
+
+    async def _on_message(self, message: Msg) -> None:
+        if self._failed.done():
+            return
+        place = message.metadata
+        # nats-py restarts a consumer that never got a message at the stream's begin.
+        if place.sequence.stream <= self._seq:
+            return
+        frame = Frame(
+            place.sequence.stream,
+            message.subject,
+            message.headers or {},
+            message.data,
+            to_ns(place.timestamp.astimezone(UTC)),
+        )
+        try:
+            await self._on_frame(frame)
+        except Exception as error:  # noqa: BLE001 - nats-py would swallow it and go on
+            if not self._failed.done():
+                self._failed.set_exception(error)
+            return
+        self._seq = frame.seq

@@ -1,0 +1,245 @@
+"""
+Who owns what: leases in a NATS key-value bucket whose keys expire.
+
+A lease is taken by creating its key, renewed by updating exactly the revision we wrote, and given
+back by purging up to exactly that revision. The owner stops on its own before the key can expire.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterable
+
+from nats.js.errors import KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+
+from lean_lite.bus.connection import TROUBLE, Bus
+from lean_lite.errors import Fenced, LeaseLost
+from lean_lite.subjects import LEASES, MEMBERS
+
+RENEW_SHARE = 1 / 3
+SAFE_SHARE = 0.9
+
+log = logging.getLogger(__name__)
+
+
+class Lease:
+    """Hold one key of the bucket; `revision` is the first one, an epoch unlike all others."""
+
+    def __init__(self, key: str, revision: int, ttl_s: float, *, asked_at: float) -> None:
+        """Start a lease that was asked for at a moment of the monotonic clock."""
+        self.key = key
+        self.revision = revision
+        self.current = revision
+        self._ttl_s = ttl_s
+        self._asked_at = asked_at
+        self._ended = False
+
+    @property
+    def held(self) -> bool:
+        """Say whether nobody else can own the key yet."""
+        age_s = time.monotonic() - self._asked_at
+        return not self._ended and age_s < self._ttl_s * SAFE_SHARE
+
+    def renewed(self, revision: int, *, asked_at: float) -> None:
+        """Note a renewal that was asked for at that moment."""
+        self.current = revision
+        self._asked_at = asked_at
+
+    def end(self) -> None:
+        """Stop owning, whatever the clock says."""
+        self._ended = True
+
+
+class Leases:
+    """Take, renew and give back leases; everything takes at most the request limit."""
+
+    def __init__(self, bus: Bus, kind: str, owner: str) -> None:
+        """Act for one owner among those of its kind; its name stands in what it writes."""
+        self._bus = bus
+        self._kind = kind
+        self._owner = owner
+        self._member = f"{kind}.{owner}"
+        self._ttl_s = bus.config.lease_ttl_s
+        self._buckets: dict[str, KeyValue] = {}
+
+    @property
+    def every_s(self) -> float:
+        """Return how often a lease is to be renewed."""
+        return self._ttl_s * RENEW_SHARE
+
+    async def take(self, key: str) -> Lease | None:
+        """Return the lease of a key, or None while another owner has it."""
+        asked_at = time.monotonic()
+        try:
+            revision = await (await self._bucket(LEASES)).create(key, self._owner.encode())
+        except KeyWrongLastSequenceError:
+            return None
+        return Lease(key, revision, self._ttl_s, asked_at=asked_at)
+
+    async def renew(self, lease: Lease) -> bool:
+        """Prolong a lease; False when it is no longer ours."""
+        asked_at = time.monotonic()
+        try:
+            bucket = await self._bucket(LEASES)
+            revision = await bucket.update(lease.key, self._owner.encode(), last=lease.current)
+        except KeyWrongLastSequenceError:
+            return False
+        lease.renewed(revision, asked_at=asked_at)
+        return True
+
+    async def give_back(self, lease: Lease) -> None:
+        """End a lease so that another owner can take it at once."""
+        lease.end()
+        await self._purge(LEASES, lease.key, lease.current)
+
+    async def hold(self, lease: Lease) -> None:
+        """Renew a lease for as long as that works; return when it is lost."""
+        while lease.held:
+            await asyncio.sleep(self.every_s)
+            try:
+                if not await self.renew(lease):
+                    break
+            except TROUBLE as error:
+                log.info("lease.renew_failed", extra={"key": lease.key, "error": str(error)})
+        lease.end()
+
+    async def join(self) -> int:
+        """Tell that this owner is there, and return the revision of its key."""
+        return await (await self._bucket(MEMBERS)).put(self._member, b"")
+
+    async def leave(self, revision: int) -> None:
+        """Take this owner out of the members."""
+        await self._purge(MEMBERS, self._member, revision)
+
+    async def members(self) -> int:
+        """Return how many owners of this kind are there."""
+        info = await self._bus.jetstream.stream_info(
+            f"KV_{MEMBERS}", subjects_filter=f"$KV.{MEMBERS}.{self._kind}.>"
+        )
+        return len(info.state.subjects or {})
+
+    async def _bucket(self, name: str) -> KeyValue:
+        if name not in self._buckets:
+            self._buckets[name] = await self._bus.jetstream.key_value(name)
+        return self._buckets[name]
+
+    async def _purge(self, bucket: str, key: str, revision: int) -> None:
+        # A purge leaves no tombstone, so the key is free at once; later revisions stay.
+        try:
+            await self._bus.jetstream.purge_stream(
+                f"KV_{bucket}", seq=revision + 1, subject=f"$KV.{bucket}.{key}"
+            )
+        except TROUBLE as error:
+            log.info("lease.purge_failed", extra={"key": key, "error": str(error)})
+
+
+class Shares:
+    """
+    Share a set of keys evenly among all members.
+
+    `work` runs for every key owned, as a task that is cancelled when the lease is lost or handed
+    over; its failure ends `run`.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        keys: Iterable[str],
+        work: Callable[[Lease], Awaitable[None]],
+    ) -> None:
+        """Share these keys; nothing is taken before `run`."""
+        self._leases = leases
+        self._keys = tuple(keys)
+        self._work = work
+        self._owned: dict[str, asyncio.Task[None]] = {}
+        self._held: dict[str, Lease] = {}
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """Return the keys that are ours now."""
+        return frozenset(key for key, lease in self._held.items() if lease.held)
+
+    async def run(self) -> None:
+        """Take, renew, work and hand over until cancelled; then give everything back."""
+        member = 0
+        try:
+            while True:
+                started = time.monotonic()
+                try:
+                    member = await self._leases.join()
+                    await self._balance(await self._leases.members())
+                except TROUBLE as error:
+                    log.info("shares.bus_trouble", extra={"error": str(error)})
+                await self._settle(started + self._leases.every_s)
+        finally:
+            await self._stop(member)
+
+    async def _balance(self, members: int) -> None:
+        fair = math.ceil(len(self._keys) / max(members, 1))
+        for key in sorted(self._owned)[fair:]:
+            await self._drop(key)
+        for key in self._keys:
+            if len(self._owned) >= fair:
+                break
+            if key not in self._owned:
+                await self._try(key)
+
+    async def _try(self, key: str) -> None:
+        lease = await self._leases.take(key)
+        if lease is not None:
+            self._held[key] = lease
+            self._owned[key] = asyncio.create_task(self._own(lease), name=key)
+
+    async def _own(self, lease: Lease) -> None:
+        work = asyncio.ensure_future(self._work(lease))
+        renewal = asyncio.ensure_future(self._leases.hold(lease))
+        try:
+            await asyncio.wait([work, renewal], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Renewed to the end: the work may still have something to publish.
+            work.cancel()
+            await asyncio.wait([work])
+            renewal.cancel()
+            lease.end()
+        if not work.cancelled():
+            self._judge(lease, work.exception())
+
+    @staticmethod
+    def _judge(lease: Lease, error: BaseException | None) -> None:
+        """Step down from what another owner has or the bus can't tell; fail for anything else."""
+        if error is None:
+            return
+        harmless, others = BaseExceptionGroup(lease.key, [error]).split(
+            (Fenced, LeaseLost, *TROUBLE)
+        )
+        if others is not None:
+            raise error
+        log.warning("shares.stepped_down", extra={"key": lease.key, "error": repr(harmless)})
+
+    async def _settle(self, until: float) -> None:
+        """Wait for the next round, and notice at once when a key's work has ended."""
+        tasks = list(self._owned.values())
+        left_s = max(until - time.monotonic(), 0.01)
+        if not tasks:
+            await asyncio.sleep(left_s)
+            return
+        done, _ = await asyncio.wait(tasks, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            lease = self._held.pop(task.get_name())
+            self._owned.pop(task.get_name()).result()
+            # Ours until it expires, unless it has: then this deletes nothing.
+            await self._leases.give_back(lease)
+
+    async def _drop(self, key: str) -> None:
+        task, lease = self._owned.pop(key), self._held.pop(key)
+        task.cancel()
+        await asyncio.wait([task])
+        await self._leases.give_back(lease)
+
+    async def _stop(self, member: int) -> None:
+        for key in list(self._owned):
+            await self._drop(key)
+        if member:
+            await self._leases.leave(member)

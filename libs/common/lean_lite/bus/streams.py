@@ -1,0 +1,93 @@
+"""What a NATS server needs to know before the first message: users, streams and buckets."""
+
+import json
+from collections.abc import Mapping
+
+from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import BadRequestError
+
+from lean_lite.bus.connection import Bus
+from lean_lite.config import StreamsConfig
+from lean_lite.subjects import (
+    ADMIN,
+    EVENTS,
+    INTEREST,
+    LEASES,
+    MEMBERS,
+    ROLES,
+    STREAMS,
+    inbox_prefix,
+)
+
+PAYLOAD_BYTES = 1024**2
+STREAM_NAME_IN_USE = 10058
+
+
+def server_config(
+    passwords: Mapping[str, str], *, port: int, folder: str, host: str = "127.0.0.1"
+) -> str:
+    """
+    Return the configuration of a nats-server with one user per role, allowed what its table says.
+
+    `passwords` maps each role and `admin` to its password; `folder` holds the streams. Every
+    write is synced to disk before it is acknowledged.
+    """
+    users: list[dict[str, object]] = [{"user": ADMIN, "password": passwords[ADMIN]}]
+    users += [
+        {"user": role, "password": passwords[role], "permissions": permissions(role)}
+        for role in ROLES
+    ]
+    return json.dumps(
+        {
+            "host": host,
+            "port": port,
+            "max_payload": PAYLOAD_BYTES,
+            "max_pending": 16 * 1024**2,
+            "write_deadline": "2s",
+            "jetstream": {"store_dir": folder, "sync_interval": "always"},
+            "authorization": {"users": users},
+        },
+        indent=2,
+    )
+
+
+def permissions(role: str) -> dict[str, object]:
+    """Return the NATS permissions of a role."""
+    grant = ROLES[role]
+    allowed: dict[str, object] = {
+        "publish": {"allow": list(grant.publish)},
+        "subscribe": {"allow": [*grant.subscribe, f"{inbox_prefix(role)}.>"]},
+    }
+    if grant.answers:
+        allowed["allow_responses"] = {"max": 1000, "expires": "60s"}
+    return allowed
+
+
+async def create_streams(bus: Bus, config: StreamsConfig) -> None:
+    """Create what is missing and bring what is there up to the configuration; needs `admin`."""
+    for name, subject in STREAMS.items():
+        stream = StreamConfig(
+            name=name,
+            subjects=[subject],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=config.age_s,
+            max_bytes=config.event_bytes if name == EVENTS else config.bytes,
+            duplicate_window=config.duplicates_s,
+            num_replicas=config.replicas,
+            allow_direct=True,
+        )
+        try:
+            await bus.jetstream.add_stream(stream)
+        except BadRequestError as error:
+            if error.err_code != STREAM_NAME_IN_USE:
+                raise
+            await bus.jetstream.update_stream(stream)
+    for name, ttl_s in _buckets(bus.config.lease_ttl_s).items():
+        await bus.jetstream.create_key_value(
+            KeyValueConfig(bucket=name, ttl=ttl_s, replicas=config.replicas)
+        )
+
+
+def _buckets(lease_ttl_s: float) -> dict[str, float | None]:
+    return {LEASES: lease_ttl_s, MEMBERS: lease_ttl_s, INTEREST: None}
