@@ -1,0 +1,5 @@
+"""How a service lives: start, health, beats, logs, stop."""
+
+from lean_lite.service.runner import Context, Service, run
+
+__all__ = ["Context", "Service", "run"]

@@ -1,0 +1,69 @@
+"""Tell the bus every second how a service is and what it has counted."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+
+from prometheus_client import REGISTRY
+
+from lean_lite.bus import Bus
+from lean_lite.messages import Beat, Sample
+from lean_lite.subjects import beat
+from lean_lite.version import VERSION
+
+OURS = "lean_lite_"
+
+log = logging.getLogger(__name__)
+
+
+class Beats:
+    """Publish the state of one process."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        service: str,
+        instance: str,
+        url: str,
+        failing: Callable[[], Iterable[str]],
+    ) -> None:
+        """Publish nothing before `run` or `once`."""
+        self._bus = bus
+        self._service = service
+        self._instance = instance
+        self._url = url
+        self._failing = failing
+        self._started_ns = time.time_ns()
+
+    async def run(self, every_s: float, on_beat: Callable[[], None]) -> None:
+        """Beat until cancelled."""
+        while True:
+            on_beat()
+            await self.once()
+            await asyncio.sleep(every_s)
+
+    async def once(self) -> None:
+        """Beat now; a bus that is away is no reason to fail."""
+        message = Beat(
+            self._service,
+            self._instance,
+            os.getpid(),
+            self._started_ns,
+            time.time_ns(),
+            tuple(self._failing()),
+            self._url,
+            VERSION,
+            tuple(_samples()),
+        )
+        if self._bus.connected:
+            await self._bus.send(beat(self._service, self._instance), message)
+
+
+def _samples() -> Iterable[Sample]:
+    for metric in REGISTRY.collect():
+        if metric.name.startswith(OURS):
+            for sample in metric.samples:
+                if not sample.name.endswith("_created"):
+                    yield Sample(sample.name, dict(sample.labels), sample.value)
