@@ -1,0 +1,1 @@
+"""The validate service of Lean-Lite."""

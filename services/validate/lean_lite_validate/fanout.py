@@ -1,0 +1,71 @@
+"""Tell strategies of graded bars, one message each, after GRADED has acknowledged the frame."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from lean_lite import subjects
+from lean_lite.blocks import Block
+from lean_lite.bus import Bus, Lease
+from lean_lite.messages import LiveHead, live_bars
+from lean_lite.quality import Check
+from lean_lite.subjects import Lane
+
+INVALID = 0
+NO_ROWS: Mapping[str, int] = MappingProxyType({})
+
+
+class Fanout:
+    """
+    Publish the live records of one lane.
+
+    After the records of a frame comes its head, which names the frame before: a reader who has
+    not seen that one asks the store. An idle lane repeats its head.
+    """
+
+    def __init__(self, bus: Bus, lane: Lane, lease: Lease, every_s: float) -> None:
+        """Publish under a lease: a former owner falls silent."""
+        self._bus = bus
+        self._lane = lane
+        self._lease = lease
+        self._every_s = every_s
+        self._head = LiveHead(0, 0)
+        self._sent_at = 0.0
+
+    async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
+        """Publish the rows of a graded frame, repeats excluded, and then its head."""
+        rows: Counter[str] = Counter()
+        for bar in live_bars(_without_repeats(block), seq=seq, wall_ns=wall_ns):
+            if not self._lease.held:
+                return
+            if bar.level == INVALID:
+                await self._bus.send(subjects.live_invalid(bar.symbol), bar)
+                continue
+            rows[bar.symbol] += 1
+            await self._bus.send(subjects.live_bar(bar.symbol), bar)
+        await self.head(seq, prev_seq, rows)
+
+    async def head(self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS) -> None:
+        """Say that everything up to a frame has been published, and what the frame held."""
+        self._head = LiveHead(seq, prev_seq, dict(rows))
+        await self._send_head()
+
+    async def repeat_heads(self) -> None:
+        """Repeat the head of an idle lane until cancelled."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            if time.monotonic() - self._sent_at >= self._every_s:
+                await self._send_head()
+
+    async def _send_head(self) -> None:
+        if self._lease.held:
+            self._sent_at = time.monotonic()
+            await self._bus.send(subjects.live_head(self._lane), self._head)
+
+
+def _without_repeats(block: Block) -> Block:
+    return block.take((block["reasons"] & np.uint64(Check.S01_REPEATED.mask)) == 0)

@@ -1,0 +1,131 @@
+"""Grade one lane: RAW frames in, GRADED frames out, exactly one for one."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from lean_lite import subjects
+from lean_lite.blocks import Block, decode_block, empty_block, encode_block
+from lean_lite.bus import Bus, Consumer, FencedSubject, Frame, Lease
+from lean_lite.errors import DecodeError
+from lean_lite.messages import ERROR, PROFILE, RAW_SEQ, RAW_STREAM, RULES, TAIL, WALL
+from lean_lite.quality import RULES_VERSION, Check, Grader
+from lean_lite.subjects import Lane
+from lean_lite_validate import counters
+from lean_lite_validate.fanout import Fanout
+
+# Statistics of symbols come with a later rule set; until then every frame names none.
+NO_PROFILE = "0"
+KEPT = (RAW_SEQ, RAW_STREAM, TAIL, RULES, PROFILE)
+MARKER_PAYLOAD = encode_block(empty_block(""))
+
+log = logging.getLogger(__name__)
+
+
+class GradedLane:
+    """
+    Own one lane of GRADED under a lease.
+
+    The position is kept with the output: `Raw-Seq` of the lane's last GRADED frame says what is
+    done, `Tail` where the window begins. What lies between is read again and graded for the
+    window's sake only.
+    """
+
+    def __init__(self, bus: Bus, lane: Lane, lease: Lease, fanout: Fanout) -> None:
+        """Own nothing before `run`."""
+        self._bus = bus
+        self._lane = lane
+        self._output = FencedSubject(bus, subjects.GRADED, subjects.graded(lane), lease)
+        self._fanout = fanout
+        self._grader = Grader(lane.asset_class)
+        self._raw_stream = ""
+        self._done_seq = 0
+
+    async def run(self, on_working: Callable[[], None]) -> None:
+        """Fence the earlier owner off, rebuild the window and grade until cancelled."""
+        tail = await self._take_over()
+        on_working()
+        consumer = Consumer(
+            self._bus,
+            subjects.RAW,
+            subjects.raw_of_lane(self._lane),
+            self._on_frame,
+            after_seq=min(tail, self._done_seq + 1) - 1,
+        )
+        heads = asyncio.ensure_future(self._fanout.repeat_heads())
+        try:
+            await consumer.run()
+        finally:
+            heads.cancel()
+
+    async def _take_over(self) -> int:
+        last = await self._output.take_over(MARKER_PAYLOAD, keep=KEPT)
+        await self._fanout.head(self._output.last_seq, last.seq)
+        info = await self._bus.jetstream.stream_info(subjects.RAW)
+        self._raw_stream = str(info.created)
+        done_seq = int(last.headers.get(RAW_SEQ, 0))
+        if done_seq == 0:
+            return 1
+        known = last.headers.get(RAW_STREAM) == self._raw_stream
+        if not known or info.state.last_seq < done_seq or info.state.first_seq > done_seq + 1:
+            counters.RESTARTED.inc()
+            log.error(
+                "lane.position_void",
+                extra={"lane": str(self._lane), "raw_seq": done_seq, "same_stream": known},
+            )
+            return 1
+        self._done_seq = done_seq
+        return int(last.headers[TAIL])
+
+    async def _on_frame(self, frame: Frame) -> None:
+        started = time.perf_counter()
+        try:
+            block = decode_block(frame.payload)
+        except DecodeError as error:
+            await self._pass_on(frame, error)
+            return
+        grade = self._grader.grade(frame.seq, block)
+        if frame.seq <= self._done_seq:
+            counters.REBUILT.inc()
+            return
+        headers = self._headers(frame, grade.tail)
+        prev_seq = self._output.last_seq
+        seq = await self._output.publish(encode_block(grade.block), headers)
+        counters.GRADE_SECONDS.observe(time.perf_counter() - started)
+        self._done_seq = frame.seq
+        _count(grade.block)
+        await self._fanout.publish(grade.block, seq, prev_seq, int(headers[WALL]))
+
+    async def _pass_on(self, frame: Frame, error: DecodeError) -> None:
+        """Give an undecodable frame its place in GRADED, with its bytes and the reason."""
+        if frame.seq <= self._done_seq:
+            return
+        counters.UNDECODABLE.inc()
+        log.error("frame.undecodable", extra={"raw_seq": frame.seq, "error": str(error)})
+        headers = self._headers(frame, self._grader.tail(frame.seq)) | {ERROR: str(error)}
+        prev_seq = self._output.last_seq
+        seq = await self._output.publish(frame.payload, headers)
+        self._done_seq = frame.seq
+        await self._fanout.head(seq, prev_seq)
+
+    def _headers(self, frame: Frame, tail: int) -> dict[str, str]:
+        return {
+            RAW_SEQ: str(frame.seq),
+            RAW_STREAM: self._raw_stream,
+            TAIL: str(tail),
+            RULES: str(RULES_VERSION),
+            PROFILE: NO_PROFILE,
+            WALL: frame.headers.get(WALL, "0"),
+        }
+
+
+def _count(block: Block) -> None:
+    repeated = (block["reasons"] & np.uint64(Check.S01_REPEATED.mask)) != 0
+    invalid = (block["level"] == 0) & ~repeated
+    counters.FRAMES.inc()
+    counters.REPEATED.inc(int(repeated.sum()))
+    counters.QUARANTINED.inc(int(invalid.sum()))
+    counters.GRADED.inc(len(block) - int(repeated.sum()) - int(invalid.sum()))
