@@ -1,0 +1,286 @@
+"""One source of bars: its socket, its lanes, and the way back to what the socket missed."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+
+from lean_lite import subjects
+from lean_lite.bus import Lease
+from lean_lite.errors import FeedUnavailable
+from lean_lite.messages import FeedEvent, FeedState, GapEvent, GapState
+from lean_lite.service import Context
+from lean_lite.subjects import Lane
+from lean_lite_ingest import counters
+from lean_lite_ingest.clock import FeedClock
+from lean_lite_ingest.interest import Refusals, Wanted
+from lean_lite_ingest.outbox import Outbox
+from lean_lite_ingest.rate import RateLimit
+from lean_lite_ingest.refill import Filled, Hole, Refill, describe
+from lean_lite_ingest.rest import Rest
+from lean_lite_ingest.stream import CryptoFrames, Hooks, Message, StockFrames
+from lean_lite_ingest.wire import ORIGINS, row_of
+
+ANSWER_S = 2.0
+PRUNE_S = 5.0
+DRAIN_S = 0.8
+REFUSED_WAIT_S = 60.0
+CLOCK_RETRY_S = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class Feed:
+    """Carry the bars of one asset class from Alpaca to RAW."""
+
+    def __init__(
+        self,
+        context: Context,
+        lease: Lease,
+        clock: FeedClock,
+        limit: RateLimit,
+        *,
+        asset_class: str,
+        name: str,
+    ) -> None:
+        """Connect nothing before `run`."""
+        config, bus = context.config, context.bus
+        self._bus = bus
+        self._settings = config.ingest
+        self._clock = clock
+        self.name = name
+        self.asset_class = asset_class
+        pinned = [s for s in config.ingest.symbols if subjects.asset_class_of(s) == asset_class]
+        self._wanted = Wanted(bus, name, pinned, config.ingest.forget_s)
+        lanes = [Lane(asset_class, partition) for partition in range(subjects.PARTITIONS)]
+        self._outboxes = {
+            lane: Outbox(
+                bus,
+                name,
+                lane,
+                lease,
+                clock,
+                bound=config.ingest.pending_bars,
+                simulated=config.alpaca.simulated,
+                on_hole=self._on_hole,
+            )
+            for lane in lanes
+        }
+        rest = Rest(config.alpaca, asset_class, name, limit, config.ingest.rest_timeout_s)
+        self._refill = Refill(rest, name, self._outboxes, config.ingest.refill_span_s)
+        frames = CryptoFrames if asset_class == "crypto" else StockFrames
+        self._stream = frames(
+            str(config.alpaca.key_id),
+            str(config.alpaca.secret_key),
+            name,
+            config.alpaca.stream_url,
+            Hooks(self._on_batch, self._on_control, self._on_disconnected),
+        )
+        self._holes: set[Lane] = set()
+        self._holes_found = asyncio.Event()
+        self._any_wanted = asyncio.Event()
+        self._told = asyncio.Event()
+        self._subscribed: frozenset[str] = frozenset()
+        self._refusal: tuple[int, str] | None = None
+        self._breaks = 0
+        self.connected = False
+        self.ready = False
+
+    def failing(self) -> Iterable[str]:
+        """Name what keeps bars from coming."""
+        if self._stream.refusal is not None:
+            code, text = self._stream.refusal
+            yield f"Alpaca refuses the feed {self.name}: {text} ({code}); check the keys and plan"
+        elif not self.ready:
+            yield f"the lanes of feed {self.name} are being taken over"
+        elif self._wanted.since_ns and not self.connected:
+            yield f"the feed {self.name} is not connected"
+
+    async def run(self) -> None:
+        """Own the lanes, stay connected, fill holes, until cancelled."""
+        await asyncio.gather(*(outbox.take_over() for outbox in self._outboxes.values()))
+        await self._set_clock()
+        await self._wanted.load(self._now_ns())
+        self._wish(self._wanted.since_ns)
+        self.ready = True
+        publishing = asyncio.gather(*(outbox.run() for outbox in self._outboxes.values()))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_shielded(publishing))
+                group.create_task(self._stay_connected())
+                group.create_task(self._fill_holes(group))
+                group.create_task(self._prune())
+        finally:
+            await self._drain()
+            publishing.cancel()
+
+    async def want(self, symbols: list[str]) -> Refusals:
+        """Subscribe to symbols, remember them, and say which ones Alpaca refuses."""
+        new = [symbol for symbol in symbols if symbol not in self._wanted.since_ns]
+        await self._wanted.add(symbols, self._now_ns())
+        if not new:
+            return {}
+        self._refusal = None
+        self._wish(new)
+        await self._stream.ask()
+        if not self.connected:
+            return {}
+        refusal = await self._answer(new)
+        if refusal is None:
+            return {}
+        await self._stream.drop(new)
+        await self._wanted.discard(new)
+        code, text = refusal
+        return dict.fromkeys(new, f"Alpaca refuses it: {text} ({code})")
+
+    async def _drain(self) -> None:
+        """Publish what has been received, now that nothing comes any more."""
+        drained = (outbox.drained() for outbox in self._outboxes.values())
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await asyncio.gather(*drained)
+        except TimeoutError:
+            log.warning("feed.drain_timed_out", extra={"feed": self.name})
+
+    def _wish(self, symbols: Iterable[str]) -> None:
+        self._stream.want(symbols)
+        counters.SYMBOLS.labels(self.name).set(len(self._wanted.since_ns))
+        if self._wanted.since_ns:
+            self._any_wanted.set()
+
+    async def _answer(self, symbols: list[str]) -> tuple[int, str] | None:
+        """Wait for Alpaca's word on a subscription; no word in time is taken as a yes."""
+
+        def told() -> bool:
+            return self._refusal is not None or self._subscribed.issuperset(symbols)
+
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while not told():
+                    self._told.clear()
+                    await self._told.wait()
+        except TimeoutError:
+            log.warning("feed.no_answer", extra={"feed": self.name, "symbols": symbols})
+        return self._refusal
+
+    async def _stay_connected(self) -> None:
+        while True:
+            await self._any_wanted.wait()
+            await self._stream.stay()
+            if self._stream.refusal is not None:
+                code, text = self._stream.refusal
+                log.error("feed.refused", extra={"feed": self.name, "code": code, "text": text})
+                await self._tell("refused", f"{text} ({code})")
+                await asyncio.sleep(REFUSED_WAIT_S)
+                self._stream.refusal = None
+
+    def _on_batch(self, messages: list[Message], wall_ns: int) -> None:
+        received = 0
+        for message in messages:
+            origin = ORIGINS.get(message.get("T", ""))
+            if origin is None:
+                continue
+            try:
+                row = row_of(message, origin, wall_ns)
+            except (KeyError, TypeError, ValueError) as error:
+                counters.UNREADABLE.labels(self.name).inc()
+                log.warning("message.unreadable", extra={"feed": self.name, "error": repr(error)})
+                continue
+            self._outboxes[Lane(self.asset_class, subjects.partition_of(row.symbol))].offer(row)
+            received += 1
+        counters.RECEIVED.labels(self.name).inc(received)
+        counters.RECEIVED_AT.labels(self.name).set(wall_ns / 1e9)
+
+    def _on_control(self, message: Message) -> None:
+        if message["T"] == "error":
+            self._refusal = (int(message.get("code", 0)), str(message.get("msg", "")))
+            log.error("feed.error", extra={"feed": self.name, "refusal": self._refusal})
+        elif message["T"] == "subscription":
+            self._subscribed = frozenset(message.get("bars", ()))
+            if not self.connected:
+                self._on_connected()
+        self._told.set()
+
+    def _on_connected(self) -> None:
+        self.connected = True
+        counters.CONNECTS.labels(self.name).inc()
+        counters.CONNECTED.labels(self.name).set(1)
+        for lane in self._outboxes:
+            self._on_hole(lane)
+
+    def _on_disconnected(self) -> None:
+        self.connected = False
+        self._breaks += 1
+        self._clock.unset()
+        counters.CONNECTED.labels(self.name).set(0)
+        for outbox in self._outboxes.values():
+            outbox.freeze()
+
+    def _on_hole(self, lane: Lane) -> None:
+        self._holes.add(lane)
+        self._holes_found.set()
+
+    async def _fill_holes(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            await self._holes_found.wait()
+            self._holes_found.clear()
+            lanes, self._holes = self._holes, set()
+            breaks = self._breaks
+            await self._set_clock()
+            await self._clock.wait()
+            await self._tell("connected", f"{len(self._wanted.since_ns)} symbols")
+            holes, lost = self._refill.holes(lanes, self._wanted.since_ns, self._now_ns())
+            for hole in lost:
+                await self._report(Filled(hole, 0), "unrecoverable")
+            await self._fill(holes)
+            if breaks == self._breaks:
+                for lane in lanes:
+                    self._outboxes[lane].thaw()
+            if holes:
+                group.create_task(self._fill_again(holes))
+
+    async def _fill(self, holes: list[Hole]) -> None:
+        for filled in await self._refill.fill(holes, self._wanted.since_ns):
+            log.info("hole.filled", extra={"hole": describe(filled.hole), "rows": filled.rows})
+            await self._report(filled, "filled")
+
+    async def _fill_again(self, holes: list[Hole]) -> None:
+        """Fetch once more when late trades have corrected the last bars."""
+        await asyncio.sleep(self._clock.wall_s(self._settings.refill_again_s))
+        await self._fill(holes)
+
+    async def _set_clock(self) -> None:
+        while True:
+            try:
+                await self._clock.set()
+            except FeedUnavailable as error:
+                log.warning("clock.unset", extra={"feed": self.name, "error": str(error)})
+            else:
+                return
+            await asyncio.sleep(CLOCK_RETRY_S)
+
+    async def _prune(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_S)
+            silent = self._wanted.silent()
+            if silent:
+                await self._stream.drop(silent)
+                await self._wanted.discard(silent)
+                counters.SYMBOLS.labels(self.name).set(len(self._wanted.since_ns))
+
+    def _now_ns(self) -> int:
+        return self._clock.at(time.time_ns())
+
+    async def _tell(self, state: FeedState, detail: str) -> None:
+        event = FeedEvent(self.name, state, time.time_ns(), detail)
+        await self._bus.send(subjects.event("feed"), event)
+
+    async def _report(self, filled: Filled, state: GapState) -> None:
+        hole = filled.hole
+        event = GapEvent(self.name, hole.symbols, hole.start_ns, hole.end_ns, state, filled.rows)
+        await self._bus.send(subjects.event("gap"), event)
+
+
+async def _shielded(work: asyncio.Future[list[None]]) -> None:
+    """Share the failure of work that outlives the sharer's cancellation."""
+    await asyncio.shield(work)

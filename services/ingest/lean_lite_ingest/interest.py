@@ -1,0 +1,99 @@
+"""Which symbols are wanted, since when, and who has not been heard of for long."""
+
+import re
+import time
+from collections.abc import Iterable
+
+import msgspec
+from nats.js.errors import KeyNotFoundError, NoKeysError
+from nats.js.kv import KeyValue
+
+from lean_lite import subjects
+from lean_lite.bus import Bus
+from lean_lite.bus.connection import encode
+from lean_lite.messages import Interest
+
+EQUITY = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-/][A-Z0-9]{1,4})?")
+CRYPTO = re.compile(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}")
+
+_decode = msgspec.msgpack.Decoder(Interest).decode
+
+
+def fault_of(symbol: str) -> str | None:
+    """Say why a symbol can't be asked for, or nothing."""
+    if symbol == "*":
+        return "the whole market can't be asked for yet: name the symbols"
+    form = CRYPTO if subjects.asset_class_of(symbol) == "crypto" else EQUITY
+    if not form.fullmatch(symbol):
+        return f"{symbol!r} is no symbol: equities look like AAPL or BRK.B, crypto like BTC/USD"
+    return None
+
+
+class Wanted:
+    """Remember the wanted symbols of one feed, here and in the bucket `interest`."""
+
+    def __init__(self, bus: Bus, feed: str, pinned: Iterable[str], forget_s: float) -> None:
+        """Start with the pinned symbols, which are never forgotten."""
+        self._bus = bus
+        self._feed = feed
+        self._pinned = frozenset(pinned)
+        self._forget_s = forget_s
+        self._bucket: KeyValue | None = None
+        self._heard_at: dict[str, float] = {}
+        self.since_ns: dict[str, int] = {}
+
+    async def load(self, now_ns: int) -> None:
+        """Take over what the bucket remembers, and add the pinned symbols as of now."""
+        self._bucket = await self._bus.jetstream.key_value(subjects.INTEREST)
+        try:
+            keys = await self._bucket.keys(filters=[f"{self._feed}.>"])
+        except NoKeysError:
+            keys = []
+        for key in keys:
+            await self._recall(self._bucket, key)
+        await self.add(self._pinned, now_ns)
+
+    async def add(self, symbols: Iterable[str], now_ns: int) -> None:
+        """Remember symbols as wanted from now on, and as heard of again."""
+        for symbol in symbols:
+            self._heard_at[symbol] = time.monotonic()
+            if symbol in self.since_ns:
+                continue
+            self.since_ns[symbol] = now_ns
+            entry = Interest(symbol, self._feed, now_ns)
+            if self._bucket is not None:
+                await self._bucket.put(self._key(symbol), encode(entry))
+
+    async def discard(self, symbols: Iterable[str]) -> None:
+        """Forget symbols."""
+        for symbol in symbols:
+            self.since_ns.pop(symbol, None)
+            self._heard_at.pop(symbol, None)
+            if self._bucket is not None:
+                await self._bucket.delete(self._key(symbol))
+
+    def silent(self) -> list[str]:
+        """Return the symbols that nobody has asked for again in time."""
+        before = time.monotonic() - self._forget_s
+        return [s for s, at in self._heard_at.items() if at < before and s not in self._pinned]
+
+    async def _recall(self, bucket: KeyValue, key: str) -> None:
+        try:
+            entry = _decode((await bucket.get(key)).value or b"")
+        except (KeyNotFoundError, msgspec.MsgspecError):
+            return
+        self.since_ns[entry.symbol] = entry.since_ns
+        self._heard_at[entry.symbol] = time.monotonic()
+
+    def _key(self, symbol: str) -> str:
+        return f"{self._feed}.{symbol}"
+
+
+Refusals = dict[str, str]
+
+
+def sort_out(symbols: Iterable[str]) -> tuple[list[str], Refusals]:
+    """Return the well-formed symbols, and why the others are refused."""
+    faults = {symbol: fault_of(symbol) for symbol in dict.fromkeys(symbols)}
+    good = [symbol for symbol, fault in faults.items() if fault is None]
+    return good, {symbol: fault for symbol, fault in faults.items() if fault is not None}

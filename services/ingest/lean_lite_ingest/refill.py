@@ -1,0 +1,137 @@
+"""Fetch by REST what the socket may have missed."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from itertools import batched
+from typing import NamedTuple
+
+from lean_lite import subjects
+from lean_lite.algorithm.data_models import NS_PER_S, from_ns
+from lean_lite.errors import FeedUnavailable
+from lean_lite.subjects import Lane
+from lean_lite_ingest import counters
+from lean_lite_ingest.outbox import Outbox
+from lean_lite_ingest.rest import Rest
+from lean_lite_ingest.wire import Row
+
+MINUTE_NS = 60 * NS_PER_S
+# A correction comes half a minute after its bar: what was lost just before the hole is older.
+MARGIN_NS = 2 * MINUTE_NS
+# Lanes whose holes begin this close together share their requests.
+NEAR_NS = 10 * MINUTE_NS
+SYMBOLS_PER_REQUEST = 500
+RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+log = logging.getLogger(__name__)
+
+
+class Hole(NamedTuple):
+    """Name a span of starts, both ends included, and the symbols that may lack bars in it."""
+
+    symbols: tuple[str, ...]
+    start_ns: int
+    end_ns: int
+
+
+class Filled(NamedTuple):
+    """Say how many bars a hole was filled with."""
+
+    hole: Hole
+    rows: int
+
+
+class Refill:
+    """Fill the holes of one feed."""
+
+    def __init__(
+        self, rest: Rest, feed: str, outboxes: Mapping[Lane, Outbox], span_s: float
+    ) -> None:
+        """Fetch nothing before it is asked; holes longer than `span_s` are cut."""
+        self._rest = rest
+        self._feed = feed
+        self._outboxes = outboxes
+        self._span_ns = round(span_s * NS_PER_S)
+
+    def holes(
+        self, lanes: Iterable[Lane], since_ns: Mapping[str, int], now_ns: int
+    ) -> tuple[list[Hole], list[Hole]]:
+        """Return the holes to fetch now, and the parts that lie too far back for that."""
+        end_ns = now_ns - now_ns % MINUTE_NS - MINUTE_NS
+        earliest_ns = end_ns - self._span_ns
+        starts = {symbol: self._start_ns(symbol, since_ns[symbol]) for symbol in since_ns}
+        chosen = set(lanes)
+        wanted = sorted(
+            (start, symbol)
+            for symbol, start in starts.items()
+            if start <= end_ns and subjects.lane_of(symbol) in chosen
+        )
+        lost = [
+            Hole((symbol,), start, earliest_ns - MINUTE_NS)
+            for start, symbol in wanted
+            if start < earliest_ns
+        ]
+        return list(_grouped([(max(s, earliest_ns), n) for s, n in wanted], end_ns)), lost
+
+    async def fill(self, holes: Iterable[Hole], since_ns: Mapping[str, int]) -> list[Filled]:
+        """Fetch and publish; return when all is in RAW."""
+        filled = []
+        for hole in holes:
+            rows = await self._fetch(hole)
+            kept = [r for r in rows if r.start_ns >= self._begin_ns(since_ns.get(r.symbol, 0))]
+            counters.REFILLED.labels(self._feed).inc(len(kept))
+            await self._publish(kept)
+            filled.append(Filled(hole, len(kept)))
+        return filled
+
+    def _start_ns(self, symbol: str, since_ns: int) -> int:
+        complete_ns = self._outboxes[subjects.lane_of(symbol)].complete_ns
+        begin_ns = self._begin_ns(since_ns)
+        return begin_ns if complete_ns is None else max(begin_ns, complete_ns - MARGIN_NS)
+
+    @staticmethod
+    def _begin_ns(since_ns: int) -> int:
+        """Return the minute before a symbol was wanted: its bar may come just afterwards."""
+        return since_ns - since_ns % MINUTE_NS - MINUTE_NS
+
+    async def _fetch(self, hole: Hole) -> list[Row]:
+        rows: list[Row] = []
+        for symbols in batched(hole.symbols, SYMBOLS_PER_REQUEST):
+            rows += await self._insist(Hole(symbols, hole.start_ns, hole.end_ns))
+        return rows
+
+    async def _insist(self, hole: Hole) -> list[Row]:
+        for attempt in range(2**31):
+            try:
+                return await self._rest.bars(hole.symbols, hole.start_ns, hole.end_ns)
+            except FeedUnavailable as error:
+                counters.REST_FAILED.labels(self._feed).inc()
+                log.warning("refill.failed", extra={"feed": self._feed, "error": str(error)})
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+        raise AssertionError
+
+    async def _publish(self, rows: Iterable[Row]) -> None:
+        lanes: dict[Lane, list[Row]] = {}
+        for row in rows:
+            lanes.setdefault(subjects.lane_of(row.symbol), []).append(row)
+        await asyncio.gather(*(self._outboxes[lane].put(lanes[lane]) for lane in lanes))
+
+
+def _grouped(wanted: list[tuple[int, str]], end_ns: int) -> Iterable[Hole]:
+    group: list[str] = []
+    begin_ns = 0
+    for start_ns, symbol in wanted:
+        if group and start_ns > begin_ns + NEAR_NS:
+            yield Hole(tuple(group), begin_ns, end_ns)
+            group = []
+        if not group:
+            begin_ns = start_ns
+        group.append(symbol)
+    if group:
+        yield Hole(tuple(group), begin_ns, end_ns)
+
+
+def describe(hole: Hole) -> str:
+    """Return a hole in words for a log."""
+    span = f"{from_ns(hole.start_ns):%Y-%m-%d %H:%M} to {from_ns(hole.end_ns):%H:%M} UTC"
+    return f"{len(hole.symbols)} symbols, {span}"

@@ -1,0 +1,85 @@
+"""Ask Alpaca's REST service for bars, through its own client, in a thread."""
+
+import asyncio
+import functools
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import requests
+from alpaca.common.exceptions import APIError
+from alpaca.data.enums import DataFeed
+from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
+from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
+from alpaca.data.timeframe import TimeFrame
+
+from lean_lite.algorithm.data_models import from_ns
+from lean_lite.blocks import Origin
+from lean_lite.config import AlpacaConfig
+from lean_lite.errors import FeedUnavailable
+from lean_lite_ingest.rate import RateLimit
+from lean_lite_ingest.wire import Row, row_of
+
+CONNECT_S = 5.0
+
+
+class Rest:
+    """Fetch bars of one asset class."""
+
+    def __init__(
+        self, config: AlpacaConfig, asset_class: str, feed: str, limit: RateLimit, timeout_s: float
+    ) -> None:
+        """Connect nothing before the first request."""
+        self._feed = feed
+        self._crypto = asset_class == "crypto"
+        self._limit = limit
+        client_type = CryptoHistoricalDataClient if self._crypto else StockHistoricalDataClient
+        self._client: Any = client_type(
+            str(config.key_id),
+            str(config.secret_key),
+            raw_data=True,
+            url_override=config.rest_url or None,
+        )
+        # The client has no timeout of its own.
+        session: Any = self._client._session  # noqa: SLF001
+        session.request = functools.partial(session.request, timeout=(CONNECT_S, timeout_s))
+        # A simulator is on this machine or next to it: no proxy stands between.
+        session.trust_env = not config.simulated
+
+    async def bars(self, symbols: Sequence[str], start_ns: int, end_ns: int) -> list[Row]:
+        """
+        Return the minute bars that start from `start_ns` to `end_ns`, both included.
+
+        FeedUnavailable when Alpaca does not answer, or refuses.
+        """
+        await self._limit.take()
+        try:
+            found = await asyncio.to_thread(
+                self._fetch, list(symbols), from_ns(start_ns), from_ns(end_ns)
+            )
+        except (APIError, requests.RequestException, AttributeError, ValueError) as error:
+            message = f"Alpaca's REST service gave no bars: {error}"
+            raise FeedUnavailable(message) from error
+        wall_ns = time.time_ns()
+        return [
+            row_of(bar, Origin.BACKFILL, wall_ns, symbol)
+            for symbol, bars in found.items()
+            for bar in bars
+        ]
+
+    def _fetch(
+        self, symbols: list[str], start: datetime, end: datetime
+    ) -> dict[str, list[dict[str, Any]]]:
+        span: dict[str, Any] = {
+            "symbol_or_symbols": symbols,
+            "timeframe": TimeFrame.Minute,
+            "start": start,
+            "end": end,
+        }
+        if self._crypto:
+            found = self._client.get_crypto_bars(CryptoBarsRequest(**span))
+        else:
+            request = StockBarsRequest(**span, feed=DataFeed(self._feed))
+            found = self._client.get_stock_bars(request)
+        return dict(found)

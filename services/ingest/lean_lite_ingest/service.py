@@ -1,0 +1,94 @@
+"""
+Ingest owns the keys and the sockets of one Alpaca account.
+
+In: Alpaca's websockets and REST. Out: stream RAW, `md.raw.<feed>.<class>.<p>`, frames as received.
+Answers: `md.ctl.subscribe`. Scale: one per account works; another one stands by for its lease.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from lean_lite import subjects
+from lean_lite.bus import Answer, Lease, Leases, Responder, Shares
+from lean_lite.config import AlpacaConfig
+from lean_lite.errors import ConfigError
+from lean_lite.messages import SubscribeReply, SubscribeRequest
+from lean_lite.service import Context
+from lean_lite.version import VERSION
+from lean_lite_ingest.clock import FeedClock, SimulatorClock, WallClock
+from lean_lite_ingest.feed import Feed
+from lean_lite_ingest.interest import sort_out
+from lean_lite_ingest.rate import RateLimit
+
+KIND = "ingest"
+CRYPTO_FEED = "us"
+
+
+class IngestService:
+    """Carry the account's bars to the bus while its lease is ours."""
+
+    def __init__(self, context: Context) -> None:
+        """Connect nothing before `run`; ConfigError when there are no keys."""
+        _check_keys(context.config.alpaca)
+        self._context = context
+        leases = Leases(context.bus, KIND, context.instance)
+        self._shares = Shares(leases, [subjects.lease(KIND, "alpaca")], self._own)
+        self._feeds: dict[str, Feed] = {}
+
+    async def run(self) -> None:
+        """Wait for the lease, work under it, give it back at the end."""
+        await self._shares.run()
+
+    def failing(self) -> Iterable[str]:
+        """Name what keeps bars from coming."""
+        if not self._feeds:
+            yield "another ingest owns this account, or its lease has not run out yet"
+        for feed in self._feeds.values():
+            yield from feed.failing()
+
+    async def _own(self, lease: Lease) -> None:
+        bus = self._context.bus
+        feeds = self._build(lease)
+        responder = Responder(bus, KIND, self._context.instance, VERSION)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for feed in feeds.values():
+                    group.create_task(feed.run())
+                await responder.start()
+                await responder.add(subjects.SUBSCRIBE, SubscribeRequest, self._on_subscribe)
+                self._feeds = feeds
+        finally:
+            self._feeds = {}
+            await responder.stop()
+
+    def _build(self, lease: Lease) -> dict[str, Feed]:
+        alpaca = self._context.config.alpaca
+        limit = RateLimit(self._context.config.ingest.rest_requests_per_min)
+        names = {"equity": alpaca.feed, "crypto": CRYPTO_FEED}
+        return {
+            asset_class: Feed(
+                self._context, lease, _clock(alpaca), limit, asset_class=asset_class, name=name
+            )
+            for asset_class, name in names.items()
+        }
+
+    async def _on_subscribe(self, request: SubscribeRequest) -> Answer:
+        good, refused = sort_out(request.symbols)
+        for asset_class, feed in self._feeds.items():
+            symbols = [s for s in good if subjects.asset_class_of(s) == asset_class]
+            refused |= await feed.want(symbols)
+        accepted = tuple(symbol for symbol in good if symbol not in refused)
+        return Answer(SubscribeReply(accepted, refused))
+
+
+def _clock(alpaca: AlpacaConfig) -> FeedClock:
+    return SimulatorClock(alpaca.rest_url) if alpaca.simulated else WallClock()
+
+
+def _check_keys(alpaca: AlpacaConfig) -> None:
+    if not alpaca.key_id or not alpaca.secret_key:
+        raise ConfigError(
+            "alpaca.key_id",
+            "there are no keys for Alpaca: set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or use "
+            "the simulator (`lean-lite demo`), which needs none",
+        )
