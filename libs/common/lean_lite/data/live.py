@@ -1,0 +1,225 @@
+"""Deliver every graded bar of some symbols, each once and in order."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Self
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from lean_lite import subjects
+from lean_lite.bus import Bus, ask
+from lean_lite.data.history import fetch
+from lean_lite.data.sequel import Sequel
+from lean_lite.errors import BusError, DecodeError, RequestError
+from lean_lite.messages import (
+    HistoryRequest,
+    LiveBar,
+    LiveHead,
+    SubscribeReply,
+    SubscribeRequest,
+    live_bars,
+)
+from lean_lite.subjects import Lane
+
+RENEW_S = 5.0
+GRACE_S = 0.25
+RETRY_S = 0.25
+QUEUE_BARS = 65_536
+PENDING_MESSAGES = 262_144
+
+log = logging.getLogger(__name__)
+_decode_bar = msgspec.msgpack.Decoder(LiveBar).decode
+_decode_head = msgspec.msgpack.Decoder(LiveHead).decode
+
+
+class Live:
+    """
+    Follow symbols live.
+
+    An async context manager and an async iterator of `LiveBar`. A reader slower than the market
+    is held in a bounded queue; beyond it the rest waits in the store and is fetched when there is
+    room again. `delivered`, `refetched` and `behind` count what happened.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        symbols: Iterable[str],
+        *,
+        after: Mapping[str, int] | None = None,
+        queue: int = QUEUE_BARS,
+    ) -> None:
+        """
+        Ask for nothing before `start`.
+
+        `after` maps lanes to the GRADED sequence to go on behind, so that a reader resumes where
+        it stopped; an empty map begins with the first stored bar. Without it only new bars come.
+        """
+        self._bus = bus
+        self.symbols = tuple(dict.fromkeys(symbols))
+        self._client = secrets.token_hex(8)
+        self._queue: asyncio.Queue[LiveBar] = asyncio.Queue()
+        self._bound = queue
+        self._after = after
+        self._lanes: dict[Lane, Sequel] = {}
+        self._asking: dict[Lane, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._subscriptions: list[Subscription] = []
+        self.accepted: tuple[str, ...] = ()
+        self.refused: dict[str, str] = {}
+        self.delivered = 0
+        self.refetched = 0
+
+    @property
+    def done(self) -> dict[str, int]:
+        """Return the last GRADED sequence of each lane that has been queued whole."""
+        return {str(lane): sequel.done_seq for lane, sequel in self._lanes.items()}
+
+    @property
+    def behind(self) -> int:
+        """Return how many bars wait for the reader."""
+        return self._queue.qsize()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
+
+    def __aiter__(self) -> AsyncIterator[LiveBar]:
+        """Yield bars until stopped."""
+        return self
+
+    async def __anext__(self) -> LiveBar:
+        """Return the next bar."""
+        bar = await self._queue.get()
+        self.delivered += 1
+        return bar
+
+    async def start(self) -> None:
+        """
+        Subscribe, and take everything from now on.
+
+        BusUnavailable when store or ingest do not answer. `accepted` and `refused` say what the
+        feed thinks of the symbols.
+        """
+        early: list[Msg] = []
+        await self._subscribe(early)
+        await self._bus.barrier()
+        after = self._after
+        if after is None:
+            after = (await fetch(self._bus, HistoryRequest())).through
+        for lane, symbols in self._by_lane().items():
+            self._lanes[lane] = Sequel(symbols, after.get(str(lane), 0))
+        for message in early:
+            self._take_in(message)
+        await self._ask_ingest()
+        self._tasks.append(asyncio.create_task(self._renew()))
+
+    async def stop(self) -> None:
+        """Leave; what has not been read is dropped."""
+        for task in (*self._tasks, *self._asking.values()):
+            task.cancel()
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        self._subscriptions.clear()
+
+    async def _subscribe(self, early: list[Msg]) -> None:
+        async def on_message(message: Msg) -> None:
+            if self._lanes:
+                self._take_in(message)
+            else:
+                early.append(message)
+
+        wanted = [subjects.live_bar(symbol) for symbol in self.symbols]
+        wanted += [subjects.live_head(lane) for lane in self._by_lane()]
+        for subject in wanted:
+            self._subscriptions.append(
+                await self._bus.subscribe(subject, on_message, pending=PENDING_MESSAGES)
+            )
+
+    def _by_lane(self) -> dict[Lane, list[str]]:
+        lanes: dict[Lane, list[str]] = {}
+        for symbol in self.symbols:
+            lanes.setdefault(subjects.lane_of(symbol), []).append(symbol)
+        return lanes
+
+    def _take_in(self, message: Msg) -> None:
+        try:
+            if message.subject.startswith(subjects.HEADS_PREFIX):
+                lane = Lane.of_subject(message.subject)
+                self._lanes[lane].on_head(_decode_head(message.data))
+            else:
+                record = _decode_bar(message.data)
+                lane = subjects.lane_of(record.symbol)
+                self._lanes[lane].on_record(record)
+        except msgspec.MsgspecError as error:
+            # What it held is missed at the next head, and asked of the store.
+            log.warning("live.unreadable", extra={"subject": message.subject, "error": str(error)})
+            return
+        self._advance(lane)
+
+    def _advance(self, lane: Lane) -> None:
+        if lane in self._asking:
+            return
+        sequel = self._lanes[lane]
+        if self._queue.qsize() < self._bound:
+            self._deliver(sequel.take())
+        if sequel.missing_seq is not None:
+            self._asking[lane] = asyncio.create_task(self._refetch(lane))
+
+    def _deliver(self, bars: Iterable[LiveBar]) -> None:
+        for bar in bars:
+            self._queue.put_nowait(bar)
+
+    async def _refetch(self, lane: Lane) -> None:
+        """Wait for stragglers, then ask the store for what is missing."""
+        sequel = self._lanes[lane]
+        await asyncio.sleep(GRACE_S)
+        while True:
+            if self._queue.qsize() >= self._bound:
+                await asyncio.sleep(RETRY_S)
+                continue
+            self._deliver(sequel.take())
+            missing_seq = sequel.missing_seq
+            if missing_seq is None:
+                break
+            try:
+                await self._ask_store(lane, sequel, missing_seq)
+            except (BusError, RequestError, DecodeError) as error:
+                log.info("live.refetch_failed", extra={"lane": str(lane), "error": str(error)})
+                await asyncio.sleep(RETRY_S)
+        del self._asking[lane]
+
+    async def _ask_store(self, lane: Lane, sequel: Sequel, missing_seq: int) -> None:
+        name = str(lane)
+        request = HistoryRequest(
+            symbols=tuple(self._by_lane()[lane]),
+            min_seq={name: missing_seq},
+            after={name: sequel.done_seq},
+        )
+        snapshot = await fetch(self._bus, request)
+        records = [bar for block in snapshot.blocks for bar in live_bars(block, late=True)]
+        due = sequel.fill(records, snapshot.through[name])
+        self.refetched += len(due)
+        self._deliver(due)
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await self._ask_ingest()
+            except (BusError, RequestError) as error:
+                log.info("live.renew_failed", extra={"error": str(error)})
+
+    async def _ask_ingest(self) -> None:
+        request = SubscribeRequest(self._client, self.symbols)
+        reply = await ask(self._bus, subjects.SUBSCRIBE, request, SubscribeReply)
+        self.accepted, self.refused = reply.accepted, reply.refused
