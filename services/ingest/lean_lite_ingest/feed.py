@@ -113,6 +113,7 @@ class Feed:
         finally:
             await self._drain()
             publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
 
     async def want(self, symbols: list[str]) -> Refusals:
         """Subscribe to symbols, remember them, and say which ones Alpaca refuses."""

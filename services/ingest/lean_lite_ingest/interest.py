@@ -1,11 +1,11 @@
 """Which symbols are wanted, since when, and who has not been heard of for long."""
 
+import logging
 import re
 import time
 from collections.abc import Iterable
 
 import msgspec
-from nats.js.errors import KeyNotFoundError, NoKeysError
 from nats.js.kv import KeyValue
 
 from lean_lite import subjects
@@ -16,6 +16,7 @@ from lean_lite.messages import Interest
 EQUITY = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-/][A-Z0-9]{1,4})?")
 CRYPTO = re.compile(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}")
 
+log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(Interest).decode
 
 
@@ -45,12 +46,15 @@ class Wanted:
     async def load(self, now_ns: int) -> None:
         """Take over what the bucket remembers, and add the pinned symbols as of now."""
         self._bucket = await self._bus.jetstream.key_value(subjects.INTEREST)
+        # keys(filters=...) of nats-py looks for the text anywhere in a key: a watch is exact.
+        watcher = await self._bucket.watch(f"{self._feed}.>", ignore_deletes=True)
         try:
-            keys = await self._bucket.keys(filters=[f"{self._feed}.>"])
-        except NoKeysError:
-            keys = []
-        for key in keys:
-            await self._recall(self._bucket, key)
+            async for entry in watcher:
+                if entry is None:
+                    break
+                self._recall(entry.value or b"")
+        finally:
+            await watcher.stop()  # type: ignore[no-untyped-call]
         await self.add(self._pinned, now_ns)
 
     async def add(self, symbols: Iterable[str], now_ns: int) -> None:
@@ -77,10 +81,11 @@ class Wanted:
         before = time.monotonic() - self._forget_s
         return [s for s, at in self._heard_at.items() if at < before and s not in self._pinned]
 
-    async def _recall(self, bucket: KeyValue, key: str) -> None:
+    def _recall(self, data: bytes) -> None:
         try:
-            entry = _decode((await bucket.get(key)).value or b"")
-        except (KeyNotFoundError, msgspec.MsgspecError):
+            entry = _decode(data)
+        except msgspec.MsgspecError as error:
+            log.warning("interest.unreadable", extra={"feed": self._feed, "error": str(error)})
             return
         self.since_ns[entry.symbol] = entry.since_ns
         self._heard_at[entry.symbol] = time.monotonic()

@@ -1,0 +1,51 @@
+"""Processes are killed at random moments of a running replay; nothing is lost or doubled."""
+
+import asyncio
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.system.pipeline import Pipeline, until
+
+SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
+KILLS = 100 if SOAK else 5
+PAUSE_S = (0.1, 1.0)
+
+pytestmark = [pytest.mark.system, pytest.mark.soak, pytest.mark.timeout(3600 if SOAK else 240)]
+
+
+@pytest.mark.parametrize("victim", ["validate", "store", "ingest", "nats"])
+async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(
+    victim: str, tmp_path: Path
+) -> None:
+    chance = random.Random(victim)
+    # A hundred kills take long: a slower clock keeps the recorded days going until then.
+    async with Pipeline(tmp_path / "stack", speed=60.0 if SOAK else 600.0) as pipeline:
+        await until(lambda: pipeline.followers[0].bars, "the first bar")
+        for number in range(1, KILLS + 1):
+            await asyncio.sleep(chance.uniform(*PAUSE_S))
+            pipeline.kill(victim)
+            await pipeline.recovered(victim, number)
+            await pipeline.flowing()
+        await pipeline.refilled()
+        await pipeline.settle()
+        await pipeline.check_truth(minimum=20)
+        await pipeline.check_delivery()
+
+
+async def test_a_stopped_owner_that_wakes_after_its_lease_has_gone_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    async with Pipeline(tmp_path / "stack") as pipeline:
+        await until(lambda: pipeline.followers[0].bars, "the first bar")
+        await asyncio.sleep(1)
+        pipeline.kill("validate", signal.SIGSTOP)
+        await asyncio.sleep(4)
+        pipeline.kill("validate", signal.SIGCONT)
+        await pipeline.flowing()
+        await pipeline.settle()
+        await pipeline.check_truth(minimum=20)
+        await pipeline.check_delivery()
