@@ -1,0 +1,118 @@
+"""What a GRADED frame brings, and what a flush makes of many."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from lean_lite.blocks import Block, concat, decode_block
+from lean_lite.blocks.columns import GRADES
+from lean_lite.bus import Frame
+from lean_lite.errors import DecodeError
+from lean_lite.messages import ERROR, MARKER
+from lean_lite.quality.rules import Check
+from lean_lite_store.journal import Undecodable
+from lean_lite_store.series import Source, day_of, source_of
+
+BEST = 4  # the code of EXCELLENT
+
+
+class Arrival(NamedTuple):
+    """Hold one frame: a block with rows, or why it has none; markers have neither."""
+
+    seq: int
+    subject: str
+    block: Block | None = None
+    undecodable: Undecodable | None = None
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return 0 if self.block is None else len(self.block)
+
+
+class Group(NamedTuple):
+    """Hold the rows of one flush that belong to one source and UTC day."""
+
+    source: Source
+    day: int
+    block: Block
+
+
+class Batch(NamedTuple):
+    """Hold what one flush stores; `repeated` rows were marked as repeats and left out."""
+
+    frames: int
+    positions: dict[str, int]
+    groups: list[Group]
+    undecodable: list[Undecodable]
+    repeated: int
+
+
+def read_frame(frame: Frame) -> Arrival:
+    """Return what a frame brings, rows with the columns `seq` and `stored_ns`; never raises."""
+    if MARKER in frame.headers:
+        return Arrival(frame.seq, frame.subject)
+    error = frame.headers.get(ERROR)
+    if error is None:
+        try:
+            block = _graded(frame)
+        except DecodeError as problem:
+            error = str(problem)
+        else:
+            return Arrival(frame.seq, frame.subject, block if len(block) else None)
+    lost = Undecodable(frame.seq, frame.subject, error, frame.payload)
+    return Arrival(frame.seq, frame.subject, None, lost)
+
+
+def gather(arrivals: Sequence[Arrival]) -> Batch:
+    """Return the rows of many frames by source and UTC day, in order of arrival."""
+    blocks: dict[Source, list[Block]] = {}
+    for arrival in arrivals:
+        if arrival.block is not None:
+            blocks.setdefault(source_of(arrival.block), []).append(arrival.block)
+    groups: list[Group] = []
+    repeated = 0
+    for source, parts in blocks.items():
+        joined = concat(parts)
+        fresh = (joined["reasons"] & np.uint64(Check.S01_REPEATED.mask)) == 0
+        repeated += len(joined) - int(fresh.sum())
+        groups += _by_day(source, joined.take(fresh) if not fresh.all() else joined)
+    return Batch(
+        len(arrivals),
+        {arrival.subject: arrival.seq for arrival in arrivals},
+        groups,
+        [arrival.undecodable for arrival in arrivals if arrival.undecodable is not None],
+        repeated,
+    )
+
+
+def _graded(frame: Frame) -> Block:
+    block = decode_block(frame.payload)
+    missing = GRADES.keys() - block.columns.keys()
+    if missing:
+        message = f"a graded block lacks {', '.join(sorted(missing))}"
+        raise DecodeError(message)
+    if len(block) and int(block["level"].max()) > BEST:
+        message = f"level {int(block['level'].max())} is no grade"
+        raise DecodeError(message)
+    # The tables of many frames are joined: symbols without rows must not make them overflow.
+    return (_compact(block) if len(block.symbols) > len(block) else block).with_columns(
+        seq=np.full(len(block), frame.seq, "<i8"),
+        stored_ns=np.full(len(block), frame.stored_ns, "<i8"),
+    )
+
+
+def _compact(block: Block) -> Block:
+    used, places = np.unique(block["symbol"], return_inverse=True)
+    symbols = tuple(block.symbols[index] for index in used.tolist())
+    return msgspec.structs.replace(block.with_columns(symbol=places.astype("<u2")), symbols=symbols)
+
+
+def _by_day(source: Source, block: Block) -> list[Group]:
+    days = day_of(block["start_ns"])
+    found = np.unique(days).tolist()
+    if len(found) == 1:
+        return [Group(source, found[0], block)]
+    return [Group(source, day, block.take(days == day)) for day in found]

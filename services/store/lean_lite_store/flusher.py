@@ -1,0 +1,162 @@
+"""
+Group commit: what arrives while a flush runs forms the next one.
+
+A flush stores rows and positions in one transaction of the only writing thread, then shows them to
+history. One that the disk refuses is tried again every second, so nothing is dropped; meanwhile
+arrivals fill up to their bound and the server holds the stream back.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import apsw
+
+from lean_lite.errors import StoreError
+from lean_lite_store import metrics
+from lean_lite_store.applied import Applied
+from lean_lite_store.arrivals import Arrival, Batch, gather
+from lean_lite_store.database import transaction
+from lean_lite_store.day_table import Change
+from lean_lite_store.journal import Entry, write_entry, write_undecodable
+from lean_lite_store.latest import Latest
+from lean_lite_store.positions import start_stream, write_positions
+from lean_lite_store.shelf import JournalShelf
+
+# Keeps a flush's blob small and its table of symbols, whose index has 16 bits, from overflowing.
+FLUSH_ROWS = 32_768
+RETRY_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Flusher:
+    """Store arrivals in order, `pending` frames waiting at most."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        shelf: JournalShelf,
+        applied: Applied,
+        latest: Latest,
+        pending: int,
+    ) -> None:
+        """Write nothing before `run`."""
+        self._connection = connection
+        self._shelf = shelf
+        self._applied = applied
+        self._latest = latest
+        self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(pending)
+        self._thread = ThreadPoolExecutor(1, "writer")
+        self._trouble = ""
+
+    def failing(self) -> Iterable[str]:
+        """Name what the disk refuses."""
+        if self._trouble:
+            yield self._trouble
+
+    async def put(self, arrival: Arrival) -> None:
+        """Take a frame, waiting while too many are pending."""
+        await self._arrivals.put(arrival)
+        metrics.PENDING_FRAMES.set(self._arrivals.qsize())
+
+    async def settle(self) -> None:
+        """Return when everything taken so far is stored."""
+        await self._arrivals.join()
+
+    async def start_stream(self, created_ns: int) -> None:
+        """Forget all positions, since another stream begins; nothing may be pending."""
+        await self._insist(lambda: start_stream(self._connection, created_ns))
+        self._applied.restart()
+
+    async def run(self) -> None:
+        """Flush until cancelled."""
+        while True:
+            arrivals = await self._take()
+            started = time.perf_counter()
+            await self._flush(await self._in_thread(lambda: gather(arrivals)))  # noqa: B023 - awaited
+            metrics.FLUSH_SECONDS.observe(time.perf_counter() - started)
+            for _ in arrivals:
+                self._arrivals.task_done()
+
+    def close(self) -> None:
+        """Finish the transaction at work and let the file go."""
+        self._thread.shutdown()
+        self._connection.close()
+
+    async def _take(self) -> list[Arrival]:
+        arrivals = [await self._arrivals.get()]
+        rows = arrivals[0].rows
+        while rows < FLUSH_ROWS and not self._arrivals.empty():
+            arrivals.append(self._arrivals.get_nowait())
+            rows += arrivals[-1].rows
+        metrics.PENDING_FRAMES.set(self._arrivals.qsize())
+        return arrivals
+
+    async def _flush(self, batch: Batch) -> None:
+        while True:
+            try:
+                async with self._shelf.holding({group.day for group in batch.groups}):
+                    changes = await self._insist(lambda: self._store(batch))
+                    self._show(batch, changes)
+            except (apsw.Error, StoreError) as error:
+                await self._wait_for_mending(error)
+            else:
+                return
+
+    async def _insist[Result](self, work: Callable[[], Result]) -> Result:
+        """Do disk work until it succeeds."""
+        while True:
+            try:
+                result = await self._in_thread(work)
+            except apsw.Error as error:
+                await self._wait_for_mending(error)
+                continue
+            if self._trouble:
+                log.info("store.disk_recovered")
+                self._trouble = ""
+            return result
+
+    async def _wait_for_mending(self, error: Exception) -> None:
+        metrics.FLUSH_FAILED.inc()
+        if not self._trouble:
+            log.error(
+                "store.disk_refuses",
+                extra={
+                    "error": repr(error),
+                    "todo": "free space or mend the disk; nothing is lost",
+                },
+            )
+        self._trouble = f"the disk refuses what we store: {error}"
+        await asyncio.sleep(RETRY_S)
+
+    async def _in_thread[Result](self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _store(self, batch: Batch) -> list[Change]:
+        """Commit a batch; runs in the writing thread."""
+        changes = [self._shelf.plan(group) for group in batch.groups]
+        with transaction(self._connection):
+            for group, change in zip(batch.groups, changes, strict=True):
+                if change.kept.any():
+                    block = group.block if change.kept.all() else group.block.take(change.kept)
+                    write_entry(self._connection, Entry(group.day, change.bars, block))
+            for lost in batch.undecodable:
+                write_undecodable(self._connection, lost)
+            write_positions(self._connection, batch.positions)
+        return changes
+
+    def _show(self, batch: Batch, changes: list[Change]) -> None:
+        """Let history, Valkey and the counters see what is committed; never waits."""
+        for group, change in zip(batch.groups, changes, strict=True):
+            self._shelf.apply(group, change)
+            self._latest.offer(group.source, change)
+            metrics.BARS.inc(change.bars)
+            metrics.QUARANTINED.inc(change.invalid)
+            metrics.REPEATED.inc(change.repeated)
+        metrics.REPEATED.inc(batch.repeated)
+        metrics.UNDECODABLE.inc(len(batch.undecodable))
+        metrics.FRAMES.inc(batch.frames)
+        self._applied.advance(batch.positions)

@@ -1,0 +1,138 @@
+"""Read GRADED from where the file stands, and notice when it is not the stream it was."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from nats.js.errors import APIError, NotFoundError
+
+from lean_lite.algorithm.data_models import to_ns
+from lean_lite.bus import Bus, Consumer, Frame
+from lean_lite.bus.connection import TROUBLE
+from lean_lite.subjects import GRADED, STREAMS
+from lean_lite_store.applied import Applied
+from lean_lite_store.arrivals import read_frame
+from lean_lite_store.flusher import Flusher
+from lean_lite_store.metrics import REREAD
+
+RETRY_S = 0.25
+COMPARE_EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Extent(NamedTuple):
+    """Tell a stream from others, and which sequences it holds."""
+
+    created_ns: int
+    first_seq: int
+    last_seq: int
+
+    def mismatch(self, created_ns: int, read_seq: int) -> str:
+        """Return why this is no continuation of what was read up to `read_seq`, or nothing."""
+        if self.created_ns != created_ns:
+            return "it was created anew"
+        if self.last_seq < read_seq:
+            return f"it ends at {self.last_seq}, but was read up to {read_seq}"
+        if 0 < read_seq < self.first_seq - 1:
+            return f"it begins at {self.first_seq}, but was read only up to {read_seq}"
+        return ""
+
+
+class GradedReader:
+    """Hand every frame above its subject's position to the flusher, once and in order."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        flusher: Flusher,
+        applied: Applied,
+        positions: dict[str, int],
+        created_ns: int | None,
+    ) -> None:
+        """Continue the positions of a file; `created_ns` is None when it never read."""
+        self._bus = bus
+        self._flusher = flusher
+        self._applied = applied
+        self._taken = positions
+        self._created_ns = created_ns
+        self._trouble = f"the stream {GRADED} was not seen yet"
+        self._target_seq = 0
+
+    def failing(self) -> Iterable[str]:
+        """Name what keeps history from being complete."""
+        if self._trouble:
+            yield self._trouble
+        elif self._applied.head < self._target_seq:
+            yield f"catching up with {GRADED}: {self._applied.head} of {self._target_seq}"
+
+    async def run(self) -> None:
+        """Read until cancelled, anew whenever the stream is another one."""
+        while True:
+            extent = await self._extent()
+            await self._compare(extent, max(self._taken.values(), default=0))
+            self._applied.skip(extent.first_seq - 1)
+            self._target_seq = extent.last_seq if extent.first_seq <= extent.last_seq else 0
+            # Only now: ready means that the target is known and reached.
+            self._trouble = ""
+            await self._read(max(self._taken.values(), default=0))
+            self._trouble = f"the stream {GRADED} is another one: it is read anew"
+            await self._flusher.settle()
+
+    async def on_frame(self, frame: Frame) -> None:
+        """Take a frame unless its subject has come further already."""
+        if frame.seq > self._taken.get(frame.subject, 0):
+            await self._flusher.put(read_frame(frame))
+            self._taken[frame.subject] = frame.seq
+
+    async def _compare(self, extent: Extent, read_seq: int) -> None:
+        known_ns = self._created_ns
+        mismatch = "" if known_ns is None else extent.mismatch(known_ns, read_seq)
+        if mismatch:
+            REREAD.inc()
+            log.error(
+                "store.stream_read_anew",
+                extra={"stream": GRADED, "error": f"{mismatch}; bars between may be missing"},
+            )
+        if mismatch or known_ns is None:
+            await self._flusher.start_stream(extent.created_ns)
+            self._taken.clear()
+            self._created_ns = extent.created_ns
+
+    async def _read(self, after_seq: int) -> None:
+        """Read until the stream is no longer the one that we began with."""
+        consumer = Consumer(self._bus, GRADED, STREAMS[GRADED], self.on_frame, after_seq=after_seq)
+        reading = asyncio.create_task(consumer.run())
+        try:
+            while True:
+                done, _ = await asyncio.wait([reading], timeout=COMPARE_EVERY_S)
+                if done:
+                    return reading.result()
+                # The reader moves on while we ask, so what ends it must hold before and after.
+                read_seq = consumer.seq
+                extent = await self._extent()
+                self._trouble = ""
+                if extent.first_seq > self._target_seq:
+                    self._target_seq = 0
+                if self._lost(extent, read_seq) and self._lost(extent, consumer.seq):
+                    return None
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+
+    def _lost(self, extent: Extent, read_seq: int) -> bool:
+        return bool(extent.mismatch(self._created_ns or 0, read_seq))
+
+    async def _extent(self) -> Extent:
+        while True:
+            try:
+                info = await self._bus.jetstream.stream_info(GRADED)
+            except NotFoundError:
+                self._trouble = f"there is no stream {GRADED}: has setup run?"
+            except (APIError, *TROUBLE) as error:
+                self._trouble = f"the stream {GRADED} can't be asked for: {error}"
+            else:
+                created_ns = to_ns(info.created) if info.created else 0
+                return Extent(created_ns, info.state.first_seq, info.state.last_seq)
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,160 @@
+"""Answer `md.history`: stored bars of some symbols and a span, as one snapshot."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, overload
+
+import apsw
+
+from lean_lite.blocks import Block, concat, encode_block
+from lean_lite.blocks.codec import ROWS_MAX
+from lean_lite.bus import Answer
+from lean_lite.config import StoreConfig
+from lean_lite.errors import Busy, RequestError, StoreError
+from lean_lite.messages import HistoryReply, HistoryRequest
+from lean_lite.subjects import lane_of
+from lean_lite_store.applied import Applied
+from lean_lite_store.metrics import HISTORY_REQUESTS
+from lean_lite_store.series import DAY_NS, Series
+from lean_lite_store.shelf import Shelf
+
+
+class Part(NamedTuple):
+    """Hold what one day gave, at one revision of it; `newest_ns` also counts rows left out."""
+
+    revision: int
+    newest_ns: dict[Series, int]
+    blocks: dict[Series, Block]
+
+
+class Chunks(Sequence[bytes]):
+    """Encode blocks only when they are sent, so that a large answer never stops the loop."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        """Hold blocks that nobody changes."""
+        self._blocks = blocks
+
+    def __len__(self) -> int:
+        """Return the number of chunks."""
+        return len(self._blocks)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
+        """Return a chunk's bytes."""
+        if isinstance(index, slice):
+            return Chunks(self._blocks[index])
+        return encode_block(self._blocks[index])
+
+
+class History:
+    """
+    Answer requests from a shelf.
+
+    When a request names no feed and several have a symbol, the one with the newest bar in the span
+    is chosen for it; simulated and real bars count as different feeds.
+    """
+
+    def __init__(self, shelf: Shelf, applied: Applied, config: StoreConfig) -> None:
+        """Read from the shelf, bounded by `reply_rows`, after waiting `wait_s` at most."""
+        self._shelf = shelf
+        self._applied = applied
+        self._config = config
+
+    async def on_request(self, request: HistoryRequest) -> Answer:
+        """
+        Answer with at most 4,096 rows of one symbol per chunk.
+
+        Busy when `min_seq` is not reached in time; RequestError `too-large` for more rows than
+        `reply_rows`, `unreadable` when the file can't be read.
+        """
+        outcome = "refused"
+        try:
+            answer = await self._answer(request)
+            outcome = "answered"
+        except Busy:
+            outcome = "busy"
+            raise
+        except (StoreError, apsw.Error) as error:
+            outcome = "failed"
+            code = "unreadable"
+            raise RequestError(code, str(error)) from error
+        finally:
+            HISTORY_REQUESTS.labels(outcome).inc()
+        return answer
+
+    async def _answer(self, request: HistoryRequest) -> Answer:
+        await self._applied.reach(request.min_seq, self._config.wait_s)
+        parts: dict[int, Part] = {}
+        while stale := self._stale(request, parts):
+            for day in stale:
+                async with self._shelf.holding([day]):
+                    parts[day] = self._read_day(request, day)
+                self._check_size(parts)
+        # Nothing waits from the last look at the revisions to here: this is one moment.
+        blocks = [
+            joined.take(slice(first, first + ROWS_MAX))
+            for joined in _chosen(request, parts)
+            for first in range(0, len(joined), ROWS_MAX)
+        ]
+        rows = sum(map(len, blocks))
+        return Answer(HistoryReply(self._applied.through, rows, len(blocks)), Chunks(blocks))
+
+    def _stale(self, request: HistoryRequest, parts: dict[int, Part]) -> list[int]:
+        """Return the days of the span that were not read, or have changed since."""
+        if not request.symbols or request.start_ns >= request.end_ns:
+            return []
+        first, last = request.start_ns // DAY_NS, (request.end_ns - 1) // DAY_NS
+        return [
+            day
+            for day in self._shelf.days()
+            if first <= day <= last
+            and (day not in parts or parts[day].revision != self._shelf.revision(day))
+        ]
+
+    def _read_day(self, request: HistoryRequest, day: int) -> Part:
+        part = Part(self._shelf.revision(day), {}, {})
+        start_ns = max(request.start_ns, day * DAY_NS)
+        end_ns = min(request.end_ns, (day + 1) * DAY_NS)
+        for symbol in dict.fromkeys(request.symbols):
+            after = request.after.get(str(lane_of(symbol)))
+            for series in self._shelf.series(symbol, request.resolution_s, day):
+                if request.feed not in ("", series.source.feed):
+                    continue
+                block = self._shelf.read(series, start_ns, end_ns)
+                if len(block):
+                    part.newest_ns[series] = int(block["start_ns"][-1])
+                    part.blocks[series] = (
+                        block if after is None else block.take(block["seq"] > after)
+                    )
+        return part
+
+    def _check_size(self, parts: dict[int, Part]) -> None:
+        rows = sum(len(block) for part in parts.values() for block in part.blocks.values())
+        if rows > self._config.reply_rows:
+            code = "too-large"
+            message = (
+                f"the answer would have more than {self._config.reply_rows} rows: "
+                "ask for a shorter span or fewer symbols at a time"
+            )
+            raise RequestError(code, message)
+
+
+def _chosen(request: HistoryRequest, parts: dict[int, Part]) -> list[Block]:
+    """Return one block per symbol, in the order asked for, of the source with the newest bar."""
+    newest: dict[str, tuple[int, Series]] = {}
+    for _, part in sorted(parts.items()):
+        for series, start_ns in part.newest_ns.items():
+            newest[series.symbol] = max(newest.get(series.symbol, (-1, series)), (start_ns, series))
+    found = []
+    for symbol in dict.fromkeys(request.symbols):
+        if symbol in newest:
+            series = newest[symbol][1]
+            days = [
+                part.blocks[series] for _, part in sorted(parts.items()) if series in part.blocks
+            ]
+            found.append(concat(days))
+    return found

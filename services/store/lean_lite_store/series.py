@@ -1,0 +1,37 @@
+"""Which bars belong together: the names of series and of UTC days."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lean_lite.algorithm.data_models import NS_PER_S
+from lean_lite.blocks import Block
+
+DAY_NS = 86_400 * NS_PER_S
+
+
+class Source(NamedTuple):
+    """Name what never mixes: the feed, the resolution, and whether its bars are simulated."""
+
+    feed: str
+    resolution_s: int
+    simulated: bool
+
+
+class Series(NamedTuple):
+    """Name the bars of one symbol from one source."""
+
+    source: Source
+    symbol: str
+
+
+def source_of(block: Block) -> Source:
+    """Return the source of a block's rows."""
+    return Source(block.feed, block.resolution.seconds, block.simulated)
+
+
+def day_of(start_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the UTC days since 1970 in which bars start."""
+    days: npt.NDArray[np.int64] = start_ns // np.int64(DAY_NS)
+    return days

@@ -1,0 +1,146 @@
+"""Where history reads bars: the interface, and the shelf of days that the journal holds."""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from lean_lite.blocks import Block
+from lean_lite_store.arrivals import Group
+from lean_lite_store.database import open_reader
+from lean_lite_store.day_table import Change, DayTable
+from lean_lite_store.journal import journaled_days, read_day
+from lean_lite_store.series import DAY_NS, Series, Source, source_of
+
+Day = dict[Source, DayTable]
+
+
+class Shelf(Protocol):
+    """
+    Hold the stored bars of some UTC days, whatever form they are kept in.
+
+    See docs/decisions/0003-store-reading-interface.md.
+    """
+
+    def days(self) -> Sequence[int]:
+        """Return the UTC days since 1970 that may have bars, in order."""
+
+    def revision(self, day: int) -> int:
+        """Return a number that grows whenever a bar of the day changes."""
+
+    def holding(self, days: Iterable[int]) -> AbstractAsyncContextManager[None]:
+        """Keep days readable; suspends only while one is loaded. StoreError when one can't be."""
+
+    def series(self, symbol: str, resolution_s: int, day: int) -> list[Series]:
+        """Return the series of a symbol in a day that is held."""
+
+    def read(self, series: Series, start_ns: int, end_ns: int) -> Block:
+        """
+        Return bars with `start_ns <= start < end_ns` of one day that is held, in order of start.
+
+        Columns are those of a bar with `level`, `reasons`, `seq` and `stored_ns`.
+        """
+
+
+class JournalShelf:
+    """
+    Hold days as tables, folded from the journal when they are asked for.
+
+    The `limit` days used last stay, besides those that are held. The tables change only in
+    `apply`, on the event loop, so whatever runs there without waiting sees one moment.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        """Read from a store file that exists."""
+        self._reader = open_reader(path)
+        self._thread = ThreadPoolExecutor(1, "loader")
+        self._limit = limit
+        self._loaded: OrderedDict[int, Day] = OrderedDict()
+        self._loading: dict[int, asyncio.Task[None]] = {}
+        self._holders: Counter[int] = Counter()
+        self._days = journaled_days(self._reader)
+        self._revisions: Counter[int] = Counter()
+
+    def days(self) -> Sequence[int]:
+        """Return the days that have rows in the journal."""
+        return sorted(self._days)
+
+    def revision(self, day: int) -> int:
+        """Return how often the day has changed in this process."""
+        return self._revisions[day]
+
+    @asynccontextmanager
+    async def holding(self, days: Iterable[int]) -> AsyncIterator[None]:
+        """Load what is missing and keep it in memory."""
+        held = list(days)
+        self._holders.update(held)
+        try:
+            for day in held:
+                if day not in self._loaded:
+                    await self._load(day)
+                self._loaded.move_to_end(day)
+            yield
+        finally:
+            self._holders.subtract(held)
+            self._evict()
+
+    def series(self, symbol: str, resolution_s: int, day: int) -> list[Series]:
+        """Return one series per source that has the symbol."""
+        return [
+            Series(source, symbol)
+            for source, table in self._loaded[day].items()
+            if source.resolution_s == resolution_s and symbol in table
+        ]
+
+    def read(self, series: Series, start_ns: int, end_ns: int) -> Block:
+        """Return the winning versions; KeyError for a day that is not held."""
+        table = self._loaded[start_ns // DAY_NS][series.source]
+        return table.read(series.symbol, start_ns, end_ns)
+
+    def plan(self, group: Group) -> Change:
+        """Return what rows of a day that is held would change."""
+        day = self._loaded[group.day]
+        table = day.get(group.source) or DayTable(group.source)
+        return table.plan(group.block)
+
+    def apply(self, group: Group, change: Change) -> None:
+        """Show what has been committed."""
+        day = self._loaded[group.day]
+        if group.source not in day:
+            day[group.source] = DayTable(group.source)
+        day[group.source].apply(change)
+        self._days.add(group.day)
+        self._revisions[group.day] += 1
+
+    def close(self) -> None:
+        """Finish what is being loaded and let the file go."""
+        self._thread.shutdown()
+        self._reader.close()
+
+    async def _load(self, day: int) -> None:
+        # Several may ask for a day at once, and whoever gives up must not stop the others.
+        if day not in self._loading:
+            self._loading[day] = asyncio.create_task(self._fetch(day))
+        await asyncio.shield(self._loading[day])
+
+    async def _fetch(self, day: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            self._loaded[day] = await loop.run_in_executor(self._thread, self._fold, day)
+        finally:
+            del self._loading[day]
+
+    def _fold(self, day: int) -> Day:
+        tables: Day = {}
+        for block in read_day(self._reader, day):
+            table = tables.setdefault(source_of(block), DayTable(source_of(block)))
+            table.apply(table.plan(block))
+        return tables
+
+    def _evict(self) -> None:
+        spare = [day for day in self._loaded if self._holders[day] <= 0]
+        for day in spare[: max(len(self._loaded) - self._limit, 0)]:
+            del self._loaded[day]

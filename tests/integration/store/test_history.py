@@ -1,0 +1,167 @@
+"""A store process keeps what is published and gives it back."""
+
+import asyncio
+
+import apsw
+import numpy as np
+import pytest
+
+from lean_lite.bus import Bus
+from lean_lite.errors import Busy, RequestError
+from lean_lite.messages import ERROR, MARKER
+from lean_lite.quality.rules import Check
+from lean_lite.subjects import lane_of
+from lean_lite_store.journal import count_stored
+from tests.integration.store.parties import Asker, Publisher
+from tests.integration.store.processes import Store, until
+from tests.integration.store.samples import DAY_NS, OPEN_NS, same_bits, some_bars
+
+
+async def test_bars_come_back_bit_for_bit_with_their_place_in_the_stream(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    store.start()
+    sent = {symbol: some_bars(symbol, range(390)) for symbol in ("AAPL", "BRK.B", "BTC/USD")}
+    seqs = {symbol: await publisher.bars(symbol, block) for symbol, block in sent.items()}
+    await store.ready()
+    wanted = {str(lane_of(symbol)): seq for symbol, seq in seqs.items()}
+    reply, blocks = await ask(*sent, "NONE", min_seq=wanted)
+    assert reply.rows == 3 * 390
+    assert [block.symbols for block in blocks] == [("AAPL",), ("BRK.B",), ("BTC/USD",)]
+    for symbol, stored in zip(sent, blocks, strict=True):
+        assert same_bits(stored, sent[symbol])
+        assert set(stored["seq"].tolist()) == {seqs[symbol]}
+        assert (stored["stored_ns"] > 0).all()
+    assert reply.through.items() >= wanted.items()
+    assert count_stored(store.file) == 3 * 390
+    assert store.stop() == 0
+    assert count_stored(store.file) == 3 * 390
+
+
+async def test_a_long_answer_comes_in_many_chunks_and_in_order_of_start(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    parts = [
+        some_bars("BTC/USD", range(1_000), start_ns=OPEN_NS + day * DAY_NS)
+        for day in (9, 3, 5, 0, 1, 2, 4, 6, 7, 8)
+    ]
+    for part in parts:
+        seq = await publisher.bars("BTC/USD", part)
+    store.start(LEAN_LITE_STORE__DAYS_IN_MEMORY="2")
+    await store.ready()
+    lane = str(lane_of("BTC/USD"))
+    reply, blocks = await ask("BTC/USD", min_seq={lane: seq})
+    assert (reply.rows, reply.chunks, len(blocks)) == (10_000, 3, 3)
+    starts = np.concatenate([block["start_ns"] for block in blocks])
+    assert (np.diff(starts) > 0).all()
+    _, (last,) = await ask("BTC/USD", after={lane: seq - 1})
+    assert same_bits(last, parts[-1])
+    _, (some,) = await ask("BTC/USD", start_ns=OPEN_NS, end_ns=OPEN_NS + 600 * 10**9)
+    assert len(some) == 10
+
+
+async def test_a_request_waits_for_min_seq_and_is_told_busy_when_it_does_not_come(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    store.start(LEAN_LITE_STORE__WAIT_S="1")
+    first = await publisher.bars("AAPL", some_bars("AAPL", range(1)))
+    await store.ready()
+    lane = str(lane_of("AAPL"))
+    with pytest.raises(Busy, match="ask again"):
+        await ask("AAPL", min_seq={lane: first + 1})
+    waiting = asyncio.create_task(ask("AAPL", min_seq={lane: first + 1}))
+    await asyncio.sleep(0.2)
+    await publisher.bars("AAPL", some_bars("AAPL", range(1, 2)))
+    reply, (block,) = await waiting
+    assert (reply.through[lane], len(block)) == (first + 1, 2)
+
+
+async def test_an_answer_that_would_be_too_large_is_refused_with_a_way_out(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    store.start(LEAN_LITE_STORE__REPLY_ROWS="100")
+    seq = await publisher.bars("AAPL", some_bars("AAPL", range(101)))
+    await store.ready()
+    with pytest.raises(RequestError, match="shorter span") as refused:
+        await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
+    assert refused.value.code == "too-large"
+
+
+async def test_the_best_version_wins_and_repeats_and_invalid_rows_stay_out(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    live = some_bars("AAPL", range(10))
+    refill = some_bars("AAPL", range(5, 7), seed=1, origin=2)
+    marked = np.full(10, Check.S01_REPEATED.mask, "<u8")
+    await publisher.bars("AAPL", live)
+    await publisher.bars("AAPL", refill)
+    await publisher.bars("AAPL", some_bars("AAPL", range(6, 7), seed=2, origin=1))
+    await publisher.bars("AAPL", live.with_columns(reasons=live["reasons"] | marked))
+    await publisher.bars("AAPL", some_bars("AAPL", range(20, 23), level=0))
+    await publisher.frame("AAPL", b"", {MARKER: "1"})
+    await publisher.frame("AAPL", b"\x00raw", {ERROR: "not a block"})
+    seq = await publisher.frame("AAPL", b"\xffnoise")
+    store.start()
+    await store.ready()
+    _, (block,) = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
+    assert same_bits(block.take(slice(5, 7)), refill)
+    rest = np.r_[0:5, 7:10]
+    assert same_bits(block.take(rest), live.take(rest))
+    assert count_stored(store.file) == 13
+    assert store.counter("lean_lite_store_repeated_total") == 10
+    assert store.counter("lean_lite_store_quarantined_total") == 3
+    assert store.counter("lean_lite_store_bars_total") == 13
+    assert store.counter("lean_lite_store_frames_total") == 8
+    with apsw.Connection(str(store.file), flags=apsw.SQLITE_OPEN_READONLY) as connection:
+        lost = connection.execute("SELECT seq, data FROM undecodable ORDER BY seq").fetchall()
+    connection.close()
+    assert lost == [(seq - 1, b"\x00raw"), (seq, b"\xffnoise")]
+
+
+async def test_of_two_feeds_the_one_with_the_newest_bar_is_chosen_and_the_other_can_be_named(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    older = some_bars("AAPL", range(10), feed="iex")
+    newer = some_bars("AAPL", range(5, 15), feed="sip")
+    await publisher.bars("AAPL", newer)
+    seq = await publisher.bars("AAPL", older)
+    store.start()
+    await store.ready()
+    _, (chosen,) = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
+    assert (chosen.feed, same_bits(chosen, newer)) == ("sip", True)
+    _, (named,) = await ask("AAPL", feed="iex")
+    assert same_bits(named, older)
+
+
+async def test_a_request_without_symbols_tells_only_how_far_history_reaches(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    store.start()
+    seq = await publisher.bars("AAPL", some_bars("AAPL", range(3)))
+    await store.ready()
+    reply, blocks = await ask()
+    assert (reply.through, reply.rows, blocks) == ({str(lane_of("AAPL")): seq}, 0, [])
+
+
+async def test_two_stores_of_one_folder_hold_the_same_bars_in_files_of_their_own(
+    store: Store, publisher: Publisher, admin: Bus
+) -> None:
+    other = Store(store.settings["LEAN_LITE_BUS__URL"], store.folder, "")
+    store.start()
+    await store.ready()
+    other.start()
+    try:
+        await other.ready()
+        for minute in range(20):
+            await publisher.bars("AAPL", some_bars("AAPL", range(minute, minute + 5)))
+        paths = [store.folder / "store-0.sqlite", store.folder / "store-1.sqlite"]
+        await until(lambda: all(count_stored(path) == 100 for path in paths))
+    finally:
+        other.stop()
+
+
+async def test_a_store_without_a_folder_says_what_to_set_and_does_not_start(store: Store) -> None:
+    store.start(LEAN_LITE_STORE__PATH="")
+    assert store.process is not None
+    assert await asyncio.to_thread(store.process.wait, 20) == 3
+    assert "store.path" in store.log.read_text()

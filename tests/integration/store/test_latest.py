@@ -1,0 +1,59 @@
+"""Valkey holds the newest bars, and its absence stops nothing."""
+
+from redis.asyncio import Redis
+
+from lean_lite_store.journal import count_stored
+from lean_lite_store.latest import read_latest
+from tests.integration.store.parties import Publisher
+from tests.integration.store.processes import Server, Store, until
+from tests.integration.store.samples import OPEN_NS, some_bars
+
+MINUTE_NS = 60_000_000_000
+
+
+async def newest(valkey: Server, *symbols: str) -> dict[str, tuple[int, float]]:
+    async with Redis(port=valkey.port) as redis:
+        found = await read_latest(redis, "iex", 60, symbols)
+    return {
+        symbol: ((bar.start_ns - OPEN_NS) // MINUTE_NS, bar.close) for symbol, bar in found.items()
+    }
+
+
+async def test_the_newest_bar_of_a_symbol_goes_only_forward_and_takes_revisions(
+    store: Store, publisher: Publisher, valkey: Server
+) -> None:
+    store.start(LEAN_LITE_STORE__REDIS_URL=f"redis://127.0.0.1:{valkey.port}")
+    first, older = some_bars("AAPL", range(5, 8)), some_bars("AAPL", range(3), origin=2)
+    revised = some_bars("AAPL", range(7, 8), seed=1, origin=1)
+    for block in (first, older):
+        await publisher.bars("AAPL", block)
+    await publisher.bars("SPY", some_bars("SPY", range(1)))
+    await _written(valkey, "AAPL", 7, float(first["close"][-1]))
+    await publisher.bars("AAPL", revised)
+    await _written(valkey, "AAPL", 7, float(revised["close"][-1]))
+    assert (await newest(valkey, "SPY", "NONE")).keys() == {"SPY"}
+
+
+async def test_the_store_works_without_valkey_and_fills_it_when_it_is_back(
+    store: Store, publisher: Publisher, valkey: Server
+) -> None:
+    store.start(LEAN_LITE_STORE__REDIS_URL=f"redis://127.0.0.1:{valkey.port}")
+    await publisher.bars("AAPL", some_bars("AAPL", range(1)))
+    await store.ready()
+    await until(lambda: store.counter("lean_lite_store_redis_up") == 1)
+    valkey.kill()
+    for minute in range(1, 5):
+        last = some_bars("AAPL", range(minute, minute + 1))
+        await publisher.bars("AAPL", last)
+        await until(lambda: count_stored(store.file) == minute + 1)  # noqa: B023
+    await until(lambda: store.counter("lean_lite_store_redis_up") == 0)
+    assert store.failing() == ""
+    valkey.start()
+    await _written(valkey, "AAPL", 4, float(last["close"][0]))
+    await until(lambda: store.counter("lean_lite_store_redis_up") == 1)
+    assert store.log.read_text().count("store.redis_is_away") == 1
+
+
+async def _written(valkey: Server, symbol: str, minute: int, close: float) -> None:
+    while (await newest(valkey, symbol)).get(symbol) != (minute, close):
+        pass

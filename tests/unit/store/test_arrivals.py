@@ -1,0 +1,95 @@
+"""No frame, whatever its bytes, can make the store fail."""
+
+import msgspec
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.blocks import Block, encode_block
+from lean_lite.blocks.block import from_columns
+from lean_lite.bus import Frame
+from lean_lite.messages import ERROR, MARKER
+from lean_lite.quality.rules import Check
+from lean_lite_store.arrivals import gather, read_frame
+from lean_lite_store.series import DAY_NS
+
+SUBJECT = "md.graded.equity.1"
+
+
+def graded(starts: list[int], level: int = 4, reasons: int = 0, feed: str = "iex") -> Block:
+    rows = len(starts)
+    names = ("open", "high", "low", "close", "volume", "vwap", "origin", "received_ns")
+    return from_columns(
+        feed,
+        ["A"] * rows,
+        {
+            "start_ns": starts,
+            "trade_count": np.zeros(rows),
+            "level": np.full(rows, level),
+            "reasons": np.full(rows, reasons),
+            **{name: np.zeros(rows) for name in names},
+        },
+    )
+
+
+def frame(payload: bytes, seq: int = 7, headers: dict[str, str] | None = None) -> Frame:
+    return Frame(seq, SUBJECT, headers or {}, payload, 99)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_kept_as_undecodable(payload: bytes) -> None:
+    arrival = read_frame(frame(payload))
+    assert arrival.undecodable is not None
+    assert (arrival.undecodable.seq, arrival.undecodable.data) == (7, payload)
+
+
+@given(st.data())
+def test_a_changed_byte_never_raises(data: st.DataObject) -> None:
+    payload = bytearray(encode_block(graded([1, 2])))
+    place = data.draw(st.integers(0, len(payload) - 1))
+    payload[place] = data.draw(st.integers(0, 255))
+    gather([read_frame(frame(bytes(payload))), read_frame(frame(bytes(payload)))])
+
+
+def test_markers_and_empty_frames_only_move_the_position() -> None:
+    marker = read_frame(frame(b"", headers={MARKER: "1"}))
+    empty = read_frame(frame(encode_block(graded([])), seq=8))
+    batch = gather([marker, empty])
+    assert (batch.groups, batch.undecodable, batch.positions) == ([], [], {SUBJECT: 8})
+
+
+def test_a_frame_that_says_it_is_undecodable_keeps_its_bytes_and_error() -> None:
+    lost = read_frame(frame(b"\x00", headers={ERROR: "why"})).undecodable
+    assert lost == (7, SUBJECT, "why", b"\x00")
+
+
+def test_a_block_without_grades_or_with_an_unknown_one_is_undecodable() -> None:
+    bare = graded([1]).without("level")
+    for block, reason in ((bare, "lacks level"), (graded([1], level=5), "no grade")):
+        lost = read_frame(frame(encode_block(block))).undecodable
+        assert lost is not None
+        assert reason in lost.error
+
+
+def test_rows_are_grouped_by_feed_and_utc_day_without_marked_repeats() -> None:
+    frames = [
+        graded([DAY_NS - 1, DAY_NS]),
+        graded([DAY_NS + 1], reasons=Check.S01_REPEATED.mask),
+        graded([2], feed="sip"),
+        graded([3]),
+    ]
+    batch = gather([read_frame(frame(encode_block(b), seq)) for seq, b in enumerate(frames, 1)])
+    assert batch.repeated == 1
+    assert [(g.source.feed, g.day, g.block["seq"].tolist()) for g in batch.groups] == [
+        ("iex", 0, [1, 4]),
+        ("iex", 1, [1]),
+        ("sip", 0, [3]),
+    ]
+
+
+def test_symbols_without_rows_do_not_make_the_tables_overflow() -> None:
+    block = graded([1])
+    wide = msgspec.structs.replace(block, symbols=("A", *(f"S{n}" for n in range(70_000))))
+    arrival = read_frame(frame(encode_block(wide)))
+    batch = gather([arrival, arrival])
+    assert batch.groups[0].block.symbols == ("A",)
