@@ -1,0 +1,92 @@
+"""What is served over HTTP."""
+
+from collections.abc import Callable, Iterable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from lean_lite_metrics.exposition import CONTENT_TYPE, exposition
+from lean_lite_metrics.instances import Instance, Instances
+
+ENDPOINTS = {
+    "/metrics": "all counters and gauges for Prometheus",
+    "/api/status": "every instance of every service: its state, and why",
+    "/api/counters": "bars per hop, summed over all instances",
+    "/healthz": "200 while this process works",
+    "/readyz": "200 while it can do its work, else 503 with the reasons",
+}
+INDEX = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Lean-Lite metrics</title>
+<h1>Lean-Lite metrics</h1>
+<dl>
+{rows}
+</dl>
+</html>
+"""
+
+
+class Pages:
+    """Answer from what the instances have said last."""
+
+    def __init__(self, instances: Instances, failing: Callable[[], Iterable[str]]) -> None:
+        """Answer from these instances; `failing` names what keeps metrics from working."""
+        self._instances = instances
+        self._failing = failing
+
+    def application(self) -> Starlette:
+        """Return the ASGI application."""
+        handlers = (self.metrics, self.status, self.counters, self.health, self.readiness)
+        routes = [Route(path, handler) for path, handler in zip(ENDPOINTS, handlers, strict=True)]
+        return Starlette(routes=[Route("/", self.index), *routes])
+
+    async def index(self, _: Request) -> Response:
+        """List the endpoints."""
+        rows = "\n".join(
+            f'<dt><a href="{path}">{path}</a></dt><dd>{meaning}</dd>'
+            for path, meaning in ENDPOINTS.items()
+        )
+        return HTMLResponse(INDEX.format(rows=rows))
+
+    async def metrics(self, _: Request) -> Response:
+        """Return all samples as Prometheus reads them."""
+        text = exposition(self._instances)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+    async def status(self, _: Request) -> Response:
+        """Return the state of every instance."""
+        rows = [self._row(instance) for instance in self._instances]
+        return JSONResponse({"instances": rows, "dropped": self._instances.dropped})
+
+    async def counters(self, _: Request) -> Response:
+        """Return the totals by hop, as whole numbers."""
+        totals = self._instances.totals()
+        return JSONResponse({hop: round(total) for hop, total in totals.items()})
+
+    async def health(self, _: Request) -> Response:
+        """Say that the event loop runs."""
+        return PlainTextResponse("ok\n")
+
+    async def readiness(self, _: Request) -> Response:
+        """Say whether beats can be heard."""
+        failing = list(self._failing())
+        text = "\n".join(failing) or "ok"
+        return PlainTextResponse(f"{text}\n", status_code=503 if failing else 200)
+
+    def _row(self, instance: Instance) -> dict[str, object]:
+        beat = instance.beat
+        return {
+            "service": beat.service,
+            "instance": beat.instance,
+            "state": self._instances.state(instance),
+            "failing": beat.failing,
+            "age_s": round(self._instances.age_s(instance), 3),
+            "url": beat.url,
+            "pid": beat.pid,
+            "version": beat.version,
+            "restarts": self._instances.restarts(beat.service),
+        }

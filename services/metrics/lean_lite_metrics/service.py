@@ -1,0 +1,78 @@
+"""
+The map of metrics: hear the beats of every service, and show them over HTTP.
+
+    md.beat.> ──► Instances ──► Pages ──► /metrics, /api/status, /api/counters
+
+It keeps nothing on disk: the others count, metrics adds up. What an instance counted before it
+went stays in the totals for as long as this process lives.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+import msgspec
+from nats.aio.msg import Msg
+
+from lean_lite.messages import Beat
+from lean_lite.service import Context
+from lean_lite.subjects import BEATS
+from lean_lite_metrics import counters
+from lean_lite_metrics.instances import Instances
+from lean_lite_metrics.pages import Pages
+from lean_lite_metrics.server import PageServer
+
+log = logging.getLogger(__name__)
+
+
+class MetricsService:
+    """Collect beats and serve what they say."""
+
+    def __init__(self, context: Context) -> None:
+        """Take the port; StackError when it is taken."""
+        self._bus = context.bus
+        self._instances = Instances(context.config.metrics.gone_s)
+        self._decoder = msgspec.msgpack.Decoder(Beat)
+        self._listening = False
+        pages = Pages(self._instances, self._failing_here)
+        self._server = PageServer(pages.application(), context.config.metrics)
+        counters.INFO.labels(self._server.url).set(1)
+
+    async def run(self) -> None:
+        """Hear and serve until cancelled."""
+        subscription = await self._bus.subscribe(BEATS, self._on_beat)
+        await self._bus.barrier()
+        self._listening = True
+        log.info("metrics.listening", extra={"url": self._server.url})
+        serving = asyncio.create_task(self._server.run_here())
+        try:
+            # Shielded, because uvicorn leaves open connections behind when it is cancelled.
+            await asyncio.shield(serving)
+        finally:
+            self._server.should_exit = True
+            await serving
+            if self._bus.connected:
+                await subscription.unsubscribe()
+
+    def failing(self) -> Iterable[str]:
+        """Name what keeps metrics from working; the runner adds the bus."""
+        if not self._listening:
+            yield "the beats are not subscribed yet"
+        if not self._server.started:
+            yield "the pages are not served yet"
+
+    def _failing_here(self) -> Iterable[str]:
+        if not self._bus.connected:
+            yield "the bus is away"
+        yield from self.failing()
+
+    async def _on_beat(self, message: Msg) -> None:
+        try:
+            beat = self._decoder.decode(message.data)
+        except msgspec.DecodeError:
+            counters.UNREADABLE.inc()
+            return
+        counters.BEATS.inc()
+        before = self._instances.dropped
+        self._instances.on_beat(beat)
+        counters.DROPPED.inc(self._instances.dropped - before)

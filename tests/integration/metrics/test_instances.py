@@ -1,0 +1,68 @@
+from prometheus_client.parser import text_string_to_metric_families
+
+from lean_lite.messages import Beat, Sample
+from lean_lite_metrics.exposition import exposition
+from lean_lite_metrics.instances import Instances
+
+STORED = "lean_lite_store_bars_total"
+
+
+def beat(instance: str, stored: float, *samples: Sample, started_ns: int = 1) -> Beat:
+    counted = (Sample(STORED, {}, stored), *samples)
+    return Beat("store", instance, 1, started_ns, 2, version="0.1.0", samples=counted)
+
+
+def test_the_one_silent_for_longest_is_dropped_and_its_counts_stay() -> None:
+    instances = Instances(5, limit=2)
+    instances.on_beat(beat("a", 1))
+    instances.on_beat(beat("b", 10))
+    instances.on_beat(beat("a", 2))
+    instances.on_beat(beat("c", 100))
+    assert [instance.beat.instance for instance in instances] == ["a", "c"]
+    assert instances.dropped == 1
+    assert instances.totals()["stored"] == 112
+
+
+def test_a_process_that_comes_back_under_its_old_name_does_not_lower_the_total() -> None:
+    instances = Instances(5)
+    instances.on_beat(beat("a", 50))
+    instances.on_beat(beat("a", 3, started_ns=9))
+    assert instances.totals()["stored"] == 53
+
+
+def test_a_restart_is_an_end_that_a_start_follows() -> None:
+    now = 0.0
+    instances = Instances(5, clock=lambda: now)
+    instances.on_beat(beat("a", 1))
+    instances.on_beat(beat("b", 1))
+    now = 1.0
+    instances.on_beat(beat("c", 1))
+    assert instances.restarts("store") == 0
+    now = 6.0
+    instances.on_beat(beat("c", 2))
+    assert instances.restarts("store") == 1
+    assert [instances.state(instance) for instance in instances] == ["gone", "gone", "ready"]
+
+
+def test_histograms_and_awkward_labels_survive_the_text_format() -> None:
+    name = "lean_lite_lag_seconds"
+    awkward = 'a "quoted" \\ line\nand more'
+    instances = Instances(5)
+    instances.on_beat(
+        beat(
+            "a",
+            1,
+            Sample(f"{name}_bucket", {"le": "0.5"}, 1),
+            Sample(f"{name}_bucket", {"le": "+Inf"}, 2),
+            Sample(f"{name}_sum", {}, 1.25),
+            Sample(f"{name}_count", {}, 2),
+            Sample("lean_lite_feed", {"state": awkward}, float("inf")),
+        )
+    )
+    families = {
+        family.name: family for family in text_string_to_metric_families(exposition(instances))
+    }
+    assert families[name].type == "histogram"
+    assert len(families[name].samples) == 4
+    (feed,) = families["lean_lite_feed"].samples
+    assert (feed.labels["state"], feed.value) == (awkward, float("inf"))

@@ -1,0 +1,144 @@
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+pytestmark = pytest.mark.containers
+
+GRADED = "lean_lite_validate_graded_total"
+QUARANTINED = "lean_lite_validate_quarantined_total"
+STORED = "lean_lite_store_bars_total"
+
+
+class Says(Protocol):
+    async def say(self, counts: dict[str, float], failing: tuple[str, ...] = ()) -> None: ...
+
+
+class Asked(Protocol):
+    url: str
+
+    async def text(self, path: str) -> str: ...
+    async def json(self, path: str) -> Any: ...
+    async def until(self, path: str, condition: Callable[[Any], bool]) -> Any: ...
+
+
+SpeakerOf = Callable[..., Awaitable[Says]]
+
+
+def row(status: Any, instance: str) -> Any:
+    return next((row for row in status["instances"] if row["instance"] == instance), None)
+
+
+async def test_counters_are_summed_over_instances(metrics: Asked, speaker: SpeakerOf) -> None:
+    first = await speaker("validate", "validate-a")
+    second = await speaker("validate", "validate-b")
+    await first.say({GRADED: 10, QUARANTINED: 1})
+    await second.say({GRADED: 5})
+    totals = await metrics.until("/api/counters", lambda totals: totals["graded"] == 15)
+    assert totals == {
+        "published": 0,
+        "graded": 15,
+        "quarantined": 1,
+        "repeated": 0,
+        "stored": 0,
+    }
+
+
+async def test_a_restart_never_lowers_a_total(metrics: Asked, speaker: SpeakerOf) -> None:
+    await (await speaker("store", "store-a")).say({STORED: 100})
+    await metrics.until("/api/status", lambda status: row(status, "store-a")["state"] == "gone")
+    again = await speaker("store", "store-b")
+    await again.say({STORED: 7})
+    totals = await metrics.until("/api/counters", lambda totals: totals["stored"] != 100)
+    assert totals["stored"] == 107
+    await again.say({STORED: 7})
+    status = await metrics.json("/api/status")
+    assert row(status, "store-b")["restarts"] == 1
+
+
+async def test_status_tells_the_state_of_every_instance(metrics: Asked, speaker: SpeakerOf) -> None:
+    good = await speaker("store", "store-a")
+    bad = await speaker("ingest", "ingest-a")
+    await bad.say({}, failing=("the feed is away",))
+    await good.say({})
+    status = await metrics.until("/api/status", lambda status: row(status, "store-a"))
+    assert row(status, "store-a")["state"] == "ready"
+    failing = row(status, "ingest-a")
+    assert failing["state"] == "failing"
+    assert failing["failing"] == ["the feed is away"]
+    assert failing["pid"] == 4711
+    assert failing["version"] == "0.1.0"
+    assert failing["url"] == "http://127.0.0.1:1"
+
+
+async def test_prometheus_reads_what_every_instance_says(
+    metrics: Asked, speaker: SpeakerOf
+) -> None:
+    await (await speaker("validate", "validate-a")).say({GRADED: 10, "lean_lite_lag_seconds": 2})
+    await metrics.until("/api/status", lambda status: row(status, "validate-a"))
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(await metrics.text("/metrics"))
+    }
+    graded = families["lean_lite_validate_graded"]
+    assert graded.type == "counter"
+    (sample,) = graded.samples
+    labels = {"service": "validate", "instance": "validate-a", "lane": "equity.1"}
+    assert (sample.labels, sample.value) == (labels, 10)
+    assert families["lean_lite_lag_seconds"].type == "gauge"
+    up = {sample.labels["instance"]: sample.value for sample in families["lean_lite_up"].samples}
+    assert up["validate-a"] == 1
+    versions = [sample.labels["version"] for sample in families["lean_lite_build_info"].samples]
+    assert "0.1.0" in versions
+
+
+async def test_an_instance_that_is_gone_is_down_and_keeps_only_its_counters(
+    metrics: Asked, speaker: SpeakerOf
+) -> None:
+    await (await speaker("validate", "validate-a")).say({GRADED: 10, "lean_lite_lag_seconds": 2})
+    await metrics.until(
+        "/api/status",
+        lambda status: (row(status, "validate-a") or {"state": ""})["state"] == "gone",
+    )
+    text = await metrics.text("/metrics")
+    assert 'lean_lite_up{service="validate",instance="validate-a"} 0.0' in text
+    assert GRADED in text
+    assert "lean_lite_lag_seconds" not in text
+
+
+async def test_metrics_announces_its_address_in_its_own_beat(metrics: Asked) -> None:
+    await metrics.until(
+        "/api/status", lambda status: any(r["service"] == "metrics" for r in status["instances"])
+    )
+    assert f'lean_lite_metrics_info{{url="{metrics.url}"' in await metrics.text("/metrics")
+
+
+async def test_probes_and_the_page_answer(metrics: Asked) -> None:
+    assert await metrics.text("/healthz") == "ok\n"
+    assert await metrics.text("/readyz") == "ok\n"
+    assert 'href="/api/status"' in await metrics.text("/")
+
+
+async def test_a_port_that_is_taken_is_a_clear_refusal(
+    launch: Callable[[int], subprocess.Popen[str]],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        process = launch(port)
+        _, log = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert f"metrics can't listen on 127.0.0.1:{port}" in log
+    assert "metrics.port" in log
+
+
+async def test_a_signal_ends_it_in_order(
+    metrics: Any,
+) -> None:
+    metrics.process.terminate()
+    _, log = metrics.process.communicate(timeout=30)
+    assert metrics.process.returncode == 0
+    assert "service.stopped" in log
+    assert "Traceback" not in log
