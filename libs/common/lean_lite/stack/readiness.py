@@ -1,0 +1,81 @@
+"""Wait until every service of the stack says that it is ready."""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+from nats.aio.msg import Msg
+
+from lean_lite.bus import Bus
+from lean_lite.errors import StackError
+from lean_lite.messages import Beat
+from lean_lite.stack.child import Child
+from lean_lite.subjects import BEATS
+
+COULD_NOT_START = 3
+LINES = 5
+SILENT = "it has not been heard"
+
+
+class Readiness:
+    """Hear the beats of the stack's own services, told apart from others by their process id."""
+
+    def __init__(self, services: Mapping[str, Child]) -> None:
+        """Hear nothing before `listen`."""
+        self._services = services
+        self._beats: dict[str, Beat] = {}
+        self._refused: StackError | None = None
+        self._changed = asyncio.Event()
+        self._decoder = msgspec.msgpack.Decoder(Beat)
+
+    async def listen(self, bus: Bus) -> None:
+        """Subscribe, so that no beat of a child started later is missed."""
+        await bus.subscribe(BEATS, self._on_beat)
+        await bus.barrier()
+
+    def on_exit(self, child: Child, code: int) -> None:
+        """Note that a child has ended; some ends make waiting useless."""
+        if code == COULD_NOT_START and self._refused is None:
+            message = f"{child.name} could not start: {child.log.last_words()}"
+            self._refused = StackError(message)
+            self._changed.set()
+
+    async def wait(self, *, limit_s: float) -> dict[str, Beat]:
+        """Return the last beat by service when all are ready; StackError that says who is not."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while self._waiting():
+                    if self._refused is not None:
+                        raise self._refused
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise StackError(self._complaint(limit_s)) from error
+        return dict(self._beats)
+
+    async def _on_beat(self, message: Msg) -> None:
+        try:
+            beat = self._decoder.decode(message.data)
+        except msgspec.DecodeError:
+            return
+        child = self._services.get(beat.service)
+        if child is not None and child.pid == beat.pid:
+            self._beats[beat.service] = beat
+            self._changed.set()
+
+    def _waiting(self) -> list[str]:
+        return [name for name in self._services if self._reasons(name)]
+
+    def _reasons(self, name: str) -> tuple[str, ...]:
+        beat = self._beats.get(name)
+        # A beat of an earlier start says nothing of the process that runs now.
+        if beat is None or beat.pid != self._services[name].pid:
+            return (SILENT,)
+        return beat.failing
+
+    def _complaint(self, limit_s: float) -> str:
+        lines = [f"not ready within {limit_s:g} s (`stack.start_s`):"]
+        for name in self._waiting():
+            lines.append(f"{name}: {'; '.join(self._reasons(name))}; the end of its log:")
+            lines += [f"    {line}" for line in self._services[name].log.lines()[-LINES:]]
+        return "\n".join(lines)

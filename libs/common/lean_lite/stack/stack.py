@@ -1,0 +1,229 @@
+"""The whole pipeline on this machine, owned by the process that starts it."""
+
+import asyncio
+import shutil
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from nats.js.errors import APIError
+
+from lean_lite.bus import Bus, connect, create_streams
+from lean_lite.config import BusConfig, Config, StreamsConfig
+from lean_lite.config.section import Secret
+from lean_lite.config.surroundings import child_environment
+from lean_lite.errors import StackError
+from lean_lite.stack.brokers import NatsServer, ValkeyServer
+from lean_lite.stack.child import Child, end
+from lean_lite.stack.folder import StackFolder
+from lean_lite.stack.keeper import Keeper
+from lean_lite.stack.log import ChildLog
+from lean_lite.stack.passwords import new_password, new_passwords
+from lean_lite.stack.ports import free_port
+from lean_lite.stack.readiness import Readiness
+from lean_lite.stack.simulator import SimulatorChild, SimulatorOptions
+from lean_lite.subjects import ADMIN
+
+SERVICES = ("ingest", "validate", "store", "metrics")
+LOOK_S = 0.02
+# Together with the kills after them: less than the three seconds that a stop may take.
+STOP_SERVICES_S = 1.2
+STOP_BROKERS_S = 1.2
+DRAIN_S = 1.0
+
+
+class Stack:
+    """
+    Run brokers, services and, when asked for, the simulator as children of this process.
+
+    With a simulator it is a demo: the folder's data is wiped at the start, because the same days
+    are replayed every time. Children that die are started again and counted in `restarts`.
+    StackError when something could not start, with what it said. Ends within three seconds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        folder: Path,
+        services: tuple[str, ...] = SERVICES,
+        simulator: SimulatorOptions | None = None,
+    ) -> None:
+        """Start nothing before `start` or `async with`."""
+        self.config = config
+        self.folder = folder.absolute()
+        self.children: dict[str, Child] = {}
+        self.metrics_url = ""
+        self._names = services
+        self._simulator = simulator
+        self._passwords = new_passwords()
+        self._held = StackFolder(self.folder, "demo" if simulator else "live")
+        self._services: dict[str, Child] = {}
+        self._readiness = Readiness(self._services)
+        self._keeper = Keeper(self._readiness.on_exit)
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """Return how often each child was started again."""
+        return self._keeper.restarts
+
+    def bus_config(self, role: str) -> BusConfig:
+        """Return what a process of that role (`client`, …, `admin`) needs to connect."""
+        password = Secret(self._passwords[role])
+        return msgspec.structs.replace(self.config.bus, user=role, password=password)
+
+    def role_config(self, role: str) -> Config:
+        """Return the settings for a process of that role; Alpaca's keys are ingest's alone."""
+        bus: dict[str, Any] = msgspec.structs.asdict(self.bus_config(role))
+        changes: dict[str, dict[str, object]] = {"bus": bus}
+        if role != "ingest":
+            changes["alpaca"] = {"key_id": Secret(""), "secret_key": Secret("")}
+        return self.config.replace(**changes)
+
+    async def retire(self, name: str) -> None:
+        """End one child for good, within the time that a stop of the services may take."""
+        child = self.children[name]
+        await self._keeper.forget(name)
+        await end([child], limit_s=STOP_SERVICES_S)
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Return when every service is ready; nothing is left running when that fails."""
+        self._check_installed()
+        self._held.take()
+        try:
+            await self._start(time.monotonic() + self.config.stack.start_s)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop everything, however often it is called and whoever stops waiting for it."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name="stop the stack")
+        cancelled: asyncio.CancelledError | None = None
+        while not self._stopping.done():
+            try:
+                await asyncio.shield(self._stopping)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        self._stopping.result()
+
+    async def _start(self, until: float) -> None:
+        await self._start_brokers(until)
+        if self._simulator is not None:
+            await self._start_simulator(self._simulator, until)
+        # The beats of later starts interest nobody here, so the connection ends with the start.
+        bus = await connect(self.bus_config(ADMIN), ADMIN, name="stack")
+        try:
+            await self._create_streams(bus)
+            await self._start_services(bus, until)
+        finally:
+            await bus.connection.close()
+        self._held.describe(
+            {
+                "feed": self.config.alpaca.feed,
+                "bus_url": self.config.bus.url,
+                "user": "client",
+                "password": self._passwords["client"],
+                "metrics_url": self.metrics_url,
+            }
+        )
+
+    async def _start_brokers(self, until: float) -> None:
+        programs = self.config.stack
+        password = new_password()
+        nats = NatsServer(self.folder, self._passwords, program=programs.nats_server)
+        valkey = ValkeyServer(self.folder, password, program=programs.valkey_server)
+        for broker in (nats, valkey):
+            self.children[broker.name] = broker.child
+            await broker.start(limit_s=max(until - time.monotonic(), LOOK_S))
+            self._keeper.keep(broker.child)
+        self.config = self.config.replace(
+            bus={"url": nats.url},
+            store={"path": str(self.folder / "store"), "redis_url": valkey.url},
+        )
+
+    async def _start_simulator(self, options: SimulatorOptions, until: float) -> None:
+        child = SimulatorChild(options, self._log("simulator"))
+        self.children[child.name] = child
+        child.start()
+        while (settings := child.settings()) is None:
+            if not child.running or time.monotonic() > until:
+                raise StackError(f"the simulator could not start: {child.log.last_words()}")
+            await asyncio.sleep(LOOK_S)
+        self.config = self.config.replace(alpaca=settings)
+        self._keeper.keep(child)
+
+    async def _create_streams(self, bus: Bus) -> None:
+        try:
+            await create_streams(bus, self._affordable_streams())
+        except APIError as error:
+            message = f"the streams could not be created: {error.description or error}"
+            raise StackError(message) from error
+
+    def _affordable_streams(self) -> StreamsConfig:
+        # The server refuses streams that might need more than three quarters of the disk.
+        streams = self.config.streams
+        share = shutil.disk_usage(self.folder).free // 5
+        return msgspec.structs.replace(
+            streams, bytes=min(streams.bytes, share), event_bytes=min(streams.event_bytes, share)
+        )
+
+    async def _start_services(self, bus: Bus, until: float) -> None:
+        port = self.config.stack.metrics_port or self.config.metrics.port or free_port()
+        self.config = self.config.replace(metrics={"port": port}, service={"health_port": 0})
+        await self._readiness.listen(bus)
+        for name in self._names:
+            command = (sys.executable, "-m", f"lean_lite_{name}")
+            child = Child(name, command, self._log(name), self._environment(name))
+            self._services[name] = self.children[name] = child
+            child.start()
+            self._keeper.keep(child)
+        beats = await self._readiness.wait(limit_s=max(until - time.monotonic(), LOOK_S))
+        if "metrics" in beats:
+            infos = beats["metrics"].counted("lean_lite_metrics_info")
+            self.metrics_url = next((info.labels["url"] for info in infos), "")
+
+    def _environment(self, name: str) -> dict[str, str]:
+        drain_s = min(self.config.service.drain_s, DRAIN_S)
+        config = self.role_config(name).replace(service={"drain_s": drain_s})
+        return child_environment(config.environment())
+
+    async def _stop(self) -> None:
+        await self._keeper.stop()
+        brokers = [self.children.pop(name) for name in ("nats", "valkey") if name in self.children]
+        await end(self.children.values(), limit_s=STOP_SERVICES_S)
+        await end(brokers, limit_s=STOP_BROKERS_S)
+        self.children.clear()
+        self._held.release()
+
+    def _check_installed(self) -> None:
+        wanted = [*self._names, *(["sim"] if self._simulator else [])]
+        missing = [name for name in wanted if find_spec(f"lean_lite_{name}") is None]
+        if missing:
+            names = ", ".join(f"lean-lite-{name}" for name in missing)
+            raise StackError(f'{names} is not installed: run `pip install "lean-lite[stack]"`')
+
+    def _log(self, name: str) -> ChildLog:
+        return ChildLog(self.folder / "logs" / f"{name}.log")

@@ -1,0 +1,270 @@
+"""The embedded stack with real brokers and small services, so that only the stack is on trial."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lean_lite.bus import connect
+from lean_lite.config import Config
+from lean_lite.errors import StackError
+from lean_lite.stack import SimulatorOptions, Stack, default_folder, find_stack
+
+pytestmark = [pytest.mark.system, pytest.mark.containers]
+
+STOP_LIMIT_S = 3.0
+SERVICE = """\
+import asyncio, os, signal
+from lean_lite.service import run
+
+class Small:
+    def __init__(self, context):
+        self.config = context.config
+    async def run(self):
+        {work}
+        await asyncio.Event().wait()
+    def failing(self):
+        return {failing}
+
+run("{name}", Small)
+"""
+DEAF = """loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)"""
+OWNER = """\
+import asyncio, json, pathlib, sys
+from lean_lite.config import Config
+from lean_lite.stack import Stack
+
+async def main():
+    async with Stack(Config(), folder=pathlib.Path(sys.argv[1]), services=("store",)) as stack:
+        print(json.dumps([child.pid for child in stack.children.values()]), flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a small program in the place of a service."""
+    programs = tmp_path / "programs"
+    monkeypatch.setenv("PYTHONPATH", str(programs))
+
+    def install(
+        name: str, *, work: str = "pass", failing: str = "()", program: str = SERVICE
+    ) -> None:
+        package = programs / f"lean_lite_{name}"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        text = program.format(name=name, work=work, failing=failing)
+        (package / "__main__.py").write_text(text)
+
+    return install
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "live"
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process runs; one that only waits to be reaped does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+async def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_brokers_answer_and_their_files_are_private(folder: Path) -> None:
+    async with Stack(Config(), folder=folder, services=()) as stack:
+        bus = await connect(stack.bus_config("client"), "client", name="test")
+        assert bus.connected
+        await bus.close()
+        for name in ("nats/nats.conf", "valkey/valkey.conf", "stack.json"):
+            assert (folder / name).stat().st_mode & 0o777 == 0o600
+    assert not (folder / "stack.json").exists()
+
+
+async def test_a_running_stack_is_found_until_it_stops(tmp_path: Path) -> None:
+    config = Config().replace(stack={"folder": str(tmp_path)})
+    assert find_stack(config) is None
+    async with Stack(config, folder=default_folder(config, "live"), services=()) as stack:
+        found = find_stack(config)
+        assert found is not None
+        assert found["mode"] == "live"
+        assert found["pid"] == os.getpid()
+        client = stack.bus_config("client")
+        assert (found["bus_url"], found["user"]) == (client.url, "client")
+        assert found["password"] == str(client.password)
+    assert find_stack(config) is None
+
+
+async def test_a_service_gets_its_own_user_and_no_keys_of_alpaca(
+    folder: Path, install: Install, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    work = (
+        f"open({str(seen)!r}, 'w').write(repr((self.config.bus.user, self.config.store.path, "
+        "str(self.config.alpaca.key_id), self.config.alpaca.simulated)))"
+    )
+    install("store", work=work)
+    config = Config().replace(alpaca={"key_id": "key", "simulated": True})
+    async with Stack(config, folder=folder, services=("store",)):
+        assert seen.read_text() == repr(("store", str(folder / "store"), "", True))
+
+
+async def test_a_service_that_is_not_ready_is_named_with_its_reason_and_log(
+    folder: Path, install: Install
+) -> None:
+    install("store", failing='("the disk is full",)')
+    config = Config().replace(stack={"start_s": 4.0})
+    with pytest.raises(StackError, match="store: the disk is full") as caught:
+        await Stack(config, folder=folder, services=("store",)).start()
+    assert "service.started" in str(caught.value)
+
+
+async def test_a_service_that_can_not_start_ends_the_wait_with_its_message(
+    folder: Path, install: Install
+) -> None:
+    install("store", program='raise SystemExit(print("the path is a file") or 3)')
+    stack = Stack(Config(), folder=folder, services=("store",))
+    with pytest.raises(StackError, match="store could not start: the path is a file"):
+        await stack.start()
+    assert stack.children == {}
+
+
+async def test_a_broker_that_ends_at_once_is_reported(folder: Path) -> None:
+    config = Config().replace(stack={"nats_server": "/bin/false"})
+    with pytest.raises(StackError, match="nats ended"):
+        await Stack(config, folder=folder, services=()).start()
+
+
+async def test_a_program_that_is_not_there_is_named(folder: Path) -> None:
+    config = Config().replace(stack={"valkey_server": "/nowhere/valkey-server"})
+    with pytest.raises(StackError, match="/nowhere/valkey-server"):
+        await Stack(config, folder=folder, services=()).start()
+
+
+async def test_what_dies_is_started_again_and_counted(folder: Path, install: Install) -> None:
+    install("store")
+    async with Stack(Config(), folder=folder, services=("store",)) as stack:
+        for name in ("store", "nats"):
+            before = stack.children[name].pid
+            os.kill(before, signal.SIGKILL)
+            await until(lambda name=name: stack.restarts[name] == 1)  # type: ignore[misc]
+            assert stack.children[name].pid != before
+        bus = await connect(stack.bus_config("client"), "client", name="test")
+        await bus.close()
+
+
+async def test_children_that_ignore_the_signal_are_killed_within_the_limit(
+    folder: Path, install: Install
+) -> None:
+    names = ("store", "validate", "ingest")
+    for name in names:
+        install(name, work=DEAF)
+    stack = Stack(Config(), folder=folder, services=names)
+    await stack.start()
+    pids = [child.pid for child in stack.children.values()]
+    begun = time.monotonic()
+    await stack.stop()
+    assert time.monotonic() - begun <= STOP_LIMIT_S
+    assert not any(alive(pid) for pid in pids)
+    await stack.stop()
+
+
+async def test_a_cancelled_stop_still_stops(folder: Path) -> None:
+    stack = Stack(Config(), folder=folder, services=())
+    await stack.start()
+    pids = [child.pid for child in stack.children.values()]
+    stopping = asyncio.create_task(stack.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert not any(alive(pid) for pid in pids)
+
+
+async def test_a_cancelled_start_leaves_nothing(folder: Path, install: Install) -> None:
+    install("store", failing='("never",)')
+    stack = Stack(Config(), folder=folder, services=("store",))
+    starting = asyncio.create_task(stack.start())
+    await until(lambda: "store" in stack.children)
+    pids = [child.pid for child in stack.children.values()]
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not any(alive(pid) for pid in pids)
+
+
+async def test_a_second_stack_in_the_same_folder_is_refused(folder: Path) -> None:
+    async with Stack(Config(), folder=folder, services=()):
+        with pytest.raises(StackError, match=rf"process {os.getpid()}.*stack\.folder"):
+            await Stack(Config(), folder=folder, services=()).start()
+    async with Stack(Config(), folder=folder, services=()):
+        assert (folder / "stack.json").exists()
+
+
+@pytest.fixture
+def owner(folder: Path, install: Install) -> Iterator[subprocess.Popen[bytes]]:
+    install("store", work=DEAF)
+    command = [sys.executable, "-c", OWNER, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+async def test_an_owner_that_is_killed_leaves_no_process(owner: subprocess.Popen[bytes]) -> None:
+    assert owner.stdout is not None
+    pids = json.loads(await asyncio.to_thread(owner.stdout.readline))
+    assert len(pids) == 3
+    assert all(alive(pid) for pid in pids)
+    owner.kill()
+    await until(lambda: not any(alive(pid) for pid in pids), STOP_LIMIT_S)
+
+
+async def test_a_demo_reaches_the_simulator_and_forgets_its_data(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    for _ in range(2):
+        async with Stack(Config(), folder=folder, services=(), simulator=SimulatorOptions()) as it:
+            assert it.config.alpaca.simulated
+            assert it.config.alpaca.rest_url.startswith("http://127.0.0.1:")
+            assert not (folder / "store").exists()
+            (folder / "store").mkdir()
+            (folder / "mine.txt").touch()
+    assert (folder / "mine.txt").exists()
+
+
+async def test_a_demo_refuses_the_folder_of_live_data(folder: Path) -> None:
+    async with Stack(Config(), folder=folder, services=()):
+        pass
+    (folder / "store").mkdir()
+    demo = Stack(Config(), folder=folder, services=(), simulator=SimulatorOptions())
+    with pytest.raises(StackError, match="holds live data"):
+        await demo.start()
+    assert (folder / "store").exists()
+
+
+async def test_a_simulator_that_refuses_its_options_is_reported(tmp_path: Path) -> None:
+    options = SimulatorOptions(start="yesterday")
+    stack = Stack(Config(), folder=tmp_path / "demo", services=(), simulator=options)
+    with pytest.raises(StackError, match="simulator could not start: can't start"):
+        await stack.start()

@@ -1,0 +1,56 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from lean_lite.config import Config
+from lean_lite.errors import StackError
+from lean_lite.stack import default_folder, find_stack
+from lean_lite.stack.folder import StackFolder
+
+
+def test_folders_stand_below_the_users_data_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert default_folder(Config(), "demo") == tmp_path / "lean-lite" / "demo"
+
+
+def test_the_setting_wins_over_the_users_data_folder(tmp_path: Path) -> None:
+    config = Config().replace(stack={"folder": str(tmp_path)})
+    assert default_folder(config, "live") == tmp_path / "live"
+
+
+def test_a_live_stack_is_found_before_a_demo(tmp_path: Path) -> None:
+    config = Config().replace(stack={"folder": str(tmp_path)})
+    for mode in ("demo", "live"):
+        folder = StackFolder(default_folder(config, mode), mode)
+        folder.take()
+        folder.describe({"feed": "iex"})
+        found = find_stack(config)
+        assert found is not None
+        assert (found["mode"], found["feed"], found["pid"]) == (mode, "iex", os.getpid())
+
+
+def test_a_description_whose_process_is_gone_is_no_stack(tmp_path: Path) -> None:
+    config = Config().replace(stack={"folder": str(tmp_path)})
+    (tmp_path / "live").mkdir()
+    description = tmp_path / "live" / "stack.json"
+    for text in ('{"pid": 4194305}', "{", '{"pid": "x"}', "{}"):
+        description.write_text(text)
+        assert find_stack(config) is None
+
+
+def test_a_demo_does_not_wipe_a_folder_it_does_not_know(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    with pytest.raises(StackError, match="holds live data"):
+        StackFolder(tmp_path, "demo").take()
+    assert (tmp_path / "store").exists()
+
+
+def test_a_released_folder_can_be_taken_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        folder = StackFolder(tmp_path, "live")
+        folder.take()
+        folder.release()
+        folder.release()
