@@ -1,0 +1,108 @@
+"""The verbs of `lean-lite`, their options and their exit codes."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from lean_lite.cli.demo import DemoOptions, demo
+from lean_lite.cli.listing import settings_table
+from lean_lite.cli.tail import tail
+from lean_lite.config import Config
+from lean_lite.errors import LeanLiteError
+from lean_lite.version import VERSION
+
+COULD_NOT_START = 3
+SYMBOLS = ("SPY", "AAPL", "BTC/USD")
+
+app = App(
+    name="lean-lite",
+    help="One Alpaca connection in, graded bars out to any number of strategies.",
+    version=VERSION,
+)
+
+
+@app.command(name="demo")
+def demo_command(
+    *symbols: str,
+    seconds: float | None = None,
+    speed: float | None = None,
+    start: str | None = None,
+    strategies: int = 1,
+    json: bool = False,
+) -> None:
+    """
+    Run the whole pipeline on this machine until Ctrl-C, and count what went through it.
+
+    With APCA_API_KEY_ID and APCA_API_SECRET_KEY set it works on Alpaca's data; without keys on a
+    simulator that replays recorded days, and says so.
+
+    Parameters
+    ----------
+    symbols
+        What to follow; SPY, AAPL and BTC/USD when none is named.
+    seconds
+        Stop after so long.
+    speed
+        How fast the simulator's clock runs (LEAN_LITE_STACK__SPEED).
+    start
+        Where the simulator's clock starts: `open` or an ISO time (LEAN_LITE_STACK__START).
+    strategies
+        How many strategy processes follow the symbols.
+    json
+        Print one JSON object as the last line, and everything else to standard error.
+
+    """
+    config = Config()
+    changes = {"speed": speed, "start": start}
+    given = {key: value for key, value in changes.items() if value is not None}
+    options = DemoOptions(symbols or SYMBOLS, seconds, strategies, json)
+    _finish(demo(config.replace(stack=given), options))
+
+
+@app.command(name="tail")
+def tail_command(
+    *symbols: Annotated[str, Parameter(required=True)],
+    from_start: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Print the live bars of symbols as they are graded, until Ctrl-C.
+
+    Parameters
+    ----------
+    symbols
+        What to follow, for example `lean-lite tail SPY BTC/USD`.
+    from_start
+        Begin with the first stored bar instead of the next one.
+    json
+        Print one JSON object per bar, and at the end one with the counts.
+
+    """
+    _finish(tail(Config(), symbols, as_json=json, from_start=from_start))
+
+
+@app.command(name="config")
+def config_command() -> None:
+    """Print every setting in force and where its value comes from; secrets are masked."""
+    try:
+        sys.stdout.write(settings_table(Config().sources()))
+    except LeanLiteError as error:
+        _fail(error)
+
+
+def _finish(work: Coroutine[object, object, int]) -> None:
+    try:
+        code = asyncio.run(work)
+    except LeanLiteError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _fail(error: LeanLiteError) -> None:
+    sys.stderr.write(f"lean-lite: {error}\n")
+    sys.exit(COULD_NOT_START)

@@ -1,0 +1,161 @@
+"""
+Run the pipeline on this machine, follow some symbols in strategy processes, and add up.
+
+Every figure is counted where it happens: published in ingest, graded in validate, stored in
+SQLite, delivered in the strategy processes.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from lean_lite.bus import connect
+from lean_lite.cli.board import Board
+from lean_lite.cli.pulse import Counts, Pulse
+from lean_lite.cli.strategy import Strategy
+from lean_lite.cli.summary import Summary, count_stored, summarize
+from lean_lite.config import Config
+from lean_lite.stack import Mode, SimulatorOptions, Stack, default_folder
+
+SETTLE_S = 10.0
+# Ctrl-C has to end everything within three seconds.
+SETTLE_INTERRUPTED_S = 1.0
+BEAT_S = 0.25
+LOOK_S = 0.05
+
+
+class DemoOptions(msgspec.Struct, frozen=True):
+    """Say what to follow, for how long, with how many strategies, and how to report."""
+
+    symbols: tuple[str, ...]
+    seconds: float | None
+    strategies: int
+    json: bool
+
+
+async def demo(config: Config, options: DemoOptions) -> int:
+    """Run until the time is over or a signal comes; return 0 when nothing was lost or doubled."""
+    began = time.monotonic()
+    stopped = _on_signals()
+    simulated = not (config.alpaca.key_id and config.alpaca.secret_key)
+    mode: Mode = "demo" if simulated else "live"
+    simulator = (
+        SimulatorOptions(speed=config.stack.speed, start=config.stack.start) if simulated else None
+    )
+    board = Board(options.symbols, sys.stderr if options.json else sys.stdout)
+    board.say(_banner(config, simulated=simulated))
+    config = config.replace(service={"beat_s": BEAT_S})
+    stack = Stack(config, folder=default_folder(config, mode), simulator=simulator)
+    starting = asyncio.create_task(stack.start())
+    if not await _unless(stopped, starting):
+        await stack.stop()
+        return 130
+    try:
+        summary = await _watch(stack, options, board, stopped)
+    finally:
+        await stack.stop()
+    summary.wall_s = round(time.monotonic() - began, 2)
+    summary.simulated = simulated
+    if options.json:
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+    else:
+        board.say(summary.as_text())
+    return 1 if summary.lost or summary.duplicated else 0
+
+
+async def _watch(
+    stack: Stack, options: DemoOptions, board: Board, stopped: asyncio.Event
+) -> Summary:
+    store = stack.folder / "store"
+    stored_before = count_stored(store)
+    as_client = stack.role_config("client")
+    bus = await connect(as_client.bus, "client", name="demo")
+    pulse = Pulse(bus)
+    await pulse.start()
+    strategies = [
+        Strategy(options.symbols, as_client, board.on_bar if first else None)
+        for first in (index == 0 for index in range(options.strategies))
+    ]
+    try:
+        await asyncio.gather(*(strategy.start() for strategy in strategies))
+        await _follow(options, board, pulse, stopped)
+        counts = await _settle(
+            stack, pulse, strategies, store, stored_before, interrupted=stopped.is_set()
+        )
+        stored = count_stored(store) - stored_before
+    finally:
+        await asyncio.gather(*(strategy.stop() for strategy in strategies))
+        await bus.close()
+    return summarize(counts, stored, strategies, board.symbols())
+
+
+async def _follow(options: DemoOptions, board: Board, pulse: Pulse, stopped: asyncio.Event) -> None:
+    until = None if options.seconds is None else time.monotonic() + options.seconds
+    with board:
+        while not stopped.is_set() and (until is None or time.monotonic() < until):
+            board.show(pulse.services())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(board.every_s):
+                    await stopped.wait()
+
+
+async def _settle(
+    stack: Stack,
+    pulse: Pulse,
+    strategies: list[Strategy],
+    store: Path,
+    stored_before: int,
+    *,
+    interrupted: bool,
+) -> Counts:
+    """Stop the feed and wait until what it published has come to rest everywhere."""
+    await stack.retire("ingest")
+    until = time.monotonic() + (SETTLE_INTERRUPTED_S if interrupted else SETTLE_S)
+    # What the beats said before ingest ended may add up by chance.
+    await asyncio.sleep(BEAT_S)
+    while time.monotonic() < until:
+        counts = pulse.counts()
+        stored = count_stored(store) - stored_before
+        delivered = {strategy.delivered for strategy in strategies}
+        if counts.published == counts.graded + counts.quarantined + counts.repeated and {
+            stored,
+            *delivered,
+        } == {counts.graded}:
+            break
+        await asyncio.sleep(LOOK_S)
+    return pulse.counts()
+
+
+def _on_signals() -> asyncio.Event:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+async def _unless(stopped: asyncio.Event, work: asyncio.Task[None]) -> bool:
+    """Return whether the work was done before the signal."""
+    waiting = asyncio.create_task(stopped.wait())
+    await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if work.done():
+        work.result()
+        return True
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    return False
+
+
+def _banner(config: Config, *, simulated: bool) -> str:
+    if simulated:
+        return (
+            "SIMULATED DATA: there are no Alpaca keys, so recorded days are replayed at "
+            f"{config.stack.speed:g}x. Set APCA_API_KEY_ID and APCA_API_SECRET_KEY for the market."
+        )
+    return f"Alpaca, feed {config.alpaca.feed}, account key {str(config.alpaca.key_id)[:4]}…"

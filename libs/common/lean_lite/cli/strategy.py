@@ -1,0 +1,89 @@
+"""A strategy in a process of its own, as `lean-lite tail` runs it."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from lean_lite.cli.tail import TailBar, TailLine, TailStart, TailSummary
+from lean_lite.config import Config
+from lean_lite.config.surroundings import child_environment
+from lean_lite.errors import StackError
+from lean_lite.stack.child import dies_with
+
+START_S = 20.0
+STOP_S = 1.0
+
+_decode = msgspec.json.Decoder(TailLine).decode
+
+
+class Strategy:
+    """Follow symbols in a child process from the first stored bar on; count what it receives."""
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        config: Config,
+        on_bar: Callable[[TailBar], None] | None = None,
+    ) -> None:
+        """Start nothing before `start`."""
+        self._symbols = symbols
+        self._config = config
+        self._on_bar = on_bar
+        self._following = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self.delivered = 0
+        self.summary: TailSummary | None = None
+
+    async def start(self) -> None:
+        """Return when it follows the symbols; StackError when it does not."""
+        command = [sys.executable, "-m", "lean_lite.cli", "tail", "--json", "--from-start"]
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            *self._symbols,
+            env=child_environment(self._config.environment()),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=dies_with(os.getpid()),
+        )
+        self._reading = asyncio.create_task(self._read(self._process))
+        following = asyncio.create_task(self._following.wait())
+        await asyncio.wait(
+            [following, self._reading], timeout=START_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        following.cancel()
+        if not self._following.is_set():
+            raise StackError("the strategy process could not start; see what it said above")
+
+    async def stop(self) -> None:
+        """Ask it to end, kill it when it does not, and keep its summary."""
+        if self._process is None or self._reading is None:
+            return
+        if self._process.returncode is None:
+            self._process.terminate()
+        await asyncio.wait([self._reading], timeout=STOP_S)
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        if process.stdout is None:
+            raise RuntimeError("the process has no pipe")
+        async for line in process.stdout:
+            self._take(_decode(line))
+        await process.wait()
+
+    def _take(self, line: TailLine) -> None:
+        match line:
+            case TailStart():
+                self._following.set()
+            case TailBar():
+                self.delivered += 1
+                if self._on_bar is not None:
+                    self._on_bar(line)
+            case TailSummary():
+                self.summary = line

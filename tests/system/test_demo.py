@@ -1,0 +1,130 @@
+"""The main job, as a user starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+
+COMMAND = [sys.executable, "-m", "lean_lite.cli", "demo"]
+ENDS_WITHIN_S = 3.0
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("APCA_")}
+    return {**kept, "LEAN_LITE_STACK__FOLDER": str(folder)}
+
+
+def last_json(text: str) -> dict[str, Any]:
+    return dict(json.loads(text.strip().splitlines()[-1]))
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command lines of all processes that were told of this folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
+            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if str(folder).encode() in told and state != "Z" and path.name != str(os.getpid()):
+            found.append((path / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *options],
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_bars(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "bars" in line:
+            return
+    raise AssertionError("the demo ended before its first bar")
+
+
+def test_every_bar_that_was_published_is_graded_stored_and_delivered_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--seconds", "10", "--strategies", "2", "--json"],
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    said = last_json(done.stdout)
+    assert said["lost"] == 0
+    assert said["duplicated"] == 0
+    assert said["published"] == said["graded"] + said["quarantined"] + said["repeated"]
+    assert said["stored"] == said["graded"] == said["delivered"]
+    assert said["quarantined"] == 0
+    assert set(said["symbols"]) == {"SPY", "AAPL", "BTC/USD"}
+    assert all(symbol["bars"] > 10 for symbol in said["symbols"].values())
+    assert said["latency_ms"]["p50"] > 0
+    assert said["simulated"]
+    assert "SIMULATED DATA" in done.stderr
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything_and_still_reports(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    process = start(tmp_path, "--json")
+    wait_for_bars(process)
+    process.send_signal(number)
+    asked = time.monotonic()
+    output, _ = process.communicate(timeout=30)
+    took_s = time.monotonic() - asked
+    assert processes_of(tmp_path) == []
+    assert took_s <= ENDS_WITHIN_S
+    said = last_json(output)
+    assert said["lost"] == 0
+    assert said["duplicated"] == 0
+
+
+def test_nothing_is_left_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "bars" in line:
+            break
+    assert len(processes_of(tmp_path)) >= 7
+    process.kill()
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 10
+    while processes_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(tmp_path) == []
+
+
+def test_a_second_demo_in_the_same_folder_is_refused_in_words(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    assert first.stdout is not None
+    for line in first.stdout:
+        if "bars" in line:
+            break
+    second = start(tmp_path)
+    _, errors = second.communicate(timeout=30)
+    first.terminate()
+    first.communicate(timeout=30)
+    assert second.returncode == 3
+    assert "a stack already runs in" in errors
