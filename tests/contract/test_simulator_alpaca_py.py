@@ -70,7 +70,7 @@ async def running(live: Any) -> AsyncIterator[None]:
 
 
 async def reconnected(simulator: Simulator) -> None:
-    while simulator.stats["connections"]["/v2/iex"]["total"] < 2:  # type: ignore[index]  # noqa: ASYNC110
+    while simulator.stats["connections"]["/v2/iex"]["total"] < 2:  # type: ignore[index]
         await asyncio.sleep(0.05)
 
 

@@ -85,9 +85,7 @@ def test_every_bar_that_was_published_is_graded_stored_and_delivered_once(tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_everything_and_still_reports(
-    number: signal.Signals, tmp_path: Path
-) -> None:
+def test_a_signal_ends_everything_and_still_reports(number: signal.Signals, tmp_path: Path) -> None:
     process = start(tmp_path, "--json")
     wait_for_bars(process)
     process.send_signal(number)
