@@ -112,8 +112,10 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
     try:
         async with asyncio.timeout(config.connect_timeout_s):
             await connection.connect(**options)
-    except (*TROUBLE, nats.errors.AuthorizationError) as error:
+    except BaseException as error:
         await connection.close()
+        if not isinstance(error, TROUBLE):
+            raise
         message = (
             f"no answer from NATS at {config.url} as user {config.user or '(none)'}: "
             f"{str(error) or 'timed out'}; check that the server runs and that `bus.url`, "

@@ -1,6 +1,6 @@
 """The service that keeps every bar."""
 
-from lean_lite.config.section import Count, Seconds, Section
+from lean_lite.config.section import Count, Seconds, Secret, Section
 
 
 class StoreConfig(Section, frozen=True):
@@ -13,7 +13,7 @@ class StoreConfig(Section, frozen=True):
     """
 
     path: str = ""
-    redis_url: str = ""
+    redis_url: Secret = Secret("")
     days_in_memory: Count = 8
     reply_rows: Count = 2_000_000
     wait_s: Seconds = 2.0

@@ -161,7 +161,7 @@ class Stack:
             self._keeper.keep(broker.child)
         self.config = self.config.replace(
             bus={"url": nats.url},
-            store={"path": str(self.folder / "store"), "redis_url": valkey.url},
+            store={"path": str(self.folder / "store"), "redis_url": Secret(valkey.url)},
         )
 
     async def _start_simulator(self, options: SimulatorOptions, until: float) -> None:

@@ -1,0 +1,130 @@
+"""Every block of the README runs as it is written, against one running stack."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lean_lite.blocks import BAR
+from lean_lite.config import Config
+from lean_lite.quality import Check
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BINARIES = Path(sys.executable).parent
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+
+
+def blocks(language: str) -> list[str]:
+    text = (ROOT / "README.md").read_text("utf-8")
+    return [body for found, body in BLOCK.findall(text) if found == language]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("readme")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("APCA_")}
+    return {**kept, "LEAN_LITE_STACK__FOLDER": str(folder), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(scope="module")
+def running(environment: dict[str, str]) -> Iterator[None]:
+    """Run the main job, as `make run` does, until the tests are over."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lean_lite.cli", "demo"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "bars" in line:
+            break
+    yield
+    process.terminate()
+    process.communicate(timeout=30)
+
+
+def lines_of(command: list[str], environment: dict[str, str], enough: int) -> list[str]:
+    """Start a command, return its first lines, and end it."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if len(lines) == enough:
+            break
+    process.terminate()
+    process.communicate(timeout=30)
+    return lines
+
+
+def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    kinds = [kind for kind, _ in BLOCK.findall(text)]
+    assert sorted(kinds) == ["console", "console", "python", "text", "toml"]
+    assert text.count("```") == 2 * len(kinds)
+
+
+def test_the_strategy_has_history_and_gets_live_bars(
+    running: None, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (source,) = blocks("python")
+    assert len(source.splitlines()) <= 20
+    script = tmp_path / "strategy.py"
+    script.write_text(source, "utf-8")
+    lines = lines_of([sys.executable, str(script)], environment, 7)
+    assert re.fullmatch(r"\d+ bars of SPY so far", lines[0])
+    assert {line.split()[0] for line in lines[1:]} == {"SPY", "BTC/USD"}
+
+
+def test_the_commands_that_make_runs_are_targets_of_the_makefile() -> None:
+    first, _ = blocks("console")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for line in first.splitlines():
+        target = line.removeprefix("$ make ").split()[0]
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_verbs_of_the_command_line_answer(running: None, environment: dict[str, str]) -> None:
+    _, second = blocks("console")
+    for line in second.splitlines():
+        program, *rest = shlex.split(line.removeprefix("$ "))
+        assert program == ".venv/bin/lean-lite"
+        lines = lines_of([str(BINARIES / "lean-lite"), *rest], environment, 3)
+        assert len(lines) == 3
+        assert all(lines)
+
+
+def test_the_settings_are_settings(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = blocks("toml")
+    path = tmp_path / "lean-lite.toml"
+    path.write_text(source, "utf-8")
+    monkeypatch.setenv("LEAN_LITE_CONFIG", str(path))
+    config = Config()
+    for name, keys in tomllib.loads(source).items():
+        for key, value in keys.items():
+            assert getattr(getattr(config, name), key) == value
+
+
+def test_the_map_names_what_is_there() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    for target in re.findall(r"\]\(([\w/.-]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_page_of_messages_lists_every_column_and_every_check() -> None:
+    text = (ROOT / "docs" / "messages.md").read_text("utf-8")
+    for column in BAR.columns:
+        assert re.search(rf"`[^`]*\b{column}\b[^`]*`", text), column
+    for check in Check:
+        assert f"| {check.value} | {check.name.split('_')[0]} " in text, check
