@@ -23,7 +23,7 @@ async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(
 ) -> None:
     chance = random.Random(victim)
     # A hundred kills take long: a slower clock keeps the recorded days going until then.
-    async with Pipeline(tmp_path / "stack", speed=60.0 if SOAK else 600.0) as pipeline:
+    async with Pipeline(tmp_path / "stack", speed=30.0 if SOAK else 600.0) as pipeline:
         await until(lambda: pipeline.followers[0].bars, "the first bar")
         for number in range(1, KILLS + 1):
             await asyncio.sleep(chance.uniform(*PAUSE_S))

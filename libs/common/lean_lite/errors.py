@@ -12,7 +12,6 @@ Every error that Lean-Lite raises on purpose.
     ├── RequestError         a service refused a request
     │   └── Busy             it can't answer in time; ask again
     ├── FeedError            the source of bars
-    │   ├── FeedRefused      it refuses us for good: keys, plan
     │   └── FeedUnavailable  it does not answer
     ├── StoreError           the files of the store
     └── StackError           the embedded stack could not start or was lost
@@ -94,14 +93,6 @@ class Busy(RequestError):
 
 class FeedError(LeanLiteError):
     """Be the root of what can go wrong with a source of bars."""
-
-
-class FeedRefused(FeedError):
-    """Report a feed that refuses us for good, with the code that it gave."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class FeedUnavailable(FeedError):

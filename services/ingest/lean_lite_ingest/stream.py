@@ -86,11 +86,6 @@ class _Frames(DataStream):
             work.cancel()
             await self.close()
 
-    async def reconnect(self) -> None:
-        """Close the socket; the client comes back after its first backoff step."""
-        if self._ws is not None:
-            await self._ws.close()
-
     async def stop_ws(self) -> None:
         """Stop at once: the base class would wait for the next message, up to 5 s."""
         await super().stop_ws()

@@ -61,14 +61,6 @@ class Block(msgspec.Struct, frozen=True, eq=False):
         """Return the block with columns added or replaced."""
         return self.replace({**self.columns, **columns})
 
-    def without(self, *names: str) -> "Block":
-        """Return the block without the named columns."""
-        return self.replace({n: c for n, c in self.columns.items() if n not in names})
-
-    def sorted_by_time(self) -> "Block":
-        """Return the rows ordered by start; equal starts keep their order."""
-        return self.take(np.argsort(self["start_ns"], kind="stable"))
-
     def bar(self, row: int) -> TradeBar:
         """Return one row as a bar."""
         columns = self.columns
@@ -90,15 +82,6 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     def bars(self) -> Iterator[TradeBar]:
         """Yield every row as a bar."""
         return (self.bar(row) for row in range(len(self)))
-
-    def same_values(self, other: "Block") -> bool:
-        """Say whether both hold the same records with bit-equal values, in the same order."""
-        names = ("start_ns", *self.kind.values)
-        return (
-            len(self) == len(other)
-            and self.symbol_names == other.symbol_names
-            and all(self[name].tobytes() == other[name].tobytes() for name in names)
-        )
 
 
 def empty_block(

@@ -12,6 +12,7 @@ from lean_lite.cli.tally import Tally
 from lean_lite.config import Config
 from lean_lite.data import DataEngine, Live
 from lean_lite.messages import LiveBar
+from lean_lite.quality import checks_of
 
 
 class TailStart(msgspec.Struct, tag_field="type", tag="following"):
@@ -31,6 +32,7 @@ class TailBar(msgspec.Struct, tag_field="type", tag="bar"):
     close: float
     volume: float
     quality: str
+    reasons: list[str]
     late: bool
     simulated: bool
     seq: int
@@ -106,6 +108,7 @@ def _as_json(bar: LiveBar, latency_ms: float | None) -> str:
         bar.close,
         bar.volume,
         bar.quality.name,
+        [check.name for check in checks_of(bar.reasons)],
         bar.late,
         bar.simulated,
         bar.seq,
