@@ -16,7 +16,7 @@ setup: ## make the environment from the lock; does nothing when it is up to date
 	@bash tools/setup.sh
 
 run: setup ## run everything on this machine against the simulator; no keys needed
-	@exec "$(VENV)/bin/lean-lite" demo $(ARGS)
+	@exec "$(VENV)/bin/lean-lite" demo --with-parent $(ARGS)
 
 test: setup ## run all tests; containers where Docker is there, local brokers elsewhere
 	@$(python) -m pytest $(wildcard tests/unit tests/contract tests/integration tests/system) $(ARGS)

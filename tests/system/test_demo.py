@@ -114,6 +114,27 @@ def test_nothing_is_left_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
+def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+    starter = subprocess.Popen(
+        ["sh", "-c", '"$@" & wait', "sh", *COMMAND, "--with-parent"],
+        env=environment(tmp_path),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert starter.stdout is not None
+    for line in starter.stdout:
+        if "bars" in line:
+            break
+    starter.kill()
+    starter.wait()
+    starter.stdout.close()
+    deadline = time.monotonic() + 15
+    while processes_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(tmp_path) == []
+
+
 def test_a_second_demo_in_the_same_folder_is_refused_in_words(tmp_path: Path) -> None:
     first = start(tmp_path)
     assert first.stdout is not None

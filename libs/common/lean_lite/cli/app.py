@@ -32,6 +32,7 @@ def demo_command(
     start: str | None = None,
     strategies: int = 1,
     json: bool = False,
+    with_parent: bool = False,
 ) -> None:
     """
     Run the whole pipeline on this machine until Ctrl-C, and count what went through it.
@@ -53,12 +54,14 @@ def demo_command(
         How many strategy processes follow the symbols.
     json
         Print one JSON object as the last line, and everything else to standard error.
+    with_parent
+        End when the process that started this one is gone, as `make run` wants it.
 
     """
     config = Config()
     changes = {"speed": speed, "start": start}
     given = {key: value for key, value in changes.items() if value is not None}
-    options = DemoOptions(symbols or SYMBOLS, seconds, strategies, json)
+    options = DemoOptions(symbols or SYMBOLS, seconds, strategies, json, with_parent)
     _finish(demo(config.replace(stack=given), options))
 
 

@@ -7,6 +7,7 @@ SQLite, delivered in the strategy processes.
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -30,12 +31,17 @@ LOOK_S = 0.05
 
 
 class DemoOptions(msgspec.Struct, frozen=True):
-    """Say what to follow, for how long, with how many strategies, and how to report."""
+    """
+    Say what to follow, for how long, with how many strategies, and how to report.
+
+    `with_parent` ends the run when the process that started it is gone.
+    """
 
     symbols: tuple[str, ...]
     seconds: float | None
     strategies: int
     json: bool
+    with_parent: bool = False
 
 
 async def demo(config: Config, options: DemoOptions) -> int:
@@ -96,8 +102,12 @@ async def _watch(
 
 async def _follow(options: DemoOptions, board: Board, pulse: Pulse, stopped: asyncio.Event) -> None:
     until = None if options.seconds is None else time.monotonic() + options.seconds
+    parent = os.getppid()
     with board:
         while not stopped.is_set() and (until is None or time.monotonic() < until):
+            if options.with_parent and os.getppid() != parent:
+                stopped.set()
+                break
             board.show(pulse.services())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(board.every_s):
