@@ -14,7 +14,7 @@ from lean_lite import subjects
 from lean_lite.bus import Bus, ask
 from lean_lite.data.history import fetch
 from lean_lite.data.sequel import Sequel
-from lean_lite.errors import BusError, DecodeError, RequestError
+from lean_lite.errors import BusError, Busy, DecodeError, RequestError
 from lean_lite.messages import (
     HistoryRequest,
     LiveBar,
@@ -206,8 +206,11 @@ class Live:
             after={name: sequel.done_seq},
         )
         snapshot = await fetch(self._bus, request)
+        through_seq = snapshot.through.get(name, 0)
+        if through_seq < missing_seq:
+            raise Busy(f"the store has come to {through_seq} of {missing_seq}")
         records = [bar for block in snapshot.blocks for bar in live_bars(block, late=True)]
-        due = sequel.fill(records, snapshot.through[name])
+        due = sequel.fill(records, through_seq)
         self.refetched += len(due)
         self._deliver(due)
 
