@@ -135,6 +135,20 @@ def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> N
     assert processes_of(tmp_path) == []
 
 
+def test_a_wrong_setting_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
+    done = subprocess.run(
+        COMMAND,
+        env={**environment(tmp_path), "LEAN_LITE_STACK__SPED": "60"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "did you mean stack.speed?" in done.stderr
+
+
 def test_a_second_demo_in_the_same_folder_is_refused_in_words(tmp_path: Path) -> None:
     first = start(tmp_path)
     assert first.stdout is not None

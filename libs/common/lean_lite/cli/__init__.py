@@ -1,11 +1,21 @@
 """The command `lean-lite`: verbs that are thin calls of public functions."""
 
+import sys
+
+from lean_lite.errors import LeanLiteError
+
+COULD_NOT_START = 3
+
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; a mistake is one line on standard error and exit code 3."""
     from lean_lite.cli.app import app  # noqa: PLC0415 - the library works without the extra `cli`
 
-    app()
+    try:
+        app()
+    except LeanLiteError as error:
+        sys.stderr.write(f"lean-lite: {error}\n")
+        sys.exit(COULD_NOT_START)
 
 
 __all__ = ["main"]

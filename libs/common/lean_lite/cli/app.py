@@ -11,10 +11,8 @@ from lean_lite.cli.demo import DemoOptions, demo
 from lean_lite.cli.listing import settings_table
 from lean_lite.cli.tail import tail
 from lean_lite.config import Config
-from lean_lite.errors import LeanLiteError
 from lean_lite.version import VERSION
 
-COULD_NOT_START = 3
 SYMBOLS = ("SPY", "AAPL", "BTC/USD")
 
 app = App(
@@ -90,22 +88,12 @@ def tail_command(
 @app.command(name="config")
 def config_command() -> None:
     """Print every setting in force and where its value comes from; secrets are masked."""
-    try:
-        sys.stdout.write(settings_table(Config().sources()))
-    except LeanLiteError as error:
-        _fail(error)
+    sys.stdout.write(settings_table(Config().sources()))
 
 
 def _finish(work: Coroutine[object, object, int]) -> None:
     try:
         code = asyncio.run(work)
-    except LeanLiteError as error:
-        _fail(error)
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
-
-
-def _fail(error: LeanLiteError) -> None:
-    sys.stderr.write(f"lean-lite: {error}\n")
-    sys.exit(COULD_NOT_START)
