@@ -38,7 +38,8 @@ lock: setup ## compile requirements/*.in again (ARGS=--upgrade takes new version
 	@bash tools/lock.sh $(ARGS)
 
 bench: setup ## run every benchmark (ARGS="--quick --json")
-	@status=0; for file in $(wildcard tests/benchmarks/[a-z]*.py); do \
+	@$(if $(wildcard tests/benchmarks/[a-z]*.py),,echo 'There is no benchmark yet.';) \
+	status=0; for file in $(wildcard tests/benchmarks/[a-z]*.py); do \
 	  $(python) -m tests.benchmarks.$$(basename $$file .py) $(ARGS) || status=1; \
 	done; exit $$status
 

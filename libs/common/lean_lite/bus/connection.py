@@ -82,7 +82,7 @@ class Bus:
                 await self.connection.drain()
         except TROUBLE as error:
             log.warning("bus.drain_failed", extra={"error": str(error)})
-            await self.connection.close()
+            await _abandon(self.connection)
 
 
 async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
@@ -126,6 +126,16 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
         await connection.close()
         raise ServerTooOld(str(version), ".".join(map(str, FLOOR)))
     return bus
+
+
+async def _abandon(connection: Client) -> None:
+    try:
+        await connection.close()
+    except asyncio.CancelledError:
+        # While it reconnects, nats-py cancels the very future that its close() then awaits.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
 
 
 def _counter(bus: Bus) -> Callable[[Exception], Awaitable[None]]:
