@@ -68,6 +68,9 @@ class DataQualityLevel(Enum):
     @classmethod
     def from_code(cls, code: int) -> "DataQualityLevel":
         """Return the grade of a code from 0 to 4; IndexError for others."""
+        if code < 0:
+            message = f"no grade has the code {code}"
+            raise IndexError(message)
         return _LEVELS[code]
 
 

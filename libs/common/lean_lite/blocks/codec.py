@@ -65,7 +65,7 @@ def decode_block(data: bytes) -> Block:
     """
     try:
         raw = _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         message = f"not a block: {error}"
         raise DecodeError(message) from error
     if raw.version != VERSION:

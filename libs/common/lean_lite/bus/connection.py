@@ -129,6 +129,9 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
 
 
 async def _abandon(connection: Client) -> None:
+    if not connection.is_connected:
+        # nats-py would write what is pending to the socket that is gone, and fail there.
+        connection._pending, connection._pending_data_size = [], 0  # noqa: SLF001
     try:
         await connection.close()
     except asyncio.CancelledError:

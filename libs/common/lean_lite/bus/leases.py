@@ -9,7 +9,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 from nats.js.errors import KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
@@ -99,19 +100,19 @@ class Leases:
         while lease.held:
             await asyncio.sleep(self.every_s)
             try:
-                if not await self.renew(lease):
+                if not await _whole(self.renew(lease)):
                     break
             except TROUBLE as error:
                 log.info("lease.renew_failed", extra={"key": lease.key, "error": str(error)})
         lease.end()
 
-    async def join(self) -> int:
-        """Tell that this owner is there, and return the revision of its key."""
-        return await (await self._bucket(MEMBERS)).put(self._member, b"")
+    async def join(self) -> None:
+        """Tell that this owner is there."""
+        await (await self._bucket(MEMBERS)).put(self._member, b"")
 
-    async def leave(self, revision: int) -> None:
+    async def leave(self) -> None:
         """Take this owner out of the members."""
-        await self._purge(MEMBERS, self._member, revision)
+        await self._purge(MEMBERS, self._member)
 
     async def members(self) -> int:
         """Return how many owners of this kind are there."""
@@ -125,14 +126,25 @@ class Leases:
             self._buckets[name] = await self._bus.jetstream.key_value(name)
         return self._buckets[name]
 
-    async def _purge(self, bucket: str, key: str, revision: int) -> None:
+    async def _purge(self, bucket: str, key: str, revision: int | None = None) -> None:
         # A purge leaves no tombstone, so the key is free at once; later revisions stay.
+        before = None if revision is None else revision + 1
         try:
             await self._bus.jetstream.purge_stream(
-                f"KV_{bucket}", seq=revision + 1, subject=f"$KV.{bucket}.{key}"
+                f"KV_{bucket}", seq=before, subject=f"$KV.{bucket}.{key}"
             )
         except TROUBLE as error:
             log.info("lease.purge_failed", extra={"key": key, "error": str(error)})
+
+
+async def _whole[Result](work: Coroutine[Any, Any, Result]) -> Result:
+    """Await what must not be cut off between its request and the reply; cancelled afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 class Shares:
@@ -163,18 +175,17 @@ class Shares:
 
     async def run(self) -> None:
         """Take, renew, work and hand over until cancelled; then give everything back."""
-        member = 0
         try:
             while True:
                 started = time.monotonic()
                 try:
-                    member = await self._leases.join()
+                    await _whole(self._leases.join())
                     await self._balance(await self._leases.members())
                 except TROUBLE as error:
                     log.info("shares.bus_trouble", extra={"error": str(error)})
                 await self._settle(started + self._leases.every_s)
         finally:
-            await self._stop(member)
+            await self._stop()
 
     async def _balance(self, members: int) -> None:
         fair = math.ceil(len(self._keys) / max(members, 1))
@@ -187,10 +198,16 @@ class Shares:
                 await self._try(key)
 
     async def _try(self, key: str) -> None:
+        lease = await _whole(self._take(key))
+        if lease is not None:
+            self._owned[key] = asyncio.create_task(self._own(lease), name=key)
+
+    async def _take(self, key: str) -> Lease | None:
         lease = await self._leases.take(key)
         if lease is not None:
+            # Noted at once: whoever is cancelled meanwhile still gives it back.
             self._held[key] = lease
-            self._owned[key] = asyncio.create_task(self._own(lease), name=key)
+        return lease
 
     async def _own(self, lease: Lease) -> None:
         work = asyncio.ensure_future(self._work(lease))
@@ -202,6 +219,7 @@ class Shares:
             work.cancel()
             await asyncio.wait([work])
             renewal.cancel()
+            await asyncio.wait([renewal])
             lease.end()
         if not work.cancelled():
             self._judge(lease, work.exception())
@@ -233,13 +251,13 @@ class Shares:
             await self._leases.give_back(lease)
 
     async def _drop(self, key: str) -> None:
-        task, lease = self._owned.pop(key), self._held.pop(key)
-        task.cancel()
-        await asyncio.wait([task])
+        task, lease = self._owned.pop(key, None), self._held.pop(key)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
         await self._leases.give_back(lease)
 
-    async def _stop(self, member: int) -> None:
-        for key in list(self._owned):
+    async def _stop(self) -> None:
+        for key in list(self._held):
             await self._drop(key)
-        if member:
-            await self._leases.leave(member)
+        await self._leases.leave()

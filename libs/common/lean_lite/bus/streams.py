@@ -21,6 +21,7 @@ from lean_lite.subjects import (
 
 PAYLOAD_BYTES = 1024**2
 STREAM_NAME_IN_USE = 10058
+BUCKET_DUPLICATES_S = 120.0  # what nats-py gives a bucket
 
 
 def server_config(
@@ -84,9 +85,23 @@ async def create_streams(bus: Bus, config: StreamsConfig) -> None:
                 raise
             await bus.jetstream.update_stream(stream)
     for name, ttl_s in _buckets(bus.config.lease_ttl_s).items():
-        await bus.jetstream.create_key_value(
-            KeyValueConfig(bucket=name, ttl=ttl_s, replicas=config.replicas)
-        )
+        try:
+            await bus.jetstream.create_key_value(
+                KeyValueConfig(bucket=name, ttl=ttl_s, replicas=config.replicas)
+            )
+        except BadRequestError as error:
+            if error.err_code != STREAM_NAME_IN_USE:
+                raise
+            await _update_bucket(bus, name, ttl_s, config.replicas)
+
+
+async def _update_bucket(bus: Bus, name: str, ttl_s: float | None, replicas: int) -> None:
+    found = (await bus.jetstream.stream_info(f"KV_{name}")).config
+    found.max_age = ttl_s
+    found.num_replicas = replicas
+    # The server refuses a window that is longer than what is kept.
+    found.duplicate_window = min(ttl_s or BUCKET_DUPLICATES_S, BUCKET_DUPLICATES_S)
+    await bus.jetstream.update_stream(found)
 
 
 def _buckets(lease_ttl_s: float) -> dict[str, float | None]:

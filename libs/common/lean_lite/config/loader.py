@@ -29,6 +29,7 @@ from lean_lite.errors import ConfigError
 
 PREFIX = "LEAN_LITE_"
 FILE_VARIABLE = PREFIX + "CONFIG"
+IN_CODE = "code"
 ALPACA_VARIABLES = {
     "APCA_API_KEY_ID": ("alpaca", "key_id"),
     "APCA_API_SECRET_KEY": ("alpaca", "secret_key"),
@@ -80,14 +81,18 @@ class Config:
         if unknown:
             raise _unknown(min(unknown), SECTIONS)
         for name, section in SECTIONS.items():
-            given = sections.get(name) or _section(name, section, found)
-            setattr(self, name, given)
+            given = sections.get(name)
+            setattr(self, name, given or _section(name, section, found))
+            if given is not None:
+                self._origins |= {(name, key): IN_CODE for key in given.__struct_fields__}
 
     def replace(self, **changes: Mapping[str, object]) -> Self:
         """Return a copy with some keys of some sections changed: `replace(bus={"url": ...})`."""
         copy = self.__class__.__new__(self.__class__)
         copy.__dict__ = dict(self.__dict__)
+        copy._origins = dict(self._origins)  # noqa: SLF001 - it is a copy of ours
         for name, keys in changes.items():
+            copy._origins |= {(name, key): IN_CODE for key in keys}  # noqa: SLF001
             setattr(copy, name, msgspec.structs.replace(getattr(self, name), **keys))
         return copy
 
@@ -131,8 +136,10 @@ def _from_file(environ: Mapping[str, str]) -> Found:
         raise ConfigError(str(path), f"is not TOML: {error}") from error
     found: Found = {}
     for name, keys in tree.items():
-        if name not in SECTIONS or not isinstance(keys, dict):
-            raise _unknown(name, SECTIONS)
+        if name not in SECTIONS:
+            raise _unknown(name, SECTIONS, str(path))
+        if not isinstance(keys, dict):
+            raise ConfigError(name, f"must be a table: [{name}] (from {path})")
         for key, value in keys.items():
             found[name, key] = (value, f"{path} [{name}]")
     return found

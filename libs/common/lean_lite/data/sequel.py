@@ -25,13 +25,13 @@ class Sequel:
         """Follow some symbols of a lane; all up to `done_seq` is taken as delivered."""
         self._symbols = frozenset(symbols)
         self.done_seq = done_seq
-        self._records: dict[int, list[LiveBar]] = {}
+        self._records: dict[int, dict[LiveBar, None]] = {}
         self._heads: dict[int, LiveHead] = {}
 
     def on_record(self, record: LiveBar) -> None:
-        """Note a record; one of a frame already delivered is dropped."""
+        """Note a record; a second copy, or one of a frame already delivered, is dropped."""
         if record.seq > self.done_seq and record.symbol in self._symbols:
-            self._records.setdefault(record.seq, []).append(record)
+            self._records.setdefault(record.seq, {})[record] = None
             self._bound(self._records)
 
     def on_head(self, head: LiveHead) -> None:

@@ -100,7 +100,8 @@ def _inconsistent(block: Block, asset_class: str) -> Mask:
     slack = _half_tick(close, asset_class)
     top = np.maximum(np.maximum(opened, close), low)
     bottom = np.minimum(np.minimum(opened, close), high)
-    inconsistent: Mask = (high < top - slack) | (low > bottom + slack)
+    with np.errstate(invalid="ignore"):  # an infinite close has an infinite slack
+        inconsistent: Mask = (high < top - slack) | (low > bottom + slack)
     return inconsistent
 
 

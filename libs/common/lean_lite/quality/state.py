@@ -39,7 +39,7 @@ class Window:
         """Let a frame enter, whose newest good bar starts then, and old frames leave."""
         self._newest_ns = max(self._newest_ns, last_start_ns)
         self._frames.append(_Frame(seq, last_start_ns))
-        while self._frames[0].last_start_ns < self.horizon_ns:
+        while self._frames and self._frames[0].last_start_ns < self.horizon_ns:
             self._frames.popleft()
 
     @property

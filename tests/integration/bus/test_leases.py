@@ -1,0 +1,112 @@
+"""A lease has one holder, who knows when it ends before anybody else can take it."""
+
+import asyncio
+import time
+
+from lean_lite.bus import Bus, Leases
+from lean_lite.subjects import LEASES, lease
+from tests.integration.conftest import Join
+from tests.integration.patience import until
+
+KEY = lease("validate", "5")
+
+
+async def two(join: Join) -> tuple[Leases, Leases]:
+    return (
+        Leases(await join("validate"), "validate", "one"),
+        Leases(await join("validate"), "validate", "two"),
+    )
+
+
+async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join: Join) -> None:
+    one, other = await two(join)
+    first = await one.take(KEY)
+    assert first is not None
+    assert first.held
+    assert await other.take(KEY) is None
+    assert await one.take(KEY) is None
+    await one.give_back(first)
+    assert not first.held
+    second = await other.take(KEY)
+    assert second is not None
+    assert second.held
+    assert second.revision > first.revision
+
+
+async def test_a_renewed_lease_outlives_its_time(join: Join, lease_ttl_s: float) -> None:
+    one, other = await two(join)
+    held = await one.take(KEY)
+    assert held is not None
+    epoch = held.revision
+    renewal = asyncio.create_task(one.hold(held))
+    until_s = time.monotonic() + 2.5 * lease_ttl_s
+    while time.monotonic() < until_s:
+        assert await other.take(KEY) is None
+        await asyncio.sleep(0.05)
+    assert held.held
+    assert held.revision == epoch < held.current
+    renewal.cancel()
+    await one.give_back(held)
+    assert await other.take(KEY) is not None
+
+
+async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_s: float) -> None:
+    one, other = await two(join)
+    started = time.monotonic()
+    first = await one.take(KEY)
+    assert first is not None
+    ended_at: list[float] = []
+
+    async def watch() -> None:
+        await until(lambda: not first.held, "the holder to stop")
+        ended_at.append(time.monotonic())
+
+    watching = asyncio.create_task(watch())
+    second = await until(lambda: other.take(KEY), "the key to expire")
+    taken_at = time.monotonic()
+    await watching
+    assert second is not None
+    assert not first.held
+    assert ended_at[0] <= taken_at
+    assert taken_at - started >= lease_ttl_s * 0.9
+
+
+async def test_a_lease_that_another_owner_has_taken_can_not_be_renewed(join: Join) -> None:
+    one, other = await two(join)
+    first = await one.take(KEY)
+    assert first is not None
+    second = await until(lambda: other.take(KEY), "the key to expire")
+    assert second is not None
+    assert not await one.renew(first)
+    # What is given back too late is no longer ours to give.
+    await one.give_back(first)
+    assert await one.take(KEY) is None
+    assert await other.renew(second)
+
+
+async def test_a_lease_taken_away_ends_the_holding_of_it(join: Join, admin: Bus) -> None:
+    one, _ = await two(join)
+    held = await one.take(KEY)
+    assert held is not None
+    bucket = await admin.jetstream.key_value(LEASES)
+    await bucket.put(KEY, b"somebody else")
+    async with asyncio.timeout(20):
+        await one.hold(held)
+    assert not held.held
+
+
+async def test_members_are_counted_by_their_kind(join: Join) -> None:
+    one, other = await two(join)
+    another_kind = Leases(await join("ingest"), "ingest", "three")
+    await one.join()
+    await other.join()
+    await another_kind.join()
+    assert await one.members() == await other.members() == 2
+    assert await another_kind.members() == 1
+    await one.leave()
+    assert await other.members() == 1
+    await until(lambda: _none(other), "the silent member to be forgotten")
+
+
+async def _none(leases: Leases) -> bool:
+    return await leases.members() == 0

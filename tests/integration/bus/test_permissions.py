@@ -1,0 +1,91 @@
+"""Each role may do what its table says, and nothing else."""
+
+import pytest
+from msgspec.structs import replace
+from nats.aio.msg import Msg
+
+from lean_lite.bus import Bus, connect
+from lean_lite.config.section import Secret
+from lean_lite.errors import BusUnavailable
+from lean_lite.subjects import ROLES
+from tests.integration.brokers import Brokers
+from tests.integration.conftest import Join
+from tests.integration.patience import until
+
+NOT_THEIRS = {
+    "ingest": ("md.graded.equity.1", "md.live.bar.equity.SPY", "$JS.API.STREAM.DELETE.RAW"),
+    "validate": ("md.raw.iex.equity.1", "$KV.interest.iex.SPY", "$JS.API.STREAM.CREATE.X"),
+    "store": ("md.raw.iex.equity.1", "md.graded.equity.1", "$KV.leases.validate.0"),
+    "metrics": ("md.raw.iex.equity.1", "md.history", "md.ctl.subscribe"),
+    "client": ("md.raw.iex.equity.1", "md.live.bar.equity.SPY", "md.beat.store.x"),
+}
+UNSEEN = {
+    "ingest": ("md.raw.>", "md.live.>", "_INBOX.store.>"),
+    "validate": ("md.raw.>", "md.live.>", "_INBOX.>"),
+    "store": ("md.graded.>", "md.ctl.>", "_INBOX.client.>"),
+    "metrics": ("md.graded.>", "md.live.>", "_INBOX.admin.>"),
+    "client": ("md.raw.>", "md.graded.>", "md.history", "md.credit.>"),
+}
+THEIRS = {
+    "ingest": "md.event.feed",
+    "validate": "md.live.bar.equity.SPY",
+    "store": "md.beat.store.x",
+    "metrics": "md.event.alert",
+    "client": "md.history",
+}
+
+
+def test_every_role_is_on_trial() -> None:
+    assert set(NOT_THEIRS) == set(UNSEEN) == set(THEIRS) == set(ROLES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_can_publish_only_what_is_its_own(role: str, join: Join, admin: Bus) -> None:
+    seen: list[str] = []
+
+    async def on_message(message: Msg) -> None:
+        if message.data == b"trial":
+            seen.append(message.subject)
+
+    for root in ("md.>", "$KV.>", "$JS.API.STREAM.>"):
+        await admin.subscribe(root, on_message)
+    await admin.barrier()
+    bus = await join(role)
+    for subject in NOT_THEIRS[role]:
+        await bus.publish(subject, b"trial")
+    await until(lambda: bus.errors == len(NOT_THEIRS[role]), "the denials")
+    await bus.publish(THEIRS[role], b"trial")
+    await until(lambda: seen, "what is allowed")
+    assert seen == [THEIRS[role]]
+    assert bus.errors == len(NOT_THEIRS[role])
+    assert bus.connected
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_can_listen_only_to_what_concerns_it(role: str, join: Join) -> None:
+    bus = await join(role)
+
+    async def on_message(_: Msg) -> None:
+        raise AssertionError
+
+    for subject in UNSEEN[role]:
+        await bus.subscribe(subject, on_message)
+    await until(lambda: bus.errors == len(UNSEEN[role]), "the denials")
+    assert bus.connected
+
+
+async def test_a_wrong_password_is_refused_with_the_address_and_the_user(brokers: Brokers) -> None:
+    config = brokers.config("client", 2.0)
+    wrong = {"connect_timeout_s": 2.0, "password": Secret("wrong")}
+    with pytest.raises(BusUnavailable, match="as user client") as caught:
+        await connect(replace(config, **wrong), "client", name="test")
+    assert brokers.nats_url in str(caught.value)
+    assert "wrong" not in str(caught.value)
+
+
+async def test_a_server_that_is_not_there_is_named(brokers: Brokers) -> None:
+    config = replace(
+        brokers.config("client", 2.0), url="nats://127.0.0.1:1", connect_timeout_s=1.0
+    )
+    with pytest.raises(BusUnavailable, match=r"nats://127\.0\.0\.1:1"):
+        await connect(config, "client", name="test")

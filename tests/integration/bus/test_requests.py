@@ -1,0 +1,249 @@
+"""A request is answered, refused, or ends with an error in time; it never hangs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+import pytest
+from nats.aio.msg import Msg
+
+from lean_lite.bus import Answer, Bus, Responder, ask, ask_many
+from lean_lite.bus.requests import ACTIVE, WINDOW
+from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
+from lean_lite.messages import (
+    HistoryReply,
+    HistoryRequest,
+    SubscribeReply,
+    SubscribeRequest,
+)
+from lean_lite.subjects import HISTORY
+from tests.integration.conftest import Join
+from tests.integration.patience import until
+
+# nats.micro stamps its services with it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+
+Handle = Callable[[HistoryRequest], Awaitable[Answer]]
+Serve = Callable[[Handle], Awaitable[Bus]]
+
+
+@pytest.fixture
+async def serve(join: Join) -> AsyncIterator[Serve]:
+    responders: list[tuple[Bus, Responder]] = []
+
+    async def serve(handle: Handle) -> Bus:
+        bus = await join("store", request_timeout_s=1.0)
+        responder = Responder(bus, "store", f"store-{len(responders)}", "0.1.0")
+        await responder.start()
+        await responder.add(HISTORY, HistoryRequest, handle)
+        await bus.barrier()
+        responders.append((bus, responder))
+        return bus
+
+    yield serve
+    for bus, responder in responders:
+        if bus.connected:
+            await responder.stop()
+
+
+def reply(rows: int, chunks: tuple[bytes, ...] = ()) -> Answer:
+    return Answer(HistoryReply({"equity.1": 7}, rows, len(chunks)), chunks)
+
+
+async def test_a_request_gets_its_answer(serve: Serve, join: Join) -> None:
+    async def count(request: HistoryRequest) -> Answer:
+        return reply(len(request.symbols))
+
+    await serve(count)
+    client = await join("client")
+    asked = [
+        ask(client, HISTORY, HistoryRequest(("SPY",) * number), HistoryReply)
+        for number in range(30)
+    ]
+    answers = await asyncio.gather(*asked)
+    assert [answer.rows for answer in answers] == list(range(30))
+    assert answers[0].through == {"equity.1": 7}
+
+
+async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
+    answered: list[int] = []
+
+    def member(number: int) -> Handle:
+        async def handle(_: HistoryRequest) -> Answer:
+            answered.append(number)
+            return reply(number)
+
+        return handle
+
+    await serve(member(1))
+    await serve(member(2))
+    client = await join("client")
+    for _ in range(60):
+        await ask(client, HISTORY, HistoryRequest(), HistoryReply)
+    assert len(answered) == 60
+    assert set(answered) == {1, 2}
+
+
+async def test_a_refusal_comes_with_its_code_and_words(serve: Serve, join: Join) -> None:
+    async def refuse(request: HistoryRequest) -> Answer:
+        if request.feed == "busy":
+            raise Busy("not there yet")
+        raise RequestError("too-many", "ask for fewer symbols")
+
+    await serve(refuse)
+    client = await join("client")
+    with pytest.raises(RequestError, match="ask for fewer symbols") as refused:
+        await ask(client, HISTORY, HistoryRequest(), HistoryReply)
+    assert refused.value.code == "too-many"
+    with pytest.raises(Busy, match="not there yet"):
+        await ask(client, HISTORY, HistoryRequest(feed="busy"), HistoryReply)
+
+
+async def test_a_request_that_can_not_be_read_is_refused(serve: Serve, join: Join) -> None:
+    async def answer(_: HistoryRequest) -> Answer:
+        return reply(1)
+
+    await serve(answer)
+    client = await join("client")
+    with pytest.raises(RequestError, match="can't be read") as refused:
+        await ask(client, HISTORY, _Wrong(5), HistoryReply)
+    assert refused.value.code == "bad-request"
+
+
+class _Wrong(msgspec.Struct):
+    symbols: int
+
+
+async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -> None:
+    async def answer(_: HistoryRequest) -> Answer:
+        return reply(1)
+
+    await serve(answer)
+    with pytest.raises(DecodeError, match="no SubscribeReply"):
+        await ask(await join("client"), HISTORY, HistoryRequest(), SubscribeReply)
+
+
+async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
+    client = await join("client", request_timeout_s=60.0)
+    started = time.monotonic()
+    with pytest.raises(BusUnavailable, match="nobody answers"):
+        await ask(client, "md.ctl.subscribe", SubscribeRequest("x", ()), SubscribeReply)
+    assert time.monotonic() - started < 20
+
+
+async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) -> None:
+    async def sleep(_: HistoryRequest) -> Answer:
+        await asyncio.sleep(4)
+        return reply(1)
+
+    await serve(sleep)
+    client = await join("client")
+    started = time.monotonic()
+    with pytest.raises(BusUnavailable, match="is the service running"):
+        await ask(client, HISTORY, HistoryRequest(), HistoryReply, timeout_s=0.5)
+    assert time.monotonic() - started < 3.5
+
+
+async def test_more_requests_than_a_service_can_take_are_told_to_come_again(
+    serve: Serve, join: Join
+) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(_: HistoryRequest) -> Answer:
+        await go_on.wait()
+        return reply(1)
+
+    await serve(wait)
+    client = await join("client", request_timeout_s=60.0)
+    asked = [
+        asyncio.create_task(ask(client, HISTORY, HistoryRequest(), HistoryReply))
+        for _ in range(ACTIVE + 9)
+    ]
+    await until(lambda: sum(task.done() for task in asked) == 9, "nine to be sent away")
+    go_on.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(answer, Busy) for answer in answers) == 9
+    assert sum(isinstance(answer, HistoryReply) for answer in answers) == ACTIVE
+    assert (await ask(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 1
+
+
+async def test_a_large_answer_comes_whole_and_in_order(serve: Serve, join: Join) -> None:
+    chunks = tuple(bytes([number]) * 200_000 for number in range(60))
+
+    async def answer(_: HistoryRequest) -> Answer:
+        return reply(60, chunks)
+
+    await serve(answer)
+    client = await join("client")
+    head, *received = [part async for part in ask_many(client, HISTORY, HistoryRequest())]
+    assert msgspec.msgpack.decode(head, type=HistoryReply).chunks == 60
+    assert tuple(received) == chunks
+
+
+async def test_a_slow_asker_never_has_more_than_the_window_on_its_way(
+    serve: Serve, join: Join, admin: Bus
+) -> None:
+    sent = credited = most = 0
+
+    async def on_chunk(message: Msg) -> None:
+        nonlocal sent, most
+        if message.data.startswith(b"chunk"):
+            sent += 1
+            most = max(most, sent - credited)
+
+    async def on_credit(message: Msg) -> None:
+        nonlocal credited
+        credited = max(credited, int(message.data))
+
+    await admin.subscribe("_INBOX.client.>", on_chunk)
+    await admin.subscribe("md.credit.>", on_credit)
+    await admin.barrier()
+
+    async def answer(_: HistoryRequest) -> Answer:
+        return reply(40, tuple(b"chunk %d" % number for number in range(40)))
+
+    await serve(answer)
+    received = []
+    async for part in ask_many(await join("client"), HISTORY, HistoryRequest()):
+        await asyncio.sleep(0.02)
+        received.append(part)
+    assert received[1:] == [b"chunk %d" % number for number in range(40)]
+    await until(lambda: sent == 40, "the admin to have seen all")
+    assert 1 < most <= WINDOW
+
+
+async def test_an_answer_cut_off_in_its_middle_is_an_error_and_no_hang(
+    serve: Serve, join: Join
+) -> None:
+    async def answer(_: HistoryRequest) -> Answer:
+        return reply(100, tuple(b"chunk %d" % number for number in range(100)))
+
+    server = await serve(answer)
+    received = []
+
+    async def read() -> None:
+        parts = ask_many(await join("client"), HISTORY, HistoryRequest(), timeout_s=1.0)
+        async for part in parts:
+            received.append(part)
+            if len(received) == 10:
+                await server.connection.close()
+
+    with pytest.raises(BusUnavailable):
+        await asyncio.wait_for(read(), 30)
+    assert 10 <= len(received) <= 10 + WINDOW
+
+
+async def test_an_asker_who_leaves_in_the_middle_does_not_stop_the_next_one(
+    serve: Serve, join: Join
+) -> None:
+    async def answer(_: HistoryRequest) -> Answer:
+        return reply(100, tuple(b"chunk %d" % number for number in range(100)))
+
+    await serve(answer)
+    client = await join("client")
+    parts = ask_many(client, HISTORY, HistoryRequest())
+    for _ in range(5):
+        await anext(parts)
+    await parts.aclose()
+    assert len([part async for part in ask_many(client, HISTORY, HistoryRequest())]) == 101

@@ -1,0 +1,174 @@
+"""Members share keys evenly; whatever happens to one of them, each key has one worker at most."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from lean_lite.bus import Bus, Lease, Leases, Shares
+from lean_lite.errors import Fenced
+from lean_lite.subjects import LEASES, MEMBERS, lease
+from tests.integration.conftest import Join
+from tests.integration.patience import until
+from tests.integration.relay import Relay
+
+KEYS = [lease("validate", str(number)) for number in range(16)]
+Work = Callable[[Lease], Awaitable[None]]
+
+
+class Member:
+    """One owner and what it works on; a key is at work while its lease is held."""
+
+    def __init__(self, bus: Bus, name: str, work: Work | None = None) -> None:
+        self.working: dict[str, Lease] = {}
+        self.begun: Counter[str] = Counter()
+        self._then = work
+        self.shares = Shares(Leases(bus, "validate", name), KEYS, self._work)
+        self.task = asyncio.create_task(self.shares.run())
+
+    @property
+    def owned(self) -> frozenset[str]:
+        return frozenset(key for key, lease in self.working.items() if lease.held)
+
+    async def _work(self, lease: Lease) -> None:
+        self.begun[lease.key] += 1
+        self.working[lease.key] = lease
+        try:
+            if self._then is not None:
+                await self._then(lease)
+            await asyncio.Event().wait()
+        finally:
+            del self.working[lease.key]
+
+    async def leave(self) -> None:
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+Enter = Callable[..., Awaitable[Member]]
+
+
+@pytest.fixture
+async def enter(join: Join) -> AsyncIterator[Enter]:
+    members: list[Member] = []
+
+    async def enter(work: Work | None = None, **settings: object) -> Member:
+        bus = await join("validate", **settings)
+        members.append(Member(bus, f"member-{len(members)}", work))
+        return members[-1]
+
+    yield enter
+    for member in members:
+        if not member.task.done():
+            await member.leave()
+
+
+def shared(*members: Member) -> bool:
+    """Say whether every key is at work somewhere, evenly; nowhere may a key be at work twice."""
+    counts = [len(member.owned) for member in members]
+    together = frozenset[str]().union(*(member.owned for member in members))
+    assert len(together) == sum(counts), "a key has two workers"
+    return len(together) == len(KEYS) and max(counts) <= -(-len(KEYS) // len(members))
+
+
+async def test_members_share_the_keys_evenly_as_they_come(enter: Enter) -> None:
+    first = await enter()
+    await until(lambda: shared(first), "the only member to own all")
+    second = await enter()
+    await until(lambda: shared(first, second), "two to share")
+    assert len(first.owned) == len(second.owned) == 8
+    third = await enter()
+    await until(lambda: shared(first, second, third), "three to share")
+    assert max(len(member.owned) for member in (first, second, third)) == 6
+    for member in (first, second, third):
+        assert member.shares.owned == member.owned
+
+
+@pytest.mark.parametrize("lease_ttl_s", [12.0])
+async def test_a_member_that_leaves_hands_over_at_once(enter: Enter, lease_ttl_s: float) -> None:
+    first, second = await enter(), await enter()
+    await until(lambda: shared(first, second), "two to share")
+    left_at = time.monotonic()
+    await second.leave()
+    await until(lambda: shared(first), "the rest to take over")
+    # One round, not the life of a lease.
+    assert time.monotonic() - left_at < lease_ttl_s * 0.9
+
+
+@pytest.mark.parametrize("lease_ttl_s", [1.5])
+async def test_whoever_leaves_in_the_middle_of_a_request_leaves_nothing_behind(
+    enter: Enter, admin: Bus, lease_ttl_s: float
+) -> None:
+    chance = random.Random(5)
+    for _ in range(12):
+        member = await enter()
+        # Rounds and renewals come every third of a lease's time: leave just then.
+        await asyncio.sleep(lease_ttl_s / 3 * chance.randrange(3) + chance.uniform(0, 0.02))
+        await member.leave()
+        for bucket in (LEASES, MEMBERS):
+            state = (await admin.jetstream.stream_info(f"KV_{bucket}")).state
+            assert state.messages == 0
+
+
+async def test_a_member_cut_off_is_replaced_when_its_leases_have_run_out(
+    enter: Enter, relay: Relay, lease_ttl_s: float
+) -> None:
+    first = await enter()
+    second = await enter(url=relay.url, request_timeout_s=1.0)
+    await until(lambda: shared(first, second), "two to share")
+    await relay.close()
+    cut_at = time.monotonic()
+
+    def taken_over() -> bool:
+        assert not first.owned & second.owned
+        return len(first.owned) == len(KEYS)
+
+    await until(taken_over, "the first to own all again")
+    # TTL, one round, and room for a noisy machine.
+    assert time.monotonic() - cut_at < lease_ttl_s * (1 + 1 / 3) + 5
+    await relay.open()
+    await until(lambda: shared(first, second), "the lost one to come back")
+
+
+async def test_work_that_was_fenced_off_steps_down_and_is_tried_again(enter: Enter) -> None:
+    async def fenced_first(lease: Lease) -> None:
+        if lease.key in KEYS[:3] and member.begun[lease.key] == 1:
+            raise Fenced(lease.key, 1, 2)
+
+    member = await enter(fenced_first)
+    await until(lambda: shared(member), "all keys to be at work")
+    assert [member.begun[key] for key in KEYS] == [2] * 3 + [1] * 13
+    assert not member.task.done()
+
+
+async def test_fences_inside_of_a_group_of_tasks_count_as_fences(enter: Enter) -> None:
+    async def fenced_lanes(lease: Lease) -> None:
+        if member.begun[lease.key] == 1:
+            errors = [Fenced(lease.key, 1, 2), ConnectionError()]
+            raise ExceptionGroup("lanes", errors)
+
+    member = await enter(fenced_lanes)
+    await until(lambda: shared(member), "all keys to be at work")
+    assert not member.task.done()
+
+
+async def test_work_that_fails_otherwise_ends_the_run_and_gives_all_leases_back(
+    enter: Enter,
+) -> None:
+    async def broken(lease: Lease) -> None:
+        if lease.key == KEYS[7]:
+            await asyncio.sleep(0.2)
+            raise ZeroDivisionError(lease.key)
+
+    member = await enter(broken)
+    with pytest.raises(ZeroDivisionError, match=KEYS[7]):
+        await asyncio.wait_for(member.task, 30)
+    assert not member.working
+    assert not member.shares.owned
+    successor = await enter()
+    await until(lambda: shared(successor), "a successor to own all")

@@ -1,0 +1,24 @@
+"""Wait for what must come, however slow the machine is."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+LIMIT_S = 60.0
+LOOK_S = 0.02
+
+
+async def until[Found](
+    look: Callable[[], Found | Awaitable[Found]], what: str, limit_s: float = LIMIT_S
+) -> Found:
+    """Look again and again, and return the first finding that is true."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        found = look()
+        if inspect.isawaitable(found):
+            found = await found
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what}; last: {found!r}"
+        await asyncio.sleep(LOOK_S)

@@ -1,0 +1,266 @@
+"""Owners are killed, frozen and cut off; GRADED is as if nothing had happened."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from nats.js.kv import KeyValue
+
+from lean_lite.bus import Bus
+from lean_lite.messages import MSG_ID
+from lean_lite.subjects import GRADED, LEASES, PARTITIONS, RAW, Lane, graded, lane_of, lease
+from tests.integration.brokers import Brokers
+from tests.integration.marks import ONLY_EMBEDDED, SOAK
+from tests.integration.patience import until
+from tests.integration.raw import Feeder, bars, raw_frame, some_frames
+from tests.integration.services import Process, Services
+from tests.integration.streams import create, make_anew, stored
+from tests.integration.validate.gradings import (
+    all_graded,
+    check_once_and_in_order,
+    graded_up_to,
+    gradings,
+    returned,
+)
+
+KILLS = 100 if SOAK else 6
+TTL_S = 2.0
+# A lease's time, one round of a third of it, and room for starting up on a noisy machine.
+TAKE_OVER_S = TTL_S * 4 / 3 + 8.0
+
+pytestmark = pytest.mark.timeout(3600 if SOAK else 240)
+
+
+async def owner(admin: Bus, lane: Lane) -> str:
+    """Return the instance that holds a lane's lease."""
+    bucket: KeyValue = await admin.jetstream.key_value(LEASES)
+    entry = await bucket.get(lease("validate", str(lane.partition)))
+    return (entry.value or b"").decode()
+
+
+async def share(*replicas: Process) -> None:
+    """Wait until all partitions are shared and at work."""
+
+    def shared() -> bool:
+        counts = [replica.counted("lean_lite_validate_partitions") for replica in replicas]
+        return sum(counts) == PARTITIONS and max(counts) == PARTITIONS // len(replicas)
+
+    await until(shared, "the replicas to share")
+    for replica in replicas:
+        await replica.ready()
+
+
+@pytest.mark.soak
+async def test_owners_killed_at_random_moments_change_not_a_byte(
+    services: Services,
+    feeder: Feeder,
+    admin: Bus,
+    record_property: Callable[[str, object], None],
+) -> None:
+    chance = random.Random(11)
+    replicas = [services.start("validate"), services.start("validate")]
+    await share(*replicas)
+    took_s = []
+    async with feeder.publishing(some_frames(), pause_s=0.004):
+        for _ in range(KILLS):
+            await asyncio.sleep(chance.uniform(0.1, 1.2))
+            victim = chance.randrange(2)
+            await replicas[victim].kill()
+            killed_at, sent = time.monotonic(), len(feeder.published)
+            replicas[victim] = services.start("validate")
+            # Every lane has gone on when it has graded a frame that came after the kill.
+            await until(lambda: len(feeder.published) > sent + 60, "frames after the kill")  # noqa: B023
+            await all_graded_up_to_now(admin, feeder)
+            took_s.append(time.monotonic() - killed_at)
+    disturbed = await all_graded(admin, feeder)
+    check_once_and_in_order(disturbed, feeder)
+    record_property("kills", KILLS)
+    record_property("took_s", [round(span, 2) for span in took_s])
+    print(f"kills: {KILLS}; caught up after (s): {[round(span, 2) for span in took_s]}")  # noqa: T201
+    for replica in replicas:
+        assert await replica.stop() == 0
+
+    await make_anew(admin)
+    again = Feeder(feeder.bus)
+    await again.publish(*feeder.published)
+    assert again.seqs == feeder.seqs
+    await services.start("validate").ready()
+    undisturbed = await all_graded(admin, again)
+    check_once_and_in_order(undisturbed, again)
+    assert gradings(disturbed) == gradings(undisturbed)
+
+
+async def all_graded_up_to_now(admin: Bus, feeder: Feeder) -> None:
+    wanted: dict[Lane, int] = {}
+    for frame, seq in zip(list(feeder.published), list(feeder.seqs), strict=False):
+        wanted[Lane.of_subject(frame.subject)] = seq
+    for lane, last in wanted.items():
+
+        async def reached(lane: Lane = lane, last: int = last) -> bool:
+            return await graded_up_to(admin, lane) >= last
+
+        await until(reached, f"lane {lane} to go on", 100)
+
+
+async def test_a_killed_owners_lane_goes_on_when_its_lease_has_run_out(
+    services: Services,
+    feeder: Feeder,
+    admin: Bus,
+    record_property: Callable[[str, object], None],
+) -> None:
+    replicas = [services.start("validate"), services.start("validate")]
+    await share(*replicas)
+    lane = lane_of("AAPL")
+    await feeder.bars("AAPL", range(5))
+    await all_graded(admin, feeder)
+    holder = await owner(admin, lane)
+    victim = next(replica for replica in replicas if replica.instance == holder)
+    await victim.kill()
+    killed_at = time.monotonic()
+    await feeder.bars("AAPL", range(5, 10))
+    kept = await all_graded(admin, feeder)
+    took_s = time.monotonic() - killed_at
+    record_property("take_over_s", round(took_s, 2))
+    print(f"take-over after a kill: {took_s:.2f} s")  # noqa: T201
+    check_once_and_in_order(kept, feeder)
+    assert took_s < TAKE_OVER_S
+
+
+async def test_a_replica_that_stops_hands_its_lanes_over_before_its_leases_run_out(
+    services: Services,
+    feeder: Feeder,
+    admin: Bus,
+    record_property: Callable[[str, object], None],
+) -> None:
+    replicas = [services.start("validate"), services.start("validate")]
+    await share(*replicas)
+    holder = await owner(admin, lane_of("AAPL"))
+    leaver = next(replica for replica in replicas if replica.instance == holder)
+    assert await leaver.stop() == 0
+    stopped_at = time.monotonic()
+    await feeder.bars("AAPL", range(5))
+    kept = await all_graded(admin, feeder)
+    took_s = time.monotonic() - stopped_at
+    record_property("take_over_s", round(took_s, 2))
+    print(f"take-over after a stop: {took_s:.2f} s")  # noqa: T201
+    check_once_and_in_order(kept, feeder)
+
+
+async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
+    services: Services, feeder: Feeder, admin: Bus
+) -> None:
+    replicas = [services.start("validate"), services.start("validate")]
+    await share(*replicas)
+    lane = lane_of("AAPL")
+    minute = iter(range(10_000))
+    async with feeder.publishing(
+        raw_frame("AAPL", bars("AAPL", [number])) for number in minute
+    ):
+        await until(lambda: len(feeder.published) > 50, "frames")
+        holder = await owner(admin, lane)
+        sleeper = next(replica for replica in replicas if replica.instance == holder)
+        sleeper.send(signal.SIGSTOP)
+        stopped_at = len(feeder.published)
+        await until(lambda: len(feeder.published) > stopped_at + 20, "frames while it sleeps")
+        seq = feeder.seqs[-1]
+
+        async def taken_over() -> bool:
+            return await graded_up_to(admin, lane) >= seq
+
+        await until(taken_over, "another owner")
+        epochs = [frame.epoch for frame in await stored(admin, GRADED, graded(lane))]
+        assert epochs[-1] > epochs[0]
+        sleeper.send(signal.SIGCONT)
+        woken_at = len(feeder.published)
+        await until(lambda: len(feeder.published) > woken_at + 200, "frames after it woke")
+    kept = await all_graded(admin, feeder)
+    check_once_and_in_order(kept, feeder)
+    frames = kept[lane]
+    first_marker = next(
+        place
+        for place, frame in enumerate(frames)
+        if frame.is_marker and frame.epoch > frames[0].epoch
+    )
+    old = frames[0].headers[MSG_ID].partition(":")[0]
+    after = [frame.headers[MSG_ID].partition(":")[0] for frame in frames[first_marker:]]
+    assert after.count(old) == 0
+    # Its other lanes have frames too: nobody writes under a lease that ended.
+    assert all(returned(lane_frames) == [] for lane_frames in kept.values())
+    await sleeper.ready()
+
+
+@ONLY_EMBEDDED
+async def test_a_killed_server_costs_no_acknowledged_frame_and_validate_goes_on_by_itself(
+    services: Services, feeder: Feeder, admin: Bus, brokers: Brokers
+) -> None:
+    replicas = [services.start("validate"), services.start("validate")]
+    await share(*replicas)
+    async with feeder.publishing(some_frames(seed=3)):
+        for number in range(3):
+            sent = len(feeder.published)
+            await until(lambda: len(feeder.published) > sent + 60, "frames to flow")  # noqa: B023
+            await brokers.kill_nats()
+            await asyncio.sleep(0.5 * number)
+            await brokers.start_nats()
+        sent = len(feeder.published)
+        await until(lambda: len(feeder.published) > sent + 60, "frames to flow again")
+    raw = await stored(admin, RAW)
+    assert [frame.payload for frame in raw] == [frame.payload for frame in feeder.published]
+    assert [frame.seq for frame in raw] == feeder.seqs
+    kept = await all_graded(admin, feeder)
+    check_once_and_in_order(kept, feeder)
+    for replica in replicas:
+        await replica.ready()
+
+
+async def test_raw_made_anew_while_validate_was_away_is_noticed_and_read_from_its_first_frame(
+    services: Services, feeder: Feeder, admin: Bus
+) -> None:
+    await feeder.bars("AAPL", range(5))
+    await feeder.bars("AAPL", range(5, 9))
+    first = await services.start("validate").ready()
+    await all_graded(admin, feeder)
+    await first.stop()
+    await admin.jetstream.delete_stream(RAW)
+    await create(admin)
+    again = Feeder(feeder.bus)
+    for minute in range(9, 14):
+        await again.bars("AAPL", [minute])
+    second = await services.start("validate").ready()
+    await graded_anew(admin, 5)
+    assert '"event": "lane.position_void"' in second.log
+    await until(
+        lambda: second.counted("lean_lite_validate_restarted_lanes_total") == 1, "the counter"
+    )
+
+
+async def test_raw_made_anew_under_a_running_validate_is_noticed_and_read_from_its_first_frame(
+    services: Services, feeder: Feeder, admin: Bus
+) -> None:
+    validate = await services.start("validate").ready()
+    for minute in range(9):
+        await feeder.bars("AAPL", [minute])
+    await all_graded(admin, feeder)
+    await admin.jetstream.delete_stream(RAW)
+    await create(admin)
+    again = Feeder(feeder.bus)
+    for minute in range(9, 14):
+        await again.bars("AAPL", [minute])
+    await graded_anew(admin, 5)
+    assert '"event": "lane.position_void"' in validate.log
+    await validate.ready()
+
+
+async def graded_anew(admin: Bus, count: int) -> None:
+    """Wait until the newest frames of the lane grade RAW 1 to `count`."""
+    lane = lane_of("AAPL")
+
+    async def anew() -> bool:
+        frames = await stored(admin, GRADED, graded(lane))
+        seqs = [int(frame.headers["Raw-Seq"]) for frame in frames if not frame.is_marker]
+        return seqs[-count:] == list(range(1, count + 1))
+
+    await until(anew, "the new stream to be graded")

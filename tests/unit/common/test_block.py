@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.algorithm.data_models import Resolution, TradeBar, from_ns
+from lean_lite.blocks import BAR, Block, Origin, concat, empty_block, encode_block, from_bars
+from lean_lite.blocks.block import from_columns
+from tests.unit.common.samples import MINUTE_NS, Row, block_of, trade_bars
+
+
+@given(st.lists(trade_bars))
+def test_bars_come_back_as_they_went_in(bars: list[TradeBar]) -> None:
+    block = from_bars(bars, feed="csv", received_ns=5)
+    assert list(block.bars()) == bars
+    assert set(block["origin"].tolist()) <= {Origin.CUSTOM}
+    assert set(block["received_ns"].tolist()) <= {5}
+
+
+def test_absent_values_are_nan_and_minus_one() -> None:
+    block = from_bars([TradeBar("SPY", from_ns(0), 1.0, 1.0, 1.0, 1.0, 1.0)], feed="csv")
+    assert np.isnan(block["vwap"][0])
+    assert block["trade_count"][0] == -1
+
+
+def test_bars_of_two_resolutions_are_no_block() -> None:
+    bars = [
+        TradeBar("SPY", from_ns(0), 1.0, 1.0, 1.0, 1.0, 1.0, resolution=resolution)
+        for resolution in (Resolution.MINUTE, Resolution.DAILY)
+    ]
+    with pytest.raises(ValueError, match="one resolution, not daily, minute"):
+        from_bars(bars, feed="csv")
+
+
+def test_a_block_that_lacks_columns_names_them() -> None:
+    with pytest.raises(ValueError, match="a block of kind bar lacks close, high"):
+        from_columns(
+            "iex", [], {name: [] for name in BAR.required if name not in ("close", "high")}
+        )
+
+
+def test_a_symbol_stands_once_in_the_table() -> None:
+    block = block_of([Row("A"), Row("B"), Row("A").at(1)])
+    assert block.symbols == ("A", "B")
+    assert block.symbol_names == ["A", "B", "A"]
+
+
+def test_a_bar_ends_one_resolution_after_its_start() -> None:
+    block = block_of([Row(), Row().at(1)])
+    assert (block.end_ns - block["start_ns"]).tolist() == [MINUTE_NS, MINUTE_NS]
+
+
+def test_rows_are_taken_in_the_order_chosen() -> None:
+    block = block_of([Row(symbol) for symbol in "ABC"])
+    assert block.take(np.array([2, 0])).symbol_names == ["C", "A"]
+    assert block.take(np.array([False, True, False])).symbol_names == ["B"]
+
+
+def test_a_slice_copies_nothing() -> None:
+    block = block_of([Row(symbol) for symbol in "ABC"])
+    part = block.take(slice(1, None))
+    assert part.symbol_names == ["B", "C"]
+    assert np.shares_memory(part["close"], block["close"])
+
+
+def test_added_columns_leave_the_block_as_it_was() -> None:
+    block = block_of([Row()])
+    graded = block.with_columns(level=np.array([4], "|u1"))
+    assert graded["level"].tolist() == [4]
+    with pytest.raises(KeyError):
+        block["level"]
+
+
+def test_the_columns_of_a_block_can_not_be_swapped() -> None:
+    block = block_of([Row()])
+    with pytest.raises(TypeError):
+        block.columns["close"] = block["open"]  # type: ignore[index]
+
+
+def test_an_empty_block_has_every_required_column() -> None:
+    block = empty_block("iex", simulated=True)
+    assert len(block) == 0
+    assert block.simulated
+    assert {name: column.dtype.str for name, column in block.columns.items()} == BAR.required
+
+
+@given(st.lists(st.lists(st.sampled_from("ABCDE"), max_size=4), min_size=1, max_size=4))
+def test_joined_blocks_hold_all_rows_in_order(parts: list[list[str]]) -> None:
+    rows = [[Row(symbol, open=float(n)) for n, symbol in enumerate(part)] for part in parts]
+    joined = concat([block_of(part) for part in rows])
+    flat = [row for part in rows for row in part]
+    assert joined.symbol_names == [row.symbol for row in flat]
+    assert encode_block(joined) == encode_block(block_of(flat))
+
+
+OTHERS = {
+    "feed": block_of([Row()], feed="sip"),
+    "resolution": empty_block("iex", resolution=Resolution.DAILY),
+    "mark of simulated data": block_of([Row()], simulated=True),
+    "columns": block_of([Row()]).with_columns(level=np.array([4], "|u1")),
+}
+
+
+@pytest.mark.parametrize("difference", OTHERS)
+def test_blocks_that_differ_can_not_be_joined(difference: str) -> None:
+    other: Block = OTHERS[difference]
+    with pytest.raises(ValueError, match="can't be joined"):
+        concat([block_of([Row()]), other])
+
+
+def test_nothing_can_not_be_joined() -> None:
+    with pytest.raises(ValueError, match="at least one block"):
+        concat([])

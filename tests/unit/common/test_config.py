@@ -1,0 +1,248 @@
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lean_lite.config import AlpacaConfig, BusConfig, Config
+from lean_lite.config.loader import SECTIONS
+from lean_lite.config.section import Secret
+from lean_lite.errors import ConfigError
+
+NONSENSE = "hunter2"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Stand in an empty folder, with nothing set."""
+    for name in os.environ:
+        if name.startswith(("LEAN_LITE_", "APCA_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def origin_of(config: Config, key: str) -> str:
+    return next(source.origin for source in config.sources() if source.key == key)
+
+
+def sections_of(config: Config) -> dict[str, object]:
+    return {name: getattr(config, name) for name in SECTIONS}
+
+
+def test_nothing_needs_to_be_set() -> None:
+    config = Config()
+    assert sections_of(config) == {name: section() for name, section in SECTIONS.items()}
+    assert {source.origin for source in config.sources()} == {"default"}
+
+
+def test_the_file_in_the_working_folder_is_read(nowhere: Path) -> None:
+    (nowhere / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
+    config = Config()
+    assert config.store.days_in_memory == 3
+    assert origin_of(config, "store.days_in_memory") == "lean-lite.toml [store]"
+
+
+def test_a_named_file_is_read_instead(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
+    (nowhere / "other.toml").write_text("[ingest]\nsymbols = ['SPY', 'BRK.B']\n")
+    monkeypatch.setenv("LEAN_LITE_CONFIG", str(nowhere / "other.toml"))
+    config = Config()
+    assert config.ingest.symbols == ("SPY", "BRK.B")
+    assert config.store.days_in_memory == 8
+
+
+def test_a_named_file_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAN_LITE_CONFIG", "nowhere.toml")
+    with pytest.raises(ConfigError, match=r"LEAN_LITE_CONFIG: there is no file nowhere\.toml"):
+        Config()
+
+
+@pytest.mark.parametrize("content", [b"[store", b"a = '\xff'"])
+def test_a_file_that_is_not_toml_is_named(nowhere: Path, content: bytes) -> None:
+    (nowhere / "lean-lite.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"lean-lite\.toml: is not TOML"):
+        Config()
+
+
+def test_the_environment_stands_above_the_file(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nowhere / "lean-lite.toml").write_text("[bus]\nurl = 'nats://file'\nuser = 'file'\n")
+    monkeypatch.setenv("LEAN_LITE_BUS__URL", "nats://environment")
+    config = Config()
+    assert (config.bus.url, config.bus.user) == ("nats://environment", "file")
+    assert origin_of(config, "bus.url") == "LEAN_LITE_BUS__URL"
+    assert origin_of(config, "bus.user") == "lean-lite.toml [bus]"
+    assert origin_of(config, "bus.password") == "default"
+
+
+def test_alpacas_own_names_work(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
+    monkeypatch.setenv("APCA_API_KEY_ID", "alpaca")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", NONSENSE)
+    config = Config()
+    assert (config.alpaca.key_id, config.alpaca.secret_key) == ("alpaca", NONSENSE)
+    assert origin_of(config, "alpaca.key_id") == "APCA_API_KEY_ID"
+
+
+def test_our_own_names_stand_above_alpacas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "alpaca")
+    monkeypatch.setenv("LEAN_LITE_ALPACA__KEY_ID", "ours")
+    assert Config().alpaca.key_id == "ours"
+
+
+def test_an_empty_name_of_alpaca_is_not_set(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
+    monkeypatch.setenv("APCA_API_KEY_ID", "")
+    assert Config().alpaca.key_id == "file"
+
+
+def test_sections_can_be_given_in_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAN_LITE_BUS__URL", "nats://environment")
+    monkeypatch.setenv("LEAN_LITE_STORE__PATH", "/data")
+    config = Config(bus=BusConfig(url="nats://code"))
+    assert (config.bus.url, config.store.path) == ("nats://code", "/data")
+    assert origin_of(config, "bus.url") == "code"
+    assert origin_of(config, "store.path") == "LEAN_LITE_STORE__PATH"
+
+
+def test_a_copy_can_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAN_LITE_BUS__URL", "nats://environment")
+    config = Config()
+    other = config.replace(bus={"url": "nats://copy"}, store={"path": "/data"})
+    assert (other.bus.url, other.store.path) == ("nats://copy", "/data")
+    assert (config.bus.url, config.store.path) == ("nats://environment", "")
+    assert origin_of(other, "bus.url") == "code"
+    assert origin_of(config, "bus.url") == "LEAN_LITE_BUS__URL"
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("LEAN_LITE_BUS__ULR", r"bus\.ulr: .*from LEAN_LITE_BUS__ULR.*did you mean bus\.url\?"),
+        ("LEAN_LITE_BUZ__URL", r"buz: .*from LEAN_LITE_BUZ__URL.*did you mean bus\?"),
+        ("LEAN_LITE_INGEST__SYMBOL", r"did you mean ingest\.symbols\?"),
+    ],
+)
+def test_an_unknown_variable_names_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, variable: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(ConfigError, match=message):
+        Config()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[stroe]\npath = ''\n", r"stroe: .*from lean-lite\.toml.*did you mean store\?"),
+        ("[store]\npaht = ''\n", r"store\.paht: .*lean-lite\.toml.*did you mean store\.path\?"),
+        ("store = '/data'\n", r"store: must be a table: \[store\]"),
+    ],
+)
+def test_an_unknown_key_of_the_file_names_the_nearest(
+    nowhere: Path, content: str, message: str
+) -> None:
+    (nowhere / "lean-lite.toml").write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        Config()
+
+
+def test_an_unknown_section_in_code_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"buss: .*did you mean bus\?"):
+        Config(buss=BusConfig())
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "key"),
+    [
+        ("LEAN_LITE_STORE__DAYS_IN_MEMORY", "many", "store.days_in_memory"),
+        ("LEAN_LITE_STORE__DAYS_IN_MEMORY", "0", "store.days_in_memory"),
+        ("LEAN_LITE_STORE__DAYS_IN_MEMORY", "", "store.days_in_memory"),
+        ("LEAN_LITE_BUS__LEASE_TTL_S", "0", "bus.lease_ttl_s"),
+        ("LEAN_LITE_BUS__LEASE_TTL_S", "nan", "bus.lease_ttl_s"),
+        ("LEAN_LITE_METRICS__PORT", "65536", "metrics.port"),
+        ("LEAN_LITE_ALPACA__FEED", "otc", "alpaca.feed"),
+        ("LEAN_LITE_ALPACA__SIMULATED", "perhaps", "alpaca.simulated"),
+    ],
+)
+def test_a_bad_value_names_its_key_and_where_it_came_from(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, key: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ConfigError, match=f"from {variable}") as caught:
+        Config()
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("SPY", ("SPY",)),
+        ("SPY,BRK.B", ("SPY", "BRK.B")),
+        (" SPY , BTC/USD,", ("SPY", "BTC/USD")),
+        ("", ()),
+    ],
+)
+def test_a_list_stands_between_commas(
+    monkeypatch: pytest.MonkeyPatch, text: str, symbols: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("LEAN_LITE_INGEST__SYMBOLS", text)
+    assert Config().ingest.symbols == symbols
+
+
+def test_secrets_are_masked_wherever_settings_are_shown() -> None:
+    secret = Secret(NONSENSE)
+    config = Config(alpaca=AlpacaConfig(key_id=secret, secret_key=secret)).replace(
+        bus={"password": secret}, store={"redis_url": secret}
+    )
+    shown = f"{config!r} {config.sources()!r} {config.alpaca!r} {config.bus}"
+    assert NONSENSE not in shown
+    assert "'***'" in shown
+
+
+def test_an_empty_secret_looks_empty() -> None:
+    assert repr(Secret("")) == "''"
+
+
+def test_a_child_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config().replace(
+        alpaca={"secret_key": Secret(NONSENSE), "feed": "sip", "simulated": True},
+        bus={"url": "nats://127.0.0.1:4222", "lease_ttl_s": 0.1},
+        ingest={"symbols": ("SPY", "BRK.B", "BTC/USD")},
+        stack={"start": "2026-11-23T14:30:00Z", "speed": 1e-3},
+        service={"uvloop": False},
+        streams={"bytes": 2**40},
+    )
+    for variable, text in config.environment().items():
+        monkeypatch.setenv(variable, text)
+    child = Config()
+    assert sections_of(child) == sections_of(config)
+    assert isinstance(child.alpaca.secret_key, Secret)
+    assert child.environment() == config.environment()
+
+
+def test_a_childs_settings_stand_above_the_file(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nowhere / "lean-lite.toml").write_text("[ingest]\nsymbols = ['SPY']\n[bus]\nurl = 'x'\n")
+    config = Config().replace(ingest={"symbols": ()}, bus={"url": ""})
+    for variable, text in config.environment().items():
+        monkeypatch.setenv(variable, text)
+    assert sections_of(Config()) == sections_of(config)
+
+
+def test_every_setting_is_listed_once() -> None:
+    keys = [source.key for source in Config().sources()]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {
+        f"{name}.{field.name}"
+        for name, section in SECTIONS.items()
+        for field in msgspec.structs.fields(section)
+    }
+
+
+def test_sections_can_not_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Config().bus.url = "x"  # type: ignore[misc]

@@ -1,0 +1,121 @@
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.algorithm.data_models import (
+    DataQualityLevel,
+    QuoteBar,
+    Resolution,
+    TradeBar,
+    from_ns,
+    to_ns,
+)
+
+NAIVE = datetime(2026, 11, 23, 9, 30)  # noqa: DTZ001 - what a strategy may write
+HALF_PAST_NINE = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)  # in New York
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def trade_bar(timestamp: datetime) -> TradeBar:
+    return TradeBar("SPY", timestamp, 1.0, 2.0, 0.5, 1.5, 100.0)
+
+
+@pytest.mark.usefixtures("new_york")
+def test_a_naive_moment_is_local_time() -> None:
+    assert trade_bar(NAIVE).timestamp == HALF_PAST_NINE
+    assert to_ns(NAIVE) == to_ns(HALF_PAST_NINE)
+
+
+def test_a_bar_always_shows_aware_utc() -> None:
+    given = HALF_PAST_NINE.astimezone(timezone(timedelta(hours=9)))
+    quote = QuoteBar("SPY", given, 1.0, 1.0, 1.0, 1.0, 1.1, 1.1, 1.1, 1.1)
+    for bar in (trade_bar(given), quote):
+        assert bar.timestamp == given
+        assert bar.timestamp.tzinfo is UTC
+
+
+def test_a_bar_can_not_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        trade_bar(HALF_PAST_NINE).close = 2.0  # type: ignore[misc]
+
+
+def test_a_bar_has_neither_vwap_nor_count_unless_told() -> None:
+    bar = trade_bar(HALF_PAST_NINE)
+    assert (bar.vwap, bar.trade_count, bar.resolution) == (None, None, Resolution.MINUTE)
+
+
+def test_a_copy_with_another_start_is_utc_too() -> None:
+    later = datetime(2026, 11, 23, 10, 30, tzinfo=timezone(timedelta(hours=-5)))
+    bar = msgspec.structs.replace(trade_bar(HALF_PAST_NINE), timestamp=later)
+    assert bar.timestamp.tzinfo is UTC
+
+
+@given(
+    st.datetimes(
+        datetime(1678, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
+        datetime(2261, 12, 31),  # noqa: DTZ001
+        timezones=st.timezones(),
+    )
+)
+def test_a_moment_survives_nanoseconds(moment: datetime) -> None:
+    assert from_ns(to_ns(moment)) == moment.astimezone(UTC)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_nanoseconds_are_cut_to_microseconds(ns: int) -> None:
+    moment = from_ns(ns)
+    assert moment.tzinfo is UTC
+    assert to_ns(moment) == ns - ns % 1_000
+
+
+@pytest.mark.parametrize("resolution", Resolution)
+def test_a_resolution_is_found_by_its_length(resolution: Resolution) -> None:
+    assert Resolution.from_seconds(resolution.seconds) is resolution
+
+
+def test_an_unknown_length_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="no resolution lasts 300 s; known lengths are 0, 1, 60"):
+        Resolution.from_seconds(300)
+
+
+def test_grades_are_ordered_by_their_score() -> None:
+    level = DataQualityLevel
+    ordered = [level.INVALID, level.POOR, level.FAIR, level.GOOD, level.EXCELLENT]
+    assert sorted(DataQualityLevel) == ordered
+    assert [grade.value for grade in ordered] == [0.0, 0.5, 0.75, 0.9, 1.0]
+    for lower, higher in pairwise(ordered):
+        assert lower < higher
+        assert lower <= higher
+        assert higher > lower
+        assert not higher <= lower
+
+
+def test_grades_have_the_codes_of_blocks() -> None:
+    assert [level.code for level in sorted(DataQualityLevel)] == [0, 1, 2, 3, 4]
+    for level in DataQualityLevel:
+        assert DataQualityLevel.from_code(level.code) is level
+
+
+@pytest.mark.parametrize("code", [-1, 5])
+def test_other_codes_are_no_grades(code: int) -> None:
+    with pytest.raises(IndexError):
+        DataQualityLevel.from_code(code)
+
+
+def test_a_grade_does_not_compare_with_a_number() -> None:
+    with pytest.raises(TypeError):
+        _ = DataQualityLevel.GOOD < 0.95

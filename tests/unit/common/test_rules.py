@@ -1,0 +1,152 @@
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel
+from lean_lite.blocks import Block
+from lean_lite.quality import Check, Grader, checks_of
+from lean_lite.quality.rules import LEVELS, PRICES, judge_records
+from lean_lite.subjects import ASSET_CLASSES
+from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, Row, block_of, blocks
+
+END_NS = NINE_THIRTY_NS + MINUTE_NS
+SKEW_NS = 2 * NS_PER_S
+BIG = 1e9
+
+
+def hits(asset_class: str = "equity", **changes: Any) -> set[Check]:
+    """Return the checks that a good bar fails after some changes."""
+    found = judge_records(block_of([Row()._replace(**changes)]), asset_class)
+    return {check for check, mask in found.items() if mask[0]}
+
+
+@pytest.mark.parametrize("asset_class", ASSET_CLASSES)
+def test_a_good_bar_passes_every_check(asset_class: str) -> None:
+    assert hits(asset_class) == set()
+
+
+@pytest.mark.parametrize("name", [*PRICES, "volume"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("asset_class", ASSET_CLASSES)
+def test_b01_numbers_must_be_finite(name: str, value: float, asset_class: str) -> None:
+    assert Check.B01_SCHEMA in hits(asset_class, **{name: value})
+
+
+def test_b01_a_bar_may_have_no_vwap_but_no_infinite_one() -> None:
+    assert hits(vwap=math.nan) == set()
+    assert hits(vwap=math.inf) == {Check.B01_SCHEMA}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"high": 100.4}, {Check.B02_OHLC}),  # below the close
+        ({"open": 101.5}, {Check.B02_OHLC}),  # above the high
+        ({"low": 100.1}, {Check.B02_OHLC}),  # above the open
+        ({"close": 98.5}, {Check.B02_OHLC}),  # below the low
+        ({"low": 101.5}, {Check.B02_OHLC}),  # above the high
+        ({"high": 100.5, "low": 100.0}, set()),
+    ],
+)
+def test_b02_the_high_is_highest_and_the_low_lowest(
+    changes: dict[str, Any], expected: set[Check]
+) -> None:
+    assert hits(**changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("asset_class", "price", "within", "beyond"),
+    [
+        ("equity", 100.0, 0.004, 0.006),
+        ("equity", 1.0, 0.004, 0.006),
+        ("equity", 0.5, 0.00004, 0.00006),
+        ("crypto", 50_000.0, 0.00004, 0.00006),
+        ("forex", 1.1, 1e-9, 2e-9),
+    ],
+)
+def test_b02_tolerates_half_a_tick(
+    asset_class: str, price: float, within: float, beyond: float
+) -> None:
+    flat: dict[str, Any] = Row().flat(price, BIG)._asdict()
+    for side, sign in (("high", -1), ("low", 1)):
+        assert hits(asset_class, **flat | {side: price + sign * within}) == set()
+        assert hits(asset_class, **flat | {side: price + sign * beyond}) == {Check.B02_OHLC}
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0])
+@pytest.mark.parametrize("asset_class", ASSET_CLASSES)
+def test_b03_prices_are_above_zero(price: float, asset_class: str) -> None:
+    assert hits(asset_class, low=price) == {Check.B03_PRICE}
+    assert Check.B03_PRICE not in hits(asset_class, low=1e-9)
+
+
+@pytest.mark.parametrize("asset_class", ASSET_CLASSES)
+def test_b04_neither_volume_nor_count_is_below_zero(asset_class: str) -> None:
+    assert Check.B04_VOLUME in hits(asset_class, volume=-1.0)
+    assert Check.B04_VOLUME in hits(asset_class, trade_count=-2)
+    assert hits(asset_class, trade_count=-1) == set()  # the feed has none
+    assert hits(asset_class, trade_count=0) == set()
+
+
+def test_b04_a_trade_moves_at_least_one_share() -> None:
+    assert hits(volume=10.0, trade_count=10) == set()
+    assert hits(volume=10.0, trade_count=11) == {Check.B04_COUNT}
+    assert hits("crypto", volume=0.1, trade_count=11) == set()
+
+
+def test_b05_a_bar_without_volume_is_odd_except_for_crypto() -> None:
+    assert hits(volume=0.0, trade_count=0) == {Check.B05_ZERO_VOLUME}
+    assert hits("forex", volume=0.0, trade_count=0) == {Check.B05_ZERO_VOLUME}
+    assert hits("crypto", volume=0.0, trade_count=0, vwap=0.0) == set()
+    assert hits(volume=1e-9, trade_count=0) == set()
+
+
+def test_b10_a_bar_does_not_come_before_it_starts() -> None:
+    both = {Check.B10_FUTURE, Check.B10_EARLY}
+    assert hits(received_ns=NINE_THIRTY_NS - SKEW_NS - 1) == both
+    assert hits(received_ns=NINE_THIRTY_NS - SKEW_NS) == {Check.B10_EARLY}
+
+
+def test_b10_a_bar_does_not_come_before_it_ends() -> None:
+    assert hits(received_ns=END_NS - SKEW_NS - 1) == {Check.B10_EARLY}
+    assert hits(received_ns=END_NS - SKEW_NS) == set()
+
+
+def test_every_row_is_judged_by_itself() -> None:
+    good, bad = Row(), Row(low=0.0)
+    found = judge_records(block_of([good, bad, good]), "equity")
+    assert found[Check.B03_PRICE].tolist() == [False, True, False]
+
+
+@given(st.sets(st.sampled_from(Check)))
+def test_reasons_name_their_checks(checks: set[Check]) -> None:
+    assert set(checks_of(sum(check.mask for check in checks))) == checks
+
+
+def test_the_bits_of_checks_never_change() -> None:
+    assert {check.name: check.value for check in Check} == {
+        "B01_SCHEMA": 0,
+        "B02_OHLC": 1,
+        "B03_PRICE": 2,
+        "B04_VOLUME": 3,
+        "B04_COUNT": 4,
+        "B05_ZERO_VOLUME": 5,
+        "B06_FLAT_SPIKE": 6,
+        "B10_FUTURE": 7,
+        "B10_EARLY": 8,
+        "S01_REPEATED": 9,
+    }
+
+
+@given(blocks(), st.sampled_from(ASSET_CLASSES))
+def test_a_grade_is_that_of_the_worst_check(block: Block, asset_class: str) -> None:
+    graded = Grader(asset_class).grade(1, block).block
+    for level, reasons in zip(graded["level"].tolist(), graded["reasons"].tolist(), strict=True):
+        worst = min(
+            (LEVELS[check] for check in checks_of(reasons) if check in LEVELS),
+            default=DataQualityLevel.EXCELLENT,
+        )
+        assert DataQualityLevel.from_code(level) is worst

@@ -1,0 +1,219 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite import subjects
+from lean_lite.subjects import ASSET_CLASSES, PARTITIONS, ROLES, Lane
+
+LANE = Lane("equity", 3)
+SERVICES = {"ingest", "validate", "store", "metrics"}
+TOKEN = re.compile(r"[A-Z0-9%-]+")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", 0x811C9DC5),
+        ("a", 0xE40C292C),
+        ("b", 0xE70C2DE5),
+        ("c", 0xE60C2C52),
+        ("fo", 0x6222E842),
+        ("foo", 0xA9F37ED7),
+        ("foob", 0x3F5076EF),
+        ("fooba", 0x39AAA18A),
+        ("foobar", 0xBF9CF968),
+    ],
+)
+def test_the_partition_is_that_of_fnv_1a(text: str, value: int) -> None:
+    assert subjects.partition_of(text) == value % PARTITIONS
+
+
+@given(st.text())
+def test_every_symbol_has_a_partition(symbol: str) -> None:
+    assert 0 <= subjects.partition_of(symbol) < PARTITIONS
+
+
+@pytest.mark.parametrize(
+    ("symbol", "token"),
+    [
+        ("SPY", "SPY"),
+        ("BRK.B", "BRK%2EB"),
+        ("BTC/USD", "BTC-USD"),
+        ("BRK-B", "BRK-B"),
+        ("a b*>%", "%61%20%62%2A%3E%25"),
+        ("É", "%C3%89"),
+    ],
+)
+def test_a_symbol_is_one_token_of_a_subject(symbol: str, token: str) -> None:
+    assert subjects.symbol_token(symbol) == token
+
+
+@given(st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1))
+def test_an_equity_comes_back_from_its_token(symbol: str) -> None:
+    token = subjects.symbol_token(symbol)
+    assert TOKEN.fullmatch(token)
+    assert subjects.symbol_of_token(token, subjects.asset_class_of(symbol)) == symbol
+
+
+@given(st.from_regex(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}", fullmatch=True))
+def test_a_pair_comes_back_from_its_token(symbol: str) -> None:
+    token = subjects.symbol_token(symbol)
+    assert TOKEN.fullmatch(token)
+    assert subjects.symbol_of_token(token, subjects.asset_class_of(symbol)) == symbol
+
+
+@pytest.mark.parametrize("lane", [LANE, Lane("crypto", 15)])
+def test_a_lane_comes_back_from_every_subject_of_frames(lane: Lane) -> None:
+    for subject in (subjects.raw("iex", lane), subjects.graded(lane), subjects.live_head(lane)):
+        assert Lane.of_subject(subject) == lane
+
+
+def test_a_pair_has_a_lane_of_crypto() -> None:
+    assert subjects.lane_of("BTC/USD") == Lane("crypto", subjects.partition_of("BTC/USD"))
+    assert subjects.lane_of("BRK.B") == Lane("equity", subjects.partition_of("BRK.B"))
+
+
+def test_a_partition_has_a_lane_of_every_class() -> None:
+    assert subjects.lanes_of_partition(3) == [Lane(name, 3) for name in ASSET_CLASSES]
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Match as a NATS server does: `*` is one token, `>` is one or more at the end."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for place, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > place
+        if place >= len(given) or token not in ("*", given[place]):
+            return False
+    return len(wanted) == len(given)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subject", "expected"),
+    [
+        ("a.b", "a.b", True),
+        ("a.*", "a.b", True),
+        ("a.*", "a", False),
+        ("a.*", "a.b.c", False),
+        ("*.b", "a.b", True),
+        ("a.>", "a.b.c", True),
+        ("a.>", "a", False),
+        ("a.b", "a.b.c", False),
+        ("a.b.c", "a.b", False),
+    ],
+)
+def test_the_matcher_of_these_tests_knows_wildcards(
+    pattern: str, subject: str, *, expected: bool
+) -> None:
+    assert matches(pattern, subject) is expected
+
+
+def publishers(subject: str) -> set[str]:
+    return {role for role, grant in ROLES.items() if any(matches(p, subject) for p in grant.publish)}
+
+
+def subscribers(subject: str) -> set[str]:
+    return {
+        role for role, grant in ROLES.items() if any(matches(p, subject) for p in grant.subscribe)
+    }
+
+
+@pytest.mark.parametrize(
+    ("subject", "senders", "receivers"),
+    [
+        (subjects.raw("iex", LANE), {"ingest"}, set()),
+        (subjects.graded(LANE), {"validate"}, set()),
+        (subjects.live_bar("BRK.B"), {"validate"}, {"client"}),
+        (subjects.live_invalid("BTC/USD"), {"validate"}, {"client"}),
+        (subjects.live_head(LANE), {"validate"}, {"client"}),
+        (subjects.SUBSCRIBE, {"client"}, {"ingest"}),
+        (subjects.HISTORY, {"client"}, {"store"}),
+        (subjects.credit("c0ffee") + ".1", {"client"}, {"store"}),
+        (subjects.beat("store", "store-0"), SERVICES, {"metrics", "client"}),
+        (subjects.event("gap"), SERVICES, {"metrics"}),
+        (f"$KV.{subjects.LEASES}.{subjects.lease('lane', '3')}", {"ingest", "validate"}, set()),
+        (f"$KV.{subjects.MEMBERS}.{subjects.lease('lane', 'v1')}", {"ingest", "validate"}, set()),
+        (f"$KV.{subjects.INTEREST}.iex.BRK.B", {"ingest"}, set()),
+    ],
+)
+def test_a_subject_is_open_to_its_roles_alone(
+    subject: str, senders: set[str], receivers: set[str]
+) -> None:
+    assert publishers(subject) == senders
+    assert subscribers(subject) == receivers
+
+
+@pytest.mark.parametrize(
+    ("stream", "readers"),
+    [
+        (subjects.RAW, {"ingest", "validate"}),
+        (subjects.GRADED, {"validate", "store"}),
+        (subjects.EVENTS, set()),
+        (f"KV_{subjects.LEASES}", {"ingest", "validate"}),
+        (f"KV_{subjects.MEMBERS}", {"ingest", "validate"}),
+        (f"KV_{subjects.INTEREST}", {"ingest"}),
+    ],
+)
+def test_a_stream_is_read_by_its_roles_alone(stream: str, readers: set[str]) -> None:
+    assert publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}") == readers
+    assert publishers(f"$JS.API.DIRECT.GET.{stream}.md.graded.{LANE}") == readers
+    assert publishers(f"$JS.API.STREAM.MSG.GET.{stream}") == readers
+
+
+@pytest.mark.parametrize("stream", subjects.STREAMS)
+def test_metrics_may_ask_how_large_a_stream_is(stream: str) -> None:
+    assert "metrics" in publishers(f"$JS.API.STREAM.INFO.{stream}")
+
+
+@pytest.mark.parametrize("stream", [*subjects.STREAMS, f"KV_{subjects.LEASES}"])
+@pytest.mark.parametrize("verb", ["CREATE", "UPDATE", "DELETE", "RESTORE", "SNAPSHOT"])
+def test_no_role_makes_or_unmakes_streams(stream: str, verb: str) -> None:
+    assert publishers(f"$JS.API.STREAM.{verb}.{stream}") == set()
+
+
+@pytest.mark.parametrize("stream", subjects.STREAMS)
+def test_no_role_empties_a_stream(stream: str) -> None:
+    assert publishers(f"$JS.API.STREAM.PURGE.{stream}") == set()
+    assert publishers(f"$JS.API.STREAM.MSG.DELETE.{stream}") == set()
+
+
+def test_only_who_listens_to_requests_answers() -> None:
+    for role, grant in ROLES.items():
+        assert grant.answers == ("$SRV.>" in grant.subscribe), role
+
+
+def test_an_inbox_belongs_to_one_role() -> None:
+    inboxes = {role: subjects.inbox_prefix(role) for role in ROLES}
+    for role, prefix in inboxes.items():
+        owners = [name for name, of in inboxes.items() if matches(f"{of}.>", f"{prefix}.x.1")]
+        assert owners == [role]
+        assert subscribers(f"{prefix}.x.1") == set()
+
+
+@pytest.mark.parametrize(
+    ("stream", "subject"),
+    [
+        (subjects.RAW, subjects.raw("iex", LANE)),
+        (subjects.GRADED, subjects.graded(LANE)),
+        (subjects.EVENTS, subjects.event("gap")),
+    ],
+)
+def test_a_stream_keeps_its_subjects_alone(stream: str, subject: str) -> None:
+    keepers = [name for name, kept in subjects.STREAMS.items() if matches(kept, subject)]
+    assert keepers == [stream]
+
+
+def test_live_records_are_kept_by_no_stream() -> None:
+    for subject in (subjects.live_bar("SPY"), subjects.live_head(LANE), subjects.HISTORY):
+        assert not any(matches(kept, subject) for kept in subjects.STREAMS.values())
+
+
+def test_filters_catch_what_they_name() -> None:
+    assert matches(subjects.raw_of_lane(LANE), subjects.raw("sip", LANE))
+    assert not matches(subjects.raw_of_lane(LANE), subjects.raw("sip", Lane("equity", 4)))
+    assert matches(subjects.BEATS, subjects.beat("store", "store-0"))
+    assert matches(subjects.CREDITS, subjects.credit("c0ffee") + ".1")
+    assert subjects.live_head(LANE).startswith(subjects.HEADS_PREFIX)
+    assert not subjects.live_bar("SPY").startswith(subjects.HEADS_PREFIX)

@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite_ingest.interest import fault_of, sort_out
+
+
+@pytest.mark.parametrize(
+    "symbol", ["A", "AAPL", "BRK.B", "BF-B", "SPY2", "BTC/USD", "ETH/BTC", "1INCH/USD"]
+)
+def test_well_formed_symbols_have_no_fault(symbol: str) -> None:
+    assert fault_of(symbol) is None
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "",
+        " ",
+        "aapl",
+        "AAPL ",
+        "AAPL\n",
+        "AA PL",
+        "1AAPL",
+        "AAPL.",
+        ".B",
+        "BRK.B.C",
+        "BRK.BBBBB",
+        "ABCDEFGHIJKL",
+        "BTC/",
+        "/USD",
+        "B/USD",
+        "BTC/USD/X",
+        "btc/usd",
+        "A>",
+        "A*",
+        "É",
+        "１",
+    ],
+)
+def test_other_texts_are_named_with_an_example(symbol: str) -> None:
+    fault = fault_of(symbol)
+    assert fault is not None
+    assert fault.startswith(repr(symbol))
+    assert "BRK.B" in fault
+
+
+def test_the_whole_market_can_not_be_asked_for() -> None:
+    assert "whole market" in (fault_of("*") or "")
+
+
+@given(st.text())
+def test_what_passes_can_stand_in_a_subject_and_in_a_key(symbol: str) -> None:
+    if fault_of(symbol) is None:
+        assert symbol.isascii()
+        assert not set(symbol) & set(" *>\t\r\n")
+
+
+def test_symbols_are_sorted_out_once_and_in_order() -> None:
+    good, refused = sort_out(["SPY", "spy", "AAPL", "SPY", "*"])
+    assert good == ["SPY", "AAPL"]
+    assert refused == {"spy": fault_of("spy"), "*": fault_of("*")}
