@@ -84,14 +84,14 @@ class Feed:
         self._refusal: tuple[int, str] | None = None
         self._breaks = 0
         self.connected = False
-        self.ready = False
+        self.loaded = asyncio.Event()
 
     def failing(self) -> Iterable[str]:
         """Name what keeps bars from coming."""
         if self._stream.refusal is not None:
             code, text = self._stream.refusal
             yield f"Alpaca refuses the feed {self.name}: {text} ({code}); check the keys and plan"
-        elif not self.ready:
+        elif not self.loaded.is_set():
             yield f"the lanes of feed {self.name} are being taken over"
         elif self._wanted.since_ns and not self.connected:
             yield f"the feed {self.name} is not connected"
@@ -102,7 +102,7 @@ class Feed:
         await self._set_clock()
         await self._wanted.load(self._now_ns())
         self._wish(self._wanted.since_ns)
-        self.ready = True
+        self.loaded.set()
         publishing = asyncio.gather(*(outbox.run() for outbox in self._outboxes.values()))
         try:
             async with asyncio.TaskGroup() as group:

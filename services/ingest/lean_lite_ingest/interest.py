@@ -87,7 +87,8 @@ class Wanted:
         except msgspec.MsgspecError as error:
             log.warning("interest.unreadable", extra={"feed": self._feed, "error": str(error)})
             return
-        self.since_ns[entry.symbol] = entry.since_ns
+        known_ns = self.since_ns.get(entry.symbol, entry.since_ns)
+        self.since_ns[entry.symbol] = min(known_ns, entry.since_ns)
         self._heard_at[entry.symbol] = time.monotonic()
 
     def _key(self, symbol: str) -> str:

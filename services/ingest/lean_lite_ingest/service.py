@@ -34,6 +34,7 @@ class IngestService:
         leases = Leases(context.bus, KIND, context.instance)
         self._shares = Shares(leases, [subjects.lease(KIND, "alpaca")], self._own)
         self._feeds: dict[str, Feed] = {}
+        self._answering = False
 
     async def run(self) -> None:
         """Wait for the lease, work under it, give it back at the end."""
@@ -43,6 +44,8 @@ class IngestService:
         """Name what keeps bars from coming."""
         if not self._feeds:
             yield "another ingest owns this account, or its lease has not run out yet"
+        elif not self._answering:
+            yield "subscriptions are not answered yet"
         for feed in self._feeds.values():
             yield from feed.failing()
 
@@ -54,11 +57,15 @@ class IngestService:
             async with asyncio.TaskGroup() as group:
                 for feed in feeds.values():
                     group.create_task(feed.run())
+                self._feeds = feeds
+                # Before a feed knows since when a symbol is wanted, a renewal would look new.
+                await asyncio.gather(*(feed.loaded.wait() for feed in feeds.values()))
                 await responder.start()
                 await responder.add(subjects.SUBSCRIBE, SubscribeRequest, self._on_subscribe)
-                self._feeds = feeds
+                self._answering = True
         finally:
             self._feeds = {}
+            self._answering = False
             await responder.stop()
 
     def _build(self, lease: Lease) -> dict[str, Feed]:

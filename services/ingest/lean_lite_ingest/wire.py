@@ -16,6 +16,7 @@ ORIGINS = {"b": Origin.LIVE, "u": Origin.UPDATED}
 NO_COUNT = -1
 # On the wire -1 is no "absent" but a wrong count: keep it apart, so that validate can see it.
 BAD_COUNT = -2
+LARGEST = 2**63 - 1  # what a column of int64 holds
 
 
 class Row(NamedTuple):
@@ -36,7 +37,6 @@ class Row(NamedTuple):
 
 def row_of(message: Mapping[str, Any], origin: Origin, wall_ns: int, symbol: str = "") -> Row:
     """Return a bar as a row; KeyError, TypeError or ValueError when it is none."""
-    vwap, count = message.get("vw"), message.get("n")
     return Row(
         symbol or str(message["S"]),
         _start_ns(message["t"]),
@@ -45,8 +45,8 @@ def row_of(message: Mapping[str, Any], origin: Origin, wall_ns: int, symbol: str
         _number(message["l"]),
         _number(message["c"]),
         _number(message["v"]),
-        _number(vwap),
-        NO_COUNT if count is None else max(int(count), BAD_COUNT) if count != -1 else BAD_COUNT,
+        _number(message.get("vw")),
+        _count(message.get("n")),
         origin,
         wall_ns,
     )
@@ -64,7 +64,20 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def _count(value: float | None) -> int:
+    if value is None:
+        return NO_COUNT
+    return int(_fitting(value)) if value >= 0 else BAD_COUNT
+
+
 def _start_ns(stamp: Timestamp | str) -> int:
     if isinstance(stamp, Timestamp):
-        return int(stamp.to_unix_nano())
-    return to_ns(datetime.fromisoformat(stamp))
+        return _fitting(int(stamp.to_unix_nano()))
+    return _fitting(to_ns(datetime.fromisoformat(stamp)))
+
+
+def _fitting[Number: (int, float)](number: Number) -> Number:
+    if abs(number) > LARGEST:
+        message = f"{number} does not fit into a column"
+        raise ValueError(message)
+    return number
