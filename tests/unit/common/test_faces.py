@@ -11,11 +11,11 @@ import lean_lite.data
 
 HEAVY = ("alpaca", "apsw", "pandas", "redis")
 MODULES = [
-    module.name for module in pkgutil.walk_packages(lean_lite.__path__, "lean_lite.") if module.ispkg
+    module.name
+    for module in pkgutil.walk_packages(lean_lite.__path__, "lean_lite.")
+    if module.ispkg
 ]
-FACES = [
-    name for name in MODULES if hasattr(importlib.import_module(name), "__all__")
-]
+FACES = [name for name in MODULES if hasattr(importlib.import_module(name), "__all__")]
 LAZY = {"lean_lite.data"}
 COMMANDS = {"lean_lite.cli"}  # one entry point, among the names that it needs
 

@@ -31,9 +31,7 @@ def test_s01_a_repeat_within_one_frame_is_marked() -> None:
 def test_s01_a_repeat_keeps_its_grade() -> None:
     grader = Grader("equity")
     early = Row(received_ns=NINE_THIRTY_NS)
-    levels = [
-        grader.grade(seq, block_of([early])).block["level"].tolist() for seq in range(1, 3)
-    ]
+    levels = [grader.grade(seq, block_of([early])).block["level"].tolist() for seq in range(1, 3)]
     assert levels == [[1], [1]]
 
 

@@ -9,6 +9,5 @@ def test_settings_stand_in_columns_with_their_secrets_masked() -> None:
         Source("bus.password", Secret("hunter2"), "default"),
     ]
     assert settings_table(sources) == (
-        "bus.url       'nats://x'  LEAN_LITE_BUS__URL\n"
-        "bus.password  '***'       default\n"
+        "bus.url       'nats://x'  LEAN_LITE_BUS__URL\nbus.password  '***'       default\n"
     )

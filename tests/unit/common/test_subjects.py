@@ -111,7 +111,9 @@ def test_the_matcher_of_these_tests_knows_wildcards(
 
 
 def publishers(subject: str) -> set[str]:
-    return {role for role, grant in ROLES.items() if any(matches(p, subject) for p in grant.publish)}
+    return {
+        role for role, grant in ROLES.items() if any(matches(p, subject) for p in grant.publish)
+    }
 
 
 def subscribers(subject: str) -> set[str]:

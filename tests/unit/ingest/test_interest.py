@@ -35,7 +35,7 @@ def test_well_formed_symbols_have_no_fault(symbol: str) -> None:
         "A>",
         "A*",
         "É",
-        "１",
+        "\uff11",  # a digit, but not of ASCII
     ],
 )
 def test_other_texts_are_named_with_an_example(symbol: str) -> None:

@@ -1,0 +1,323 @@
+"""What ingest's stream overrides in alpaca-py is still there, and behaves over real sockets."""
+
+import asyncio
+import hashlib
+import inspect
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+from alpaca.data.live import CryptoDataStream, StockDataStream
+from alpaca.data.live.websocket import DataStream
+
+from lean_lite_ingest import stream
+from lean_lite_ingest.stream import CHANNELS, CryptoFrames, Hooks, Message, StockFrames
+from lean_lite_sim import Faults, Simulator
+from tests.unit.simulator.clients import fast
+
+STOP_S = 3
+WAIT_S = 30
+BACKOFF_S = 0.05
+
+SIGNATURES = {
+    "_start_ws": "(self) -> None",
+    "_consume": "(self) -> bool",
+    "_run_forever": "(self) -> None",
+    "_send_subscribe_msg": "(self) -> None",
+    "_send_unsubscribe_msg": "(self, channel: str, symbols: List[str]) -> None",
+    "stop_ws": "(self) -> None",
+    "close": "(self) -> None",
+}
+# The sha256 of each method's source, and what of ours leans on it.
+SOURCES = {
+    "_run_forever": (
+        "9362e8603781f144695874894a9ccbf284966d92e8f43fae07a73eabf10a7d2e",
+        "it must end when _should_run is False, reset its backoff by _data_received and subscribe",
+    ),
+    "_start_ws": (
+        "db3cf3ead606ac09d85b343385576a9a5108df27789692c3f2ef34d4b18d55f4",
+        "our _start_ws bounds it by GREETING_S and judges the ValueError that it raises",
+    ),
+    "_connect": (
+        "61fa4e7ecfc34cffc68d4e1eac3516ef23040f50e4a6498a38d95fcaaf2bc9ee",
+        "PARAMETERS go to websockets.legacy, and _ws is set before the greeting is awaited",
+    ),
+    "_auth": (
+        "faa1ff1b98c9a32430e31ed623c66c53956f9110bbe00e4c1b81277447e3becd",
+        "REFUSALS looks for the server's words in the text of its ValueError",
+    ),
+    "_consume": (
+        "fa5975ea2aab9542b6271a2cf594beba1efb8314e2be026fc76724521cc284d8",
+        "ours takes its place: _data_received, _stop_stream_queue, close(), what it lets through",
+    ),
+}
+
+
+def test_the_client_is_the_one_that_ingest_was_written_for() -> None:
+    assert version("alpaca-py") == "0.44.0"
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_the_methods_that_ingest_leans_on_are_unchanged(name: str) -> None:
+    method = getattr(DataStream, name)
+    assert inspect.iscoroutinefunction(method)
+    assert str(inspect.signature(method)) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_source_that_ingest_was_written_against_is_unchanged(name: str) -> None:
+    expected, review = SOURCES[name]
+    source = inspect.getsource(getattr(DataStream, name))
+    found = hashlib.sha256(source.encode()).hexdigest()
+    assert found == expected, (
+        f"alpaca-py has another DataStream.{name}: review lean_lite_ingest/stream.py, because "
+        f"{review}; then record {found}"
+    )
+
+
+@pytest.mark.parametrize("kind", [StockDataStream, CryptoDataStream])
+def test_the_streams_override_none_of_it(kind: type[DataStream]) -> None:
+    for name in {*SIGNATURES, *SOURCES}:
+        assert getattr(kind, name) is getattr(DataStream, name)
+
+
+async def test_the_attributes_that_ingest_leans_on_are_there() -> None:
+    client: Any = StockDataStream("key", "secret", raw_data=True)
+    assert set(CHANNELS) <= client._handlers.keys()
+    assert all(client._handlers[channel] == {} for channel in CHANNELS)
+    assert client._should_run is True
+    assert client._stop_stream_event is None
+    assert client._stop_stream_queue.empty()
+    assert client._running is False
+    assert client._data_received is False
+    assert client._ws is None
+
+
+class Heard:
+    """Note everything that a stream calls back with."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Message]] = []
+        self.controls: list[Message] = []
+        self.disconnects = 0
+        self.hooks = Hooks(self._on_batch, self.controls.append, self._on_disconnected)
+
+    def _on_batch(self, messages: list[Message], wall_ns: int) -> None:
+        assert wall_ns > 0
+        self.batches.append(messages)
+
+    def _on_disconnected(self) -> None:
+        self.disconnects += 1
+
+    def subscriptions(self, channel: str = "bars") -> list[list[str]]:
+        return [m[channel] for m in self.controls if m["T"] == "subscription"]
+
+
+async def until(happened: Callable[[], object]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not happened():
+            await asyncio.sleep(0.01)
+
+
+def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockFrames:
+    frames = StockFrames("simulator", secret, "iex", simulator.stream_url, heard.hooks)
+    frames._reconnect_min_backoff = BACKOFF_S
+    return frames
+
+
+@asynccontextmanager
+async def staying(frames: StockFrames | CryptoFrames) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a stream, and prove that it stops quickly."""
+    task = asyncio.create_task(frames.stay())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        async with asyncio.timeout(STOP_S):
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def connections(simulator: Simulator, path: str = "/v2/iex") -> dict[str, int]:
+    stats: Any = simulator.stats
+    counts: dict[str, int] = stats["connections"][path]
+    return counts
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(fast(symbols=40, frame_size=0)) as simulator:
+        yield simulator
+
+
+async def test_a_batch_of_frames_arrives_whole(simulator: Simulator) -> None:
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.want(["*"])
+    async with staying(frames):
+        await until(lambda: len(heard.batches) >= 5)
+    assert heard.subscriptions() == [["*"]]
+    assert heard.subscriptions("updatedBars") == [["*"]]
+    minutes = [{message["t"] for message in batch} for batch in heard.batches]
+    assert [len(minute) for minute in minutes] == [1] * len(minutes)
+    assert len(set.union(*minutes)) == len(minutes)
+    assert max(len(batch) for batch in heard.batches) > 40
+    assert {message["T"] for batch in heard.batches for message in batch} == {"b"}
+
+
+async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
+    heard = Heard()
+    frames = CryptoFrames("simulator", "simulator", "us", simulator.stream_url, heard.hooks)
+    frames.want(["BTC/USD"])
+    async with staying(frames):
+        await until(lambda: heard.batches)
+    assert heard.batches[0][0]["S"] == "BTC/USD"
+    assert heard.subscriptions() == [["BTC/USD"]]
+
+
+async def test_symbols_come_and_go_while_connected(simulator: Simulator) -> None:
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.want(["SPY"])
+    async with staying(frames):
+        await until(lambda: frames._running and heard.subscriptions())
+        frames.want(["AAPL"])
+        await frames.ask()
+        await until(lambda: ["AAPL", "SPY"] in map(sorted, heard.subscriptions()))
+        await frames.drop(["SPY", "MSFT"])
+        await until(lambda: heard.subscriptions()[-1] == ["AAPL"])
+        await until(lambda: heard.subscriptions("updatedBars")[-1] == ["AAPL"])
+
+
+async def test_asking_before_the_connection_waits_for_it(simulator: Simulator) -> None:
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.want(["SPY", "AAPL"])
+    await frames.ask()
+    await frames.drop(["AAPL"])
+    async with staying(frames):
+        await until(heard.subscriptions)
+    assert heard.subscriptions()[0] == ["SPY"]
+
+
+async def test_a_server_that_does_not_greet_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "GREETING_S", 0.1)
+    heard = Heard()
+    async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
+        frames = stocks(simulator, heard)
+        frames.want(["SPY"])
+        async with staying(frames):
+            await until(lambda: connections(simulator)["total"] >= 2)
+            simulator.clear_faults()
+            await until(lambda: heard.batches)
+    assert frames.refusal is None
+
+
+async def test_a_stream_without_a_greeting_stops_at_once() -> None:
+    async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
+        frames = stocks(simulator, Heard())
+        frames.want(["SPY"])
+        async with staying(frames):
+            await until(lambda: connections(simulator)["total"])
+
+
+async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
+    frames = stocks(simulator, Heard(), secret="wrong")
+    frames.want(["SPY"])
+    async with asyncio.timeout(WAIT_S):
+        await frames.stay()
+    assert frames.refusal == (402, "auth failed")
+    assert connections(simulator)["total"] == 1
+
+
+async def test_a_feed_that_is_not_in_the_plan_ends_the_stay() -> None:
+    async with Simulator(fast(feeds=frozenset({"sip"}))) as simulator:
+        frames = stocks(simulator, Heard())
+        frames.want(["SPY"])
+        async with asyncio.timeout(WAIT_S):
+            await frames.stay()
+        assert connections(simulator)["total"] == 1
+    assert frames.refusal == (409, "insufficient subscription")
+
+
+async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
+    heard = Heard()
+    simulator.arm({"auth_fail": 1})
+    frames = stocks(simulator, heard)
+    frames.want(["SPY"])
+    async with asyncio.timeout(WAIT_S):
+        await frames.stay()
+    assert frames.refusal is not None
+    frames.refusal = None
+    async with staying(frames):
+        await until(lambda: heard.batches)
+
+
+async def test_a_place_that_is_taken_is_waited_for(simulator: Simulator) -> None:
+    first, second = Heard(), Heard()
+    holder, waiter = stocks(simulator, first), stocks(simulator, second)
+    holder.want(["SPY"])
+    waiter.want(["SPY"])
+    async with staying(waiter) as waiting:
+        async with staying(holder):
+            await until(lambda: first.batches or second.batches)
+        await until(lambda: second.batches)
+        assert not waiting.done()
+    assert waiter.refusal is None
+
+
+async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulator) -> None:
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.want(["SPY", "AAPL"])
+    async with staying(frames):
+        await until(lambda: heard.batches)
+        simulator.arm({"abort": True})
+        await until(lambda: heard.disconnects == 1)
+        before = len(heard.batches)
+        await until(lambda: len(heard.batches) > before)
+    assert connections(simulator)["total"] == 2
+    assert [sorted(symbols) for symbols in heard.subscriptions()] == [["AAPL", "SPY"]] * 2
+
+
+async def test_an_error_after_the_greeting_is_told(simulator: Simulator) -> None:
+    simulator.arm({"post_auth_error": 405})
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.want(["SPY"])
+    async with staying(frames) as task:
+        await until(lambda: heard.controls)
+        assert not task.done()
+    assert [(m["T"], m["code"]) for m in heard.controls] == [("error", 405)]
+
+
+async def test_a_quiet_stream_stops_quickly(simulator: Simulator) -> None:
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.want(["NONE"])
+    async with staying(frames):
+        await until(heard.subscriptions)
+    assert heard.batches == []
+    assert heard.disconnects == 1
+    await until(lambda: connections(simulator)["open"] == 0)
+
+
+async def test_a_stream_stops_quickly_before_anything_is_wanted(simulator: Simulator) -> None:
+    async with staying(stocks(simulator, Heard())):
+        await asyncio.sleep(0)
+    assert connections(simulator)["total"] == 0
+
+
+async def test_a_stream_stops_quickly_while_nobody_listens() -> None:
+    frames = StockFrames("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
+    frames.want(["SPY"])
+    async with staying(frames):
+        await asyncio.sleep(0.1)
+    assert frames.refusal is None

@@ -1,0 +1,107 @@
+"""
+What travels between services is, byte for byte, what earlier versions wrote and will read.
+
+A file in `golden` may be added, never changed: streams and stores hold such bytes. A message that
+grows by a field with a default gets a new file beside its old one.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from lean_lite.blocks import BAR, KINDS, Block, Origin, decode_block, empty_block, encode_block
+from lean_lite.bus.connection import encode
+from lean_lite.messages import Event
+from tests.unit.common.samples import MESSAGES, Row, block_of
+
+GOLDEN = Path(__file__).with_name("golden")
+
+RAW = block_of(
+    [
+        Row(),
+        Row("BRK.B", origin=Origin.UPDATED, vwap=float("nan"), trade_count=-1),
+        Row("SPY", origin=Origin.BACKFILL, received_ns=1_795_790_000_000_000_001).at(1),
+    ]
+)
+GRADED = RAW.with_columns(
+    level=np.array([4, 0, 1], "|u1"), reasons=np.array([0, 1, 2**63 + 256], "<u8")
+)
+BLOCKS = {
+    "block_raw": RAW,
+    "block_raw_simulated": block_of([Row("BTC/USD")], feed="us", simulated=True),
+    "block_graded": GRADED,
+    "block_stored": GRADED.with_columns(
+        seq=np.array([7, 8, 9], "<i8"), stored_ns=np.array([1, 2, 3], "<i8")
+    ),
+    "block_empty": empty_block(""),
+}
+COLUMNS = [
+    ("symbol", "<u2"),
+    ("start_ns", "<i8"),
+    ("origin", "|u1"),
+    ("received_ns", "<i8"),
+    ("open", "<f8"),
+    ("high", "<f8"),
+    ("low", "<f8"),
+    ("close", "<f8"),
+    ("volume", "<f8"),
+    ("vwap", "<f8"),
+    ("trade_count", "<i8"),
+    ("level", "|u1"),
+    ("reasons", "<u8"),
+    ("seq", "<i8"),
+    ("stored_ns", "<i8"),
+]
+
+
+def golden(name: str) -> bytes:
+    return bytes.fromhex((GOLDEN / f"{name}.hex").read_text())
+
+
+def facts(block: Block) -> tuple[Any, ...]:
+    columns = {name: (column.dtype.str, column.tobytes()) for name, column in block.columns.items()}
+    return block.kind, block.resolution, block.feed, block.symbols, block.simulated, columns
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_is_written_as_ever(name: str) -> None:
+    assert encode_block(BLOCKS[name]).hex() == golden(name).hex()
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_of_ever_is_read(name: str) -> None:
+    assert facts(decode_block(golden(name))) == facts(BLOCKS[name])
+
+
+def test_columns_keep_their_names_types_and_order() -> None:
+    assert list(BAR.columns.items()) == COLUMNS
+    assert list(BAR.required.items()) == COLUMNS[:11]
+    assert list(KINDS) == ["bar"]
+
+
+def test_origins_keep_their_numbers() -> None:
+    numbers = {origin.name: origin.value for origin in Origin}
+    assert numbers == {"LIVE": 0, "UPDATED": 1, "BACKFILL": 2, "CUSTOM": 3}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_is_written_as_ever(name: str) -> None:
+    assert encode(MESSAGES[name]).hex() == golden(name).hex()
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_of_ever_is_read(name: str) -> None:
+    wanted = MESSAGES[name]
+    assert msgspec.msgpack.decode(golden(name), type=type(wanted)) == wanted
+
+
+@pytest.mark.parametrize("name", ["feed_event", "gap_event"])
+def test_an_event_of_ever_is_read_by_its_tag(name: str) -> None:
+    assert msgspec.msgpack.decode(golden(name), type=Event) == MESSAGES[name]
+
+
+def test_every_golden_file_is_compared() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == {*BLOCKS, *MESSAGES}

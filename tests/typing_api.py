@@ -1,0 +1,124 @@
+"""What strategies write against: type-checked, never run."""
+
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import assert_type
+
+import numpy as np
+import numpy.typing as npt
+
+from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar
+from lean_lite.blocks import Block, decode_block, encode_block, from_bars
+from lean_lite.config import AlpacaConfig, BusConfig, Config, Source
+from lean_lite.data import Bars, DataEngine, Live
+from lean_lite.errors import ConfigError, LeanLiteError, RequestError
+from lean_lite.messages import LiveBar
+
+NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
+
+
+def bars_are_plain_values() -> None:
+    bar = TradeBar("SPY", NOON, 1.0, 2.0, 0.5, 1.5, 100.0)
+    assert_type(bar.timestamp, datetime)
+    assert_type(bar.close, float)
+    assert_type(bar.vwap, float | None)
+    assert_type(bar.trade_count, int | None)
+    assert_type(bar.resolution, Resolution)
+    assert_type(Resolution.from_seconds(60), Resolution)
+    assert_type(Resolution.MINUTE.seconds, int)
+    quote = QuoteBar("SPY", NOON, 1.0, 1.0, 1.0, 1.0, 1.1, 1.1, 1.1, 1.1)
+    assert_type(quote.bid_size, float)
+    bar.close = 2.0  # type: ignore[misc]
+    TradeBar("SPY", "noon", 1.0, 2.0, 0.5, 1.5, 100.0)  # type: ignore[arg-type]
+
+
+def grades_are_ordered() -> None:
+    assert_type(DataQualityLevel.GOOD < DataQualityLevel.EXCELLENT, bool)
+    assert_type(DataQualityLevel.GOOD.code, int)
+    assert_type(DataQualityLevel.from_code(3), DataQualityLevel)
+
+
+def blocks_are_columns(bars: list[TradeBar]) -> None:
+    block = from_bars(bars, feed="csv")
+    assert_type(block, Block)
+    assert_type(encode_block(block), bytes)
+    assert_type(decode_block(b""), Block)
+    assert_type(block.bar(0), TradeBar)
+    assert_type(block.bars(), Iterator[TradeBar])
+    assert_type(block.take(slice(1)), Block)
+    rows: npt.NDArray[np.intp] = np.array([0])
+    assert_type(block.take(rows), Block)
+
+
+def settings_are_typed() -> None:
+    config = Config(bus=BusConfig(url="nats://127.0.0.1:4222"))
+    assert_type(config.bus, BusConfig)
+    assert_type(config.alpaca, AlpacaConfig)
+    assert_type(config.ingest.symbols, tuple[str, ...])
+    assert_type(config.bus.lease_ttl_s, float)
+    assert_type(config.sources(), list[Source])
+    assert_type(config.environment(), dict[str, str])
+    assert_type(config.replace(bus={"url": ""}), Config)
+    Config("lean-lite.toml")  # type: ignore[call-arg]
+    config.bus.url = ""  # type: ignore[misc]
+    AlpacaConfig(feed="otc")  # type: ignore[arg-type]
+    BusConfig(uri="")  # type: ignore[call-arg]
+
+
+async def history_is_a_sequence_of_bars(engine: DataEngine) -> None:
+    bars = await engine.get_historical_data("SPY", NOON, NOON, Resolution.DAILY)
+    assert_type(bars, Bars)
+    assert_type(bars[0], TradeBar)
+    assert_type(bars[1:], Bars)
+    assert_type(len(bars), int)
+    assert_type(bars.block, Block)
+    anything: Sequence[TradeBar] = bars
+    for bar in anything:
+        assert_type(bar, TradeBar)
+    await engine.get_historical_data("SPY", "2026-11-23", NOON)  # type: ignore[arg-type]
+
+
+async def an_engine_lends_itself() -> None:
+    async with DataEngine() as engine, DataEngine(Config()) as other:
+        assert_type(engine, DataEngine)
+        assert_type(other.config, Config)
+        assert_type(await engine.subscribe_symbol("SPY"), bool)
+        assert_type(engine.bars("SPY", "AAPL"), AsyncIterator[TradeBar])
+        async for bar in engine.bars("SPY"):
+            assert_type(bar, TradeBar)
+
+
+async def live_records_carry_their_grade(engine: DataEngine) -> None:
+    async with await engine.live("SPY", after={"equity.3": 7}) as live:
+        assert_type(live, Live)
+        assert_type(live.accepted, tuple[str, ...])
+        assert_type(live.refused, dict[str, str])
+        assert_type(live.done, dict[str, int])
+        assert_type(live.behind, int)
+        async for record in live:
+            assert_type(record, LiveBar)
+            assert_type(record.bar(), TradeBar)
+            assert_type(record.quality, DataQualityLevel)
+            assert_type(record.late, bool)
+
+
+def callbacks_may_wait_or_not(engine: DataEngine) -> None:
+    def plain(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None: ...
+
+    async def waiting(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None: ...
+
+    def either(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> Awaitable[None] | None: ...
+
+    def hasty(bar: TradeBar) -> None: ...
+
+    engine.add_data_callback(plain)
+    engine.add_data_callback(waiting)
+    engine.add_data_callback(either)
+    engine.add_data_callback(hasty)  # type: ignore[arg-type]
+
+
+def errors_tell_what_can_be_done(refused: RequestError, wrong: ConfigError) -> None:
+    assert_type(refused.code, str)
+    assert_type(wrong.key, str)
+    root: LeanLiteError = refused
+    assert_type(str(root), str)
