@@ -3,15 +3,24 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, overload
 
 LIMIT_S = 60.0
 LOOK_S = 0.02
 
 
+@overload
 async def until[Found](
-    look: Callable[[], Found | Awaitable[Found]], what: str, limit_s: float = LIMIT_S
-) -> Found:
+    look: Callable[[], Coroutine[Any, Any, Found]], what: str, limit_s: float = LIMIT_S
+) -> Found: ...
+
+
+@overload
+async def until[Found](look: Callable[[], Found], what: str, limit_s: float = LIMIT_S) -> Found: ...
+
+
+async def until(look: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> Any:
     """Look again and again, and return the first finding that is true."""
     deadline = time.monotonic() + limit_s
     while True:

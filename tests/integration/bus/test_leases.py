@@ -22,11 +22,12 @@ async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join
     one, other = await two(join)
     first = await one.take(KEY)
     assert first is not None
-    assert first.held
+    held = [first.held]
     assert await other.take(KEY) is None
     assert await one.take(KEY) is None
     await one.give_back(first)
-    assert not first.held
+    held.append(first.held)
+    assert held == [True, False]
     second = await other.take(KEY)
     assert second is not None
     assert second.held
