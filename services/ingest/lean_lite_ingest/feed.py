@@ -136,10 +136,11 @@ class Feed:
 
     async def _drain(self) -> None:
         """Publish what has been received, now that nothing comes any more."""
-        drained = (outbox.drained() for outbox in self._outboxes.values())
         try:
             async with asyncio.timeout(DRAIN_S):
-                await asyncio.gather(*drained)
+                # Unset when the stream ended, and nothing is published without it.
+                await self._set_clock()
+                await asyncio.gather(*(outbox.drained() for outbox in self._outboxes.values()))
         except TimeoutError:
             log.warning("feed.drain_timed_out", extra={"feed": self.name})
 

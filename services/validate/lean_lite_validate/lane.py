@@ -10,6 +10,7 @@ import numpy as np
 from lean_lite import subjects
 from lean_lite.blocks import Block, decode_block, empty_block, encode_block
 from lean_lite.bus import Bus, Consumer, FencedSubject, Frame, Lease
+from lean_lite.bus.connection import TROUBLE
 from lean_lite.errors import DecodeError
 from lean_lite.messages import ERROR, PROFILE, RAW_SEQ, RAW_STREAM, RULES, TAIL, WALL
 from lean_lite.quality import RULES_VERSION, Check, Grader
@@ -20,6 +21,7 @@ from lean_lite_validate.fanout import Fanout
 # Statistics of symbols come with a later rule set; until then every frame names none.
 NO_PROFILE = "0"
 KEPT = (RAW_SEQ, RAW_STREAM, TAIL, RULES, PROFILE)
+COMPARE_EVERY_S = 5.0
 MARKER_PAYLOAD = encode_block(empty_block(""))
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,12 @@ class GradedLane:
         """Fence the earlier owner off, rebuild the window and grade until cancelled."""
         tail = await self._take_over()
         on_working()
+        while True:
+            await self._grade_from(tail)
+            tail = await self._take_over()
+
+    async def _grade_from(self, tail: int) -> None:
+        """Grade until RAW is no longer the stream that we began with."""
         consumer = Consumer(
             self._bus,
             subjects.RAW,
@@ -55,17 +63,32 @@ class GradedLane:
             self._on_frame,
             after_seq=min(tail, self._done_seq + 1) - 1,
         )
+        reading = asyncio.ensure_future(consumer.run())
         heads = asyncio.ensure_future(self._fanout.repeat_heads())
         try:
-            await consumer.run()
+            while not await self._raw_is_another():
+                if (await asyncio.wait([reading], timeout=COMPARE_EVERY_S))[0]:
+                    reading.result()
         finally:
             heads.cancel()
+            reading.cancel()
+            await asyncio.wait([reading])
+
+    async def _raw_is_another(self) -> bool:
+        done_seq = self._done_seq
+        try:
+            info = await self._bus.jetstream.stream_info(subjects.RAW)
+        except TROUBLE:
+            return False
+        return str(info.created) != self._raw_stream or info.state.last_seq < done_seq
 
     async def _take_over(self) -> int:
         last = await self._output.take_over(MARKER_PAYLOAD, keep=KEPT)
         await self._fanout.head(self._output.last_seq, last.seq)
         info = await self._bus.jetstream.stream_info(subjects.RAW)
         self._raw_stream = str(info.created)
+        self._grader = Grader(self._lane.asset_class)
+        self._done_seq = 0
         done_seq = int(last.headers.get(RAW_SEQ, 0))
         if done_seq == 0:
             return 1

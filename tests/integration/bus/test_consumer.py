@@ -119,9 +119,7 @@ async def test_a_slow_reader_gets_everything_one_at_a_time(read: Read, feeder: F
     assert reader.seqs == list(range(1, 401))
 
 
-async def test_a_handler_that_fails_ends_the_run_with_its_error(
-    join: Join, feeder: Feeder
-) -> None:
+async def test_a_handler_that_fails_ends_the_run_with_its_error(join: Join, feeder: Feeder) -> None:
     seen: list[int] = []
 
     async def on_frame(frame: Frame) -> None:

@@ -84,8 +84,6 @@ async def test_a_wrong_password_is_refused_with_the_address_and_the_user(brokers
 
 
 async def test_a_server_that_is_not_there_is_named(brokers: Brokers) -> None:
-    config = replace(
-        brokers.config("client", 2.0), url="nats://127.0.0.1:1", connect_timeout_s=1.0
-    )
+    config = replace(brokers.config("client", 2.0), url="nats://127.0.0.1:1", connect_timeout_s=1.0)
     with pytest.raises(BusUnavailable, match=r"nats://127\.0\.0\.1:1"):
         await connect(config, "client", name="test")

@@ -87,4 +87,3 @@ def returned(frames: Sequence[Stored]) -> list[int]:
     """Return the leases under which a lane was written again after another one had begun."""
     epochs = [epoch for epoch, _ in groupby(frame.epoch for frame in frames)]
     return [later for earlier, later in pairwise(epochs) if later < earlier]
-

@@ -156,9 +156,7 @@ async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
     await share(*replicas)
     lane = lane_of("AAPL")
     minute = iter(range(10_000))
-    async with feeder.publishing(
-        raw_frame("AAPL", bars("AAPL", [number])) for number in minute
-    ):
+    async with feeder.publishing(raw_frame("AAPL", bars("AAPL", [number])) for number in minute):
         await until(lambda: len(feeder.published) > 50, "frames")
         holder = await owner(admin, lane)
         sleeper = next(replica for replica in replicas if replica.instance == holder)

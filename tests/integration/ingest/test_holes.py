@@ -1,0 +1,150 @@
+"""Whatever breaks, every minute of the recording is in RAW in the end."""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Callable
+
+from lean_lite.blocks import Origin
+from lean_lite.bus import Bus
+from lean_lite.subjects import EVENTS, RAW, event, lane_of, raw
+from tests.integration.brokers import Brokers
+from tests.integration.ingest.conftest import SimulatorMaker
+from tests.integration.ingest.market import Market, alpaca, check_bits, of
+from tests.integration.marks import ONLY_EMBEDDED
+from tests.integration.patience import until
+from tests.integration.services import Process, Services
+from tests.integration.streams import stored
+from tests.integration.validate.gradings import returned
+
+SYMBOLS = ("SPY", "AAPL", "BTC/USD")
+KILLS = 3
+
+
+async def connected(*processes: Process) -> None:
+    def all_connected() -> bool:
+        return sum(one.counted("lean_lite_ingest_connected") for one in processes) == 2
+
+    await until(all_connected, "both feeds to be connected")
+
+
+async def test_a_broken_connection_leaves_no_hole(
+    simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
+) -> None:
+    sim = await simulator(speed=300.0)
+    ingest = services.start("ingest", alpaca=alpaca(sim))
+    await market.subscribe(*SYMBOLS)
+    for _ in range(2):
+        await market.reach("SPY", len({b.start_ns for b in await market.bars("SPY")}) + 5)
+        await connected(ingest)
+        sim.arm({"abort": True})
+        await until(lambda: ingest.counted("lean_lite_ingest_connected") < 2, "the loss")
+    await connected(ingest)
+    await market.whole(sim, SYMBOLS)
+    bars = await market.bars()
+    check_bits(bars, sim)
+    refilled = of(bars, Origin.BACKFILL)
+    live = {(bar.symbol, bar.start_ns) for bar in of(bars, Origin.LIVE)}
+    assert {(bar.symbol, bar.start_ns) for bar in refilled} - live
+    assert await stored(admin, EVENTS, event("gap"))
+    await ingest.ready()
+
+
+async def test_an_outage_is_refilled_by_rest_when_it_is_over(
+    simulator: SimulatorMaker, services: Services, market: Market
+) -> None:
+    sim = await simulator(speed=300.0)
+    ingest = services.start("ingest", alpaca=alpaca(sim))
+    await market.subscribe(*SYMBOLS)
+    await market.reach("SPY", 5)
+    await connected(ingest)
+    sim.arm({"handshake_status": 503, "rest_status": 503})
+    sim.arm({"abort": True})
+    out_since_ns = sim.clock.now_ns()
+    await until(lambda: "not connected" in ingest.failing(), "the outage to be told")
+    await until(lambda: sim.clock.now_ns() > out_since_ns + 15 * 60 * 10**9, "15 minutes")
+    sim.clear_faults()
+    await market.whole(sim, SYMBOLS)
+    await connected(ingest)
+    await market.whole(sim, SYMBOLS)
+    bars = await market.bars()
+    check_bits(bars, sim)
+    in_outage = [b for b in bars if b.symbol == "SPY" and b.start_ns > out_since_ns]
+    assert len(of(in_outage, Origin.BACKFILL)) >= 10
+    await ingest.ready()
+
+
+async def test_a_killed_ingest_that_starts_again_leaves_no_hole(
+    simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
+) -> None:
+    chance = random.Random(3)
+    sim = await simulator(speed=300.0)
+    ingest = services.start("ingest", alpaca=alpaca(sim))
+    await market.subscribe(*SYMBOLS)
+    for _ in range(KILLS):
+        await connected(ingest)
+        await asyncio.sleep(chance.uniform(0, 0.5))
+        await ingest.kill()
+        ingest = services.start("ingest", alpaca=alpaca(sim))
+    await connected(ingest)
+    await market.whole(sim, SYMBOLS)
+    check_bits(await market.bars(), sim)
+    for symbol in SYMBOLS:
+        feed = "us" if "/" in symbol else "iex"
+        frames = await stored(admin, RAW, raw(feed, lane_of(symbol)))
+        assert returned(frames) == []
+        assert len({frame.epoch for frame in frames}) == KILLS + 1
+
+
+async def test_a_standby_takes_over_when_the_owner_is_killed(
+    simulator: SimulatorMaker,
+    services: Services,
+    market: Market,
+    record_property: Callable[[str, object], None],
+) -> None:
+    sim = await simulator(speed=300.0)
+    owner = await services.start("ingest", alpaca=alpaca(sim)).ready()
+    standby = services.start("ingest", alpaca=alpaca(sim))
+    await until(lambda: "another ingest owns" in standby.failing(), "the standby to stand by")
+    await market.subscribe(*SYMBOLS)
+    await market.reach("SPY", 5)
+    await connected(owner)
+    await owner.kill()
+    killed_at = time.monotonic()
+    await connected(standby)
+    took_s = time.monotonic() - killed_at
+    record_property("take_over_s", round(took_s, 2))
+    print(f"ingest take-over after a kill: {took_s:.2f} s")  # noqa: T201
+    await standby.ready()
+    await market.whole(sim, SYMBOLS)
+    check_bits(await market.bars(), sim)
+    assert sim.stats["connections"]["/v2/iex"]["most"] == 1  # type: ignore[index]
+
+
+@ONLY_EMBEDDED
+async def test_a_clean_stop_publishes_what_was_received(
+    simulator: SimulatorMaker, services: Services, market: Market, brokers: Brokers
+) -> None:
+    sim = await simulator(symbols=20)
+    symbols = tuple(f"SYN{number:04}" for number in range(20))
+    settings = {"beat_s": 0.2, "drain_s": 20.0}
+    ingest = services.start("ingest", alpaca=alpaca(sim), service=settings)
+    await market.subscribe(*symbols)
+    await market.reach(symbols[0], 5)
+    await until(lambda: ingest.counted("lean_lite_ingest_connected") == 1, "the connection")
+    # What comes while the server is frozen has to wait.
+    brokers.nats.send(signal.SIGSTOP)
+    try:
+        before = await ingest.count_now("lean_lite_ingest_received_total")
+        received = before
+        while received < before + 100:
+            await asyncio.sleep(0.02)
+            received = await ingest.count_now("lean_lite_ingest_received_total")
+        ingest.send(signal.SIGTERM)
+    finally:
+        brokers.nats.send(signal.SIGCONT)
+    assert await ingest.ended() == 0
+    live = of(await market.bars(), Origin.LIVE)
+    assert len(live) >= received
+    check_bits(live, sim)

@@ -1,0 +1,138 @@
+"""Ingest accepts and refuses symbols in words, and carries the accepted ones to RAW."""
+
+import asyncio
+
+import msgspec
+
+from lean_lite.blocks import Origin
+from lean_lite.bus import Bus
+from lean_lite.messages import Interest
+from lean_lite.subjects import INTEREST
+from lean_lite_sim.faults import Faults
+from tests.integration.ingest.conftest import SimulatorMaker
+from tests.integration.ingest.market import Market, alpaca, check_bits, of
+from tests.integration.patience import until
+from tests.integration.services import Services
+from tests.integration.streams import make_anew
+
+SYMBOLS = ("SPY", "AAPL", "BTC/USD", "SYN0001")
+
+
+async def test_bars_of_subscribed_symbols_come_bit_for_bit(
+    simulator: SimulatorMaker, services: Services, market: Market
+) -> None:
+    sim = await simulator(symbols=3)
+    ingest = services.start("ingest", alpaca=alpaca(sim))
+    reply = await market.subscribe(*SYMBOLS)
+    assert (reply.accepted, reply.refused) == (SYMBOLS, {})
+    for symbol in SYMBOLS:
+        bars = of(await market.reach(symbol, 30), Origin.LIVE)
+        starts = [bar.start_ns for bar in bars]
+        assert starts == sorted(set(starts))
+    await market.whole(sim, SYMBOLS)
+    bars = await market.bars()
+    check_bits(bars, sim)
+    # Recorded symbols have neither count nor VWAP, the made-up ones have both.
+    assert {bar.trade_count for bar in bars if bar.symbol != "SYN0001"} == {-1}
+    assert min(bar.trade_count for bar in bars if bar.symbol == "SYN0001") > 0
+    live = of(bars, Origin.LIVE)
+    assert all(bar.received_ns >= bar.start_ns + 60_000_000_000 for bar in live)
+    assert {bar.symbol for bar in bars} == set(SYMBOLS)
+    await ingest.ready()
+
+
+async def test_malformed_symbols_are_refused_beside_those_that_are_served(
+    simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
+) -> None:
+    sim = await simulator()
+    services.start("ingest", alpaca=alpaca(sim))
+    malformed = ("", "*", "spy", "A B", "BTC/", "TOO_LONG_A_NAME", "X" * 12)
+    reply = await market.subscribe("SPY", *malformed)
+    assert reply.accepted == ("SPY",)
+    assert set(reply.refused) == set(malformed)
+    assert "'spy' is no symbol" in reply.refused["spy"]
+    assert "name the symbols" in reply.refused["*"]
+    await market.reach("SPY", 5)
+    bucket = await admin.jetstream.key_value(INTEREST)
+    assert await bucket.keys() == ["iex.SPY"]
+
+
+async def test_a_symbol_beyond_alpacas_limit_is_refused_with_its_code_and_the_others_go_on(
+    simulator: SimulatorMaker, services: Services, market: Market
+) -> None:
+    sim = await simulator(symbols=3, symbol_limit=2, symbol_limit_channels=frozenset({"bars"}))
+    ingest = services.start("ingest", alpaca=alpaca(sim))
+    assert (await market.subscribe("SPY", "SYN0000")).refused == {}
+    await until(lambda: ingest.counted("lean_lite_ingest_connected") >= 1, "the connection")
+    reply = await market.subscribe("SPY", "SYN0001")
+    assert reply.accepted == ("SPY",)
+    assert set(reply.refused) == {"SYN0001"}
+    assert "405" in reply.refused["SYN0001"]
+    assert "symbol limit" in reply.refused["SYN0001"]
+    count = len({bar.start_ns for bar in await market.bars("SPY")})
+    await market.reach("SPY", count + 10)
+    assert not await market.bars("SYN0001")
+    await ingest.ready()
+
+
+async def test_corrections_come_as_rows_of_their_own(
+    simulator: SimulatorMaker, services: Services, market: Market
+) -> None:
+    sim = await simulator(faults=Faults(late_fraction=0.5))
+    services.start("ingest", alpaca=alpaca(sim))
+    await market.subscribe("SPY", "BTC/USD")
+
+    async def corrected() -> bool:
+        return len(of(await market.bars("SPY"), Origin.UPDATED)) >= 10
+
+    await until(corrected, "corrections")
+    bars = await market.bars()
+    updated = of(bars, Origin.UPDATED)
+    check_bits(updated, sim)
+    first = {(bar.symbol, bar.start_ns): bar for bar in of(bars, Origin.LIVE)}
+    seen = [(first[key], bar) for bar in updated if (key := (bar.symbol, bar.start_ns)) in first]
+    assert len(seen) >= 10
+    assert all(part.values[:4] == whole.values[:4] for part, whole in seen)
+    assert all(part.values[4] < whole.values[4] for part, whole in seen)
+
+
+async def test_a_symbol_asked_for_at_the_very_start_is_remembered(
+    simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
+) -> None:
+    sim = await simulator()
+    for _ in range(3):
+        await make_anew(admin)
+        ingest = services.start("ingest", alpaca=alpaca(sim))
+        await market.subscribe("SPY", "BTC/USD")
+        bucket = await admin.jetstream.key_value(INTEREST)
+        assert sorted(await bucket.keys()) == ["iex.SPY", "us.BTC/USD"]
+        for key in await bucket.keys():
+            entry = await bucket.get(key)
+            interest = msgspec.msgpack.decode(entry.value or b"", type=Interest)
+            assert interest.since_ns >= sim.clock.start_ns
+        await ingest.kill()
+
+
+async def test_wrong_keys_keep_ingest_from_being_ready_and_are_named(
+    simulator: SimulatorMaker, services: Services, market: Market
+) -> None:
+    sim = await simulator()
+    ingest = services.start("ingest", alpaca=alpaca(sim, secret_key="wrong"))
+    await market.subscribe("SPY")
+    await until(lambda: "402" in ingest.failing(), "the refusal")
+    assert "auth failed" in ingest.failing()
+    assert "check the keys" in ingest.failing()
+    assert "wrong" not in ingest.log
+    assert ingest.running
+    await asyncio.sleep(0)
+    assert not await market.bars()
+
+
+async def test_missing_keys_end_the_start_with_a_word_on_both_ways_out(
+    simulator: SimulatorMaker, services: Services
+) -> None:
+    sim = await simulator()
+    ingest = services.start("ingest", alpaca=alpaca(sim, key_id="", secret_key=""))
+    assert await ingest.ended() == 3
+    assert "APCA_API_KEY_ID" in ingest.log
+    assert "simulator" in ingest.log
