@@ -101,6 +101,9 @@ class Live:
         """Return the next bar."""
         bar = await self._queue.get()
         self.delivered += 1
+        if self._queue.qsize() == self._bound // 2:
+            for lane in self._lanes:
+                self._advance(lane)
         return bar
 
     async def start(self) -> None:
@@ -170,8 +173,7 @@ class Live:
         if lane in self._asking:
             return
         sequel = self._lanes[lane]
-        if self._queue.qsize() < self._bound:
-            self._deliver(sequel.take())
+        self._deliver(sequel.take(self._bound - self._queue.qsize()))
         if sequel.missing_seq is not None:
             self._asking[lane] = asyncio.create_task(self._refetch(lane))
 
@@ -187,7 +189,7 @@ class Live:
             if self._queue.qsize() >= self._bound:
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._deliver(sequel.take())
+            self._deliver(sequel.take(self._bound - self._queue.qsize()))
             missing_seq = sequel.missing_seq
             if missing_seq is None:
                 break

@@ -6,6 +6,7 @@ how many records of each symbol its frame has; whatever does not add up is asked
 This part does no input or output: it says what to deliver and when to ask.
 """
 
+import sys
 from collections.abc import Iterable
 
 from lean_lite.messages import LiveBar, LiveHead
@@ -40,10 +41,10 @@ class Sequel:
             self._heads[head.seq] = head
             self._bound(self._heads)
 
-    def take(self) -> list[LiveBar]:
-        """Return the records that are next in order, and count them as delivered."""
+    def take(self, room: int = sys.maxsize) -> list[LiveBar]:
+        """Return whole frames of what is next until `room` is used up; they count as delivered."""
         due: list[LiveBar] = []
-        while (head := self._next()) is not None and self._is_whole(head):
+        while len(due) < room and (head := self._next()) is not None and self._is_whole(head):
             due += self._records.get(head.seq, ())
             self._advance(head.seq)
         return due

@@ -1,0 +1,59 @@
+"""Validate and store as processes, a feeder before them, and a strategy behind them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from lean_lite.bus import Answer, Bus, Responder
+from lean_lite.data import Live
+from lean_lite.messages import SubscribeReply, SubscribeRequest
+from lean_lite.subjects import SUBSCRIBE
+from tests.integration.brokers import Brokers
+from tests.integration.conftest import Join
+from tests.integration.raw import Feeder
+from tests.integration.services import Process, Services
+
+Follow = Callable[..., Awaitable[Live]]
+
+
+@pytest.fixture
+async def feeder(join: Join) -> AsyncIterator[Feeder]:
+    """Stand in for ingest: publish frames, and accept every symbol."""
+    bus = await join("ingest")
+    responder = Responder(bus, "ingest", "ingest-0", "0.1.0")
+
+    async def accept(request: SubscribeRequest) -> Answer:
+        return Answer(SubscribeReply(request.symbols))
+
+    await responder.start()
+    await responder.add(SUBSCRIBE, SubscribeRequest, accept)
+    await bus.barrier()
+    yield Feeder(bus)
+    await responder.stop()
+
+
+@pytest.fixture
+async def validate(services: Services) -> Process:
+    return await services.start("validate", validate={"head_every_s": 0.5}).ready()
+
+
+@pytest.fixture
+async def store(services: Services, brokers: Brokers, tmp_path: Path) -> Process:
+    settings = {"path": str(tmp_path / "bars"), "redis_url": brokers.valkey_url}
+    return await services.start("store", store=settings).ready()
+
+
+@pytest.fixture
+async def follow(
+    join: Join, validate: Process, store: Process, feeder: Feeder
+) -> AsyncIterator[Follow]:
+    """Follow symbols live, from the bus given or a new one."""
+    async with AsyncExitStack() as following:
+
+        async def follow(*symbols: str, bus: Bus | None = None, **more: object) -> Live:
+            live = Live(bus or await join("client"), symbols, **more)  # type: ignore[arg-type]
+            return await following.enter_async_context(live)
+
+        yield follow
