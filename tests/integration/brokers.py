@@ -7,9 +7,11 @@ LEAN_LITE_REQUIRE_CONTAINERS=1 it fails instead.
 """
 
 import asyncio
+import gc
 import os
 import socket
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -104,6 +106,7 @@ def containers(folder: Path) -> Iterator[Brokers]:
     config = folder / "nats.conf"
     config.write_text(server_config(passwords, port=NATS_PORT, folder="/data/js", host="0.0.0.0"))
     with ExitStack() as running:
+        reason = ""
         try:
             nats = DockerContainer(NATS_IMAGE, command=f"-c {CONFIG}", ports=[NATS_PORT])
             nats.with_copy_into_container(config, CONFIG)
@@ -112,7 +115,9 @@ def containers(folder: Path) -> Iterator[Brokers]:
             nats_port = _run(running, nats, NATS_PORT)
             valkey_port = _run(running, valkey, VALKEY_PORT)
         except DockerException as error:
-            _refuse(f"no containers of {NATS_IMAGE} and {REDIS_IMAGE} here: {error}")
+            reason = str(error)
+        if reason:
+            _refuse(f"no containers of {NATS_IMAGE} and {REDIS_IMAGE} here: {reason}")
         _await_answer(nats_port, b"", b"INFO ")
         _await_answer(valkey_port, f"AUTH {password}\r\n".encode(), b"+OK")
         yield Brokers(
@@ -130,6 +135,10 @@ def _run(running: ExitStack, container: "DockerContainer", port: int) -> int:
 
 
 def _refuse(reason: str) -> NoReturn:
+    with warnings.catch_warnings():
+        # Docker's client leaves the socket open on which nobody answered.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     if os.environ.get("LEAN_LITE_REQUIRE_CONTAINERS"):
         pytest.fail(f"containers are required: {reason}")
     pytest.skip(reason)

@@ -133,6 +133,7 @@ async def test_a_member_cut_off_is_replaced_when_its_leases_have_run_out(
     assert time.monotonic() - cut_at < lease_ttl_s * (1 + 1 / 3) + 5
     await relay.open()
     await until(lambda: shared(first, second), "the lost one to come back")
+    await second.leave()
 
 
 async def test_work_that_was_fenced_off_steps_down_and_is_tried_again(enter: Enter) -> None:
