@@ -38,6 +38,8 @@ BLOCKS = {
     ),
     "block_empty": empty_block(""),
 }
+# These have grown since by a field with a default: they are read, and written no more.
+OUTGROWN = {"history_request", "history_request_of_defaults", "history_reply"}
 COLUMNS = [
     ("symbol", "<u2"),
     ("start_ns", "<i8"),
@@ -87,7 +89,7 @@ def test_origins_keep_their_numbers() -> None:
     assert numbers == {"LIVE": 0, "UPDATED": 1, "BACKFILL": 2, "CUSTOM": 3}
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("name", sorted(MESSAGES.keys() - OUTGROWN))
 def test_a_message_is_written_as_ever(name: str) -> None:
     assert encode(MESSAGES[name]).hex() == golden(name).hex()
 

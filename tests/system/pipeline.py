@@ -39,8 +39,16 @@ class Follower:
 class Pipeline:
     """Run the embedded stack on the simulator, with strategies in processes of their own."""
 
-    def __init__(self, folder: Path, *, speed: float = 600.0, strategies: int = 1) -> None:
-        self.stack = Stack(Config(), folder=folder, simulator=SimulatorOptions(speed=speed))
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        speed: float = 600.0,
+        options: SimulatorOptions | None = None,
+        strategies: int = 1,
+    ) -> None:
+        simulator = options or SimulatorOptions(speed=speed)
+        self.stack = Stack(Config(), folder=folder, simulator=simulator)
         self.followers: list[Follower] = []
         self._strategies = strategies
         self._resources = AsyncExitStack()

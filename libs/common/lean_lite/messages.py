@@ -7,7 +7,7 @@ since 1970 UTC. `*_ns` named `wall` is a machine's clock, all others are the fee
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,7 @@ RULES = "Rules"
 PROFILE = "Profile"
 WALL = "Wall-Ns"  # when the first row came off the wire
 COMPLETE = "Complete-Ns"  # bars of the lane that start before this have all been published
+COVERS = "Covers"  # `Span.text` of what is whole with this frame, of one symbol
 MARKER = "Marker"  # the frame only fences an earlier owner off
 ERROR = "Error"  # the payload is the undecodable bytes themselves
 
@@ -149,6 +150,10 @@ class HistoryRequest(msgspec.Struct, frozen=True):
     `min_seq` maps a lane to the GRADED sequence that the answer must include; `after` keeps only
     rows that came in a later frame of their lane. An empty `feed` means whatever feed serves the
     symbol. Without symbols the answer has no rows, only `through`.
+
+    With `wait_s` the store fetches what it lacks, and answers after that long at the latest: with
+    `done` below 1 and no rows while it is still at work, except when `wait_s` is 0. Without it the
+    answer is what is stored.
     """
 
     symbols: tuple[str, ...] = ()
@@ -158,6 +163,35 @@ class HistoryRequest(msgspec.Struct, frozen=True):
     feed: str = ""
     min_seq: dict[str, int] = {}
     after: dict[str, int] = {}
+    wait_s: float | None = None
+
+
+class Span(NamedTuple):
+    """Name a time of one symbol, `start_ns <= start < end_ns`."""
+
+    start_ns: int
+    end_ns: int
+    symbol: str
+
+    @property
+    def text(self) -> str:
+        """Return the span as a header has it."""
+        return f"{self.start_ns} {self.end_ns} {self.symbol}"
+
+    @classmethod
+    def of_text(cls, text: str) -> "Span":
+        """Return the span of a header; ValueError when it is none."""
+        start_ns, end_ns, symbol = text.split(" ")
+        return cls(int(start_ns), int(end_ns), symbol)
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Name a time in which a symbol may have had bars that could not be had, and why."""
+
+    symbol: str
+    start_ns: int
+    end_ns: int
+    reason: str
 
 
 class HistoryReply(msgspec.Struct, frozen=True):
@@ -165,12 +199,43 @@ class HistoryReply(msgspec.Struct, frozen=True):
     Open the answer to a `HistoryRequest`: one snapshot.
 
     `through` maps a lane to the last GRADED sequence that the store has applied. That many encoded
-    blocks follow as chunks, one symbol each, every symbol's rows in order of start.
+    blocks follow as chunks, one symbol each, every symbol's rows in order of start. `done` is the
+    share of the span that need not be waited for any more; `gaps` is what could not be had of it.
     """
 
     through: dict[str, int]
     rows: int
     chunks: int
+    done: float = 1.0
+    gaps: tuple[Gap, ...] = ()
+
+
+class BackfillRequest(msgspec.Struct, frozen=True):
+    """
+    Ask ingest for bars with `start_ns <= start < end_ns` of one symbol; the same is fetched once.
+
+    The answer comes when all of it is in the stream of bulk frames, after `wait_s` at the latest.
+    An empty `feed` means the one that serves the symbol.
+    """
+
+    symbol: str
+    start_ns: int
+    end_ns: int
+    resolution_s: int = 60
+    feed: str = ""
+    wait_s: float = 1.0
+
+
+class BackfillReply(msgspec.Struct, frozen=True):
+    """
+    Say whether a backfill is over, how far it could reach, and why it failed.
+
+    Bars that start from `until_ns` on are not final yet in the feed's time.
+    """
+
+    over: bool
+    until_ns: int
+    failed: str = ""
 
 
 class Problem(msgspec.Struct, frozen=True):

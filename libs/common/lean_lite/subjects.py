@@ -14,14 +14,24 @@ ASSET_CLASSES = ("equity", "crypto", "forex")
 
 RAW = "RAW"
 GRADED = "GRADED"
+BULK_RAW = "BULK_RAW"
+BULK_GRADED = "BULK_GRADED"
 EVENTS = "EVENTS"
-STREAMS = {RAW: "md.raw.>", GRADED: "md.graded.>", EVENTS: "md.event.>"}
+STREAMS = {
+    RAW: "md.raw.>",
+    GRADED: "md.graded.>",
+    BULK_RAW: "md.bulk.raw.>",
+    BULK_GRADED: "md.bulk.graded.>",
+    EVENTS: "md.event.>",
+}
 
 LEASES = "leases"
 MEMBERS = "members"
 INTEREST = "interest"
+POSITIONS = "positions"
 
 SUBSCRIBE = "md.ctl.subscribe"
+BACKFILL = "md.ctl.backfill"
 HISTORY = "md.history"
 
 _PLAIN = re.compile(r"[A-Z0-9-]")
@@ -101,6 +111,31 @@ def graded(lane: Lane) -> str:
     return f"md.graded.{lane}"
 
 
+def bulk_raw(feed: str, lane: Lane) -> str:
+    """Return the subject of history as received from a feed."""
+    return f"md.bulk.raw.{feed}.{lane}"
+
+
+def bulk_raw_of_lane(lane: Lane) -> str:
+    """Return the filter for every raw frame of history of a lane, of any feed."""
+    return f"md.bulk.raw.*.{lane}"
+
+
+def bulk_graded(lane: Lane) -> str:
+    """Return the subject of graded history."""
+    return f"md.bulk.graded.{lane}"
+
+
+def stream_of(subject: str) -> str:
+    """Return the stream that keeps a subject, or nothing when none does."""
+    return next((s for s, kept in STREAMS.items() if subject.startswith(kept[:-1])), "")
+
+
+def position(service: str, instance: str) -> str:
+    """Return the key under which a consumer of history says how far it has come."""
+    return f"{service}.{instance}"
+
+
 def live_bar(symbol: str) -> str:
     """Return the subject of a symbol's graded bars, one message each."""
     return f"md.live.bar.{asset_class_of(symbol)}.{symbol_token(symbol)}"
@@ -136,6 +171,11 @@ CREDITS = "md.credit.>"
 HEADS_PREFIX = "md.live.frame."
 
 
+def feed_control(feed: str) -> str:
+    """Return the subject on which the runner of a user's feed is asked for symbols."""
+    return f"md.ctl.feed.{feed}"
+
+
 def credit(instance: str) -> str:
     """Return the subject on which the asker of a large reply says how much it has taken."""
     return f"md.credit.{instance}"
@@ -169,6 +209,21 @@ def _keeps(bucket: str) -> tuple[str, ...]:
     return (f"$KV.{bucket}.>", f"$JS.API.STREAM.PURGE.{stream}", *_reads(stream))
 
 
+def _owns(bucket: str, kind: str) -> tuple[str, ...]:
+    """Return what it takes to keep the keys of one kind, and nobody else's."""
+    stream = f"KV_{bucket}"
+    return (f"$KV.{bucket}.{kind}.>", f"$JS.API.STREAM.PURGE.{stream}", *_looks_up(stream))
+
+
+def _looks_up(stream: str) -> tuple[str, ...]:
+    return (
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+    )
+
+
 _SERVICE = ("md.beat.>", "md.event.>", "$JS.API.INFO")
 _DISCOVERY = ("$SRV.>",)
 
@@ -176,7 +231,10 @@ ROLES: dict[str, Grant] = {
     "ingest": Grant(
         (
             "md.raw.>",
+            "md.bulk.raw.>",
             *_reads(RAW),
+            *_reads(BULK_RAW),
+            *_reads(f"KV_{POSITIONS}"),
             *_keeps(LEASES),
             *_keeps(MEMBERS),
             *_keeps(INTEREST),
@@ -188,9 +246,13 @@ ROLES: dict[str, Grant] = {
     "validate": Grant(
         (
             "md.graded.>",
+            "md.bulk.graded.>",
             "md.live.>",
             *_reads(RAW),
             *_reads(GRADED),
+            *_reads(BULK_RAW),
+            *_reads(BULK_GRADED),
+            *_keeps(POSITIONS),
             *_keeps(LEASES),
             *_keeps(MEMBERS),
             *_SERVICE,
@@ -198,13 +260,26 @@ ROLES: dict[str, Grant] = {
         (),
     ),
     "store": Grant(
-        (*_reads(GRADED), *_SERVICE),
+        (BACKFILL, *_reads(GRADED), *_reads(BULK_GRADED), *_keeps(POSITIONS), *_SERVICE),
         ("md.history", "md.credit.>", *_DISCOVERY),
         answers=True,
     ),
     "metrics": Grant(
         (*_SERVICE, *(f"$JS.API.STREAM.INFO.{stream}" for stream in STREAMS)),
         ("md.beat.>", "md.event.>"),
+    ),
+    "feed": Grant(
+        (
+            "md.raw.>",
+            *_looks_up(RAW),
+            *_owns(LEASES, "feed"),
+            *_owns(MEMBERS, "feed"),
+            "md.beat.feed.>",
+            "md.event.feed",
+            "$JS.API.INFO",
+        ),
+        ("md.ctl.feed.>", "md.credit.>", *_DISCOVERY),
+        answers=True,
     ),
     "client": Grant(
         ("md.history", "md.ctl.>", "md.credit.>"),

@@ -6,17 +6,26 @@ import time
 from collections.abc import Iterable
 
 from lean_lite import subjects
-from lean_lite.bus import Lease
+from lean_lite.bus import Lease, Slowest
 from lean_lite.errors import FeedUnavailable
-from lean_lite.messages import FeedEvent, FeedState, GapEvent, GapState
+from lean_lite.messages import (
+    BackfillReply,
+    BackfillRequest,
+    FeedEvent,
+    FeedState,
+    GapEvent,
+    GapState,
+)
 from lean_lite.service import Context
 from lean_lite.subjects import Lane
 from lean_lite_ingest import counters
+from lean_lite_ingest.backfill import Backfill
+from lean_lite_ingest.bulk import BulkLane
 from lean_lite_ingest.clock import FeedClock
 from lean_lite_ingest.interest import Refusals, Wanted
 from lean_lite_ingest.outbox import Outbox
 from lean_lite_ingest.rate import RateLimit
-from lean_lite_ingest.refill import Filled, Hole, Refill, describe
+from lean_lite_ingest.refill import MINUTE_NS, Filled, Hole, Refill, describe
 from lean_lite_ingest.rest import Rest
 from lean_lite_ingest.stream import CryptoFrames, Hooks, Message, StockFrames
 from lean_lite_ingest.wire import ORIGINS, row_of
@@ -39,6 +48,7 @@ class Feed:
         lease: Lease,
         clock: FeedClock,
         limit: RateLimit,
+        slowest: Slowest,
         *,
         asset_class: str,
         name: str,
@@ -68,6 +78,22 @@ class Feed:
         }
         rest = Rest(config.alpaca, asset_class, name, limit, config.ingest.rest_timeout_s)
         self._refill = Refill(rest, name, self._outboxes, config.ingest.refill_span_s)
+        self._live_since_ns: dict[str, int] = {}
+        self._backfill = Backfill(
+            rest,
+            clock,
+            self._outboxes,
+            self._live_since_ns.get,
+            lambda lane: BulkLane(
+                bus,
+                name,
+                lane,
+                lease,
+                clock=clock,
+                slowest=slowest,
+                simulated=config.alpaca.simulated,
+            ),
+        )
         frames = CryptoFrames if asset_class == "crypto" else StockFrames
         self._stream = frames(
             str(config.alpaca.key_id),
@@ -111,9 +137,14 @@ class Feed:
                 group.create_task(self._fill_holes(group))
                 group.create_task(self._prune())
         finally:
+            await self._backfill.stop()
             await self._drain()
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
+
+    async def backfill(self, request: BackfillRequest) -> BackfillReply:
+        """Fetch history, or say that it is on its way; RequestError and Busy as in `Backfill`."""
+        return await self._backfill.want(request)
 
     async def want(self, symbols: list[str]) -> Refusals:
         """Subscribe to symbols, remember them, and say which ones Alpaca refuses."""
@@ -130,7 +161,7 @@ class Feed:
         if refusal is None:
             return {}
         await self._stream.drop(new)
-        await self._wanted.discard(new)
+        await self._forget(new)
         code, text = refusal
         return dict.fromkeys(new, f"Alpaca refuses it: {text} ({code})")
 
@@ -199,6 +230,9 @@ class Feed:
             log.error("feed.error", extra={"feed": self.name, "refusal": self._refusal})
         elif message["T"] == "subscription":
             self._subscribed = frozenset(message.get("bars", ()))
+            # A bar that ends from here on comes over the socket, or is a hole that is filled.
+            for symbol in self._subscribed - self._live_since_ns.keys():
+                self._live_since_ns[symbol] = self._now_ns()
             if not self.connected:
                 self._on_connected()
         self._told.set()
@@ -233,6 +267,7 @@ class Feed:
             await self._tell("connected", f"{len(self._wanted.since_ns)} symbols")
             holes, lost = self._refill.holes(lanes, self._wanted.since_ns, self._now_ns())
             for hole in lost:
+                self._live_since_ns |= dict.fromkeys(hole.symbols, hole.end_ns + MINUTE_NS)
                 await self._report(Filled(hole, 0), "unrecoverable")
             await self._fill(holes)
             if breaks == self._breaks:
@@ -267,8 +302,13 @@ class Feed:
             silent = self._wanted.silent()
             if silent:
                 await self._stream.drop(silent)
-                await self._wanted.discard(silent)
+                await self._forget(silent)
                 counters.SYMBOLS.labels(self.name).set(len(self._wanted.since_ns))
+
+    async def _forget(self, symbols: list[str]) -> None:
+        for symbol in symbols:
+            self._live_since_ns.pop(symbol, None)
+        await self._wanted.discard(symbols)
 
     def _now_ns(self) -> int:
         return self._clock.at(time.time_ns())

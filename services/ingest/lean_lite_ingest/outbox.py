@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from lean_lite import subjects
-from lean_lite.blocks import Origin, empty_block, encode_block
+from lean_lite.blocks import Block, Origin, empty_block, encode_block
 from lean_lite.bus import Bus, FencedSubject, Lease
-from lean_lite.messages import COMPLETE, WALL
+from lean_lite.messages import COMPLETE, COVERS, WALL, Span
 from lean_lite.subjects import Lane
 from lean_lite_ingest import counters
 from lean_lite_ingest.clock import FeedClock
@@ -48,14 +48,14 @@ class Outbox:
         self._rows: deque[Row] = deque()
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._overflowed = False
         self._frozen = True
         self.complete_ns: int | None = None
 
     async def take_over(self) -> None:
         """Fence the earlier owner off and learn how far the lane is complete."""
-        marker = encode_block(empty_block(self._feed, simulated=self._simulated))
-        last = await self._output.take_over(marker, keep=(COMPLETE,))
+        last = await self._output.take_over(encode_block(self._empty()), keep=(COMPLETE,))
         if COMPLETE in last.headers:
             self.complete_ns = int(last.headers[COMPLETE])
 
@@ -66,6 +66,17 @@ class Outbox:
     def thaw(self) -> None:
         """Claim completeness again: what was missing has been published."""
         self._frozen = False
+
+    def whole_until(self, final_ns: int) -> int:
+        """Return until when all bars are here, given that final ones come no more."""
+        return (self.complete_ns or 0) if self._frozen else final_ns
+
+    async def claim(self, span: Span) -> None:
+        """Say in a frame without rows that a span is whole with what has been published."""
+        await self.drained()
+        async with self._turn:
+            headers = {WALL: "0", COVERS: span.text, **self._complete()}
+            await self._output.publish(encode_block(self._empty()), headers)
 
     def offer(self, row: Row) -> None:
         """Queue a live row; a full queue drops it and reports a hole once it has drained."""
@@ -92,7 +103,8 @@ class Outbox:
             await self._filled.wait()
             await self._clock.wait()
             rows = tuple(islice(self._rows, FRAME_ROWS))
-            await self._publish(rows)
+            async with self._turn:
+                await self._publish(rows)
             for _ in rows:
                 self._rows.popleft()
             if not self._rows:
@@ -103,17 +115,21 @@ class Outbox:
     async def _publish(self, rows: Sequence[Row]) -> None:
         block = block_of(rows, self._feed, self._clock, simulated=self._simulated)
         self._advance(rows)
-        headers = {WALL: str(rows[0].wall_ns)}
-        if self.complete_ns is not None:
-            headers[COMPLETE] = str(self.complete_ns)
+        headers = {WALL: str(rows[0].wall_ns), **self._complete()}
         await self._output.publish(encode_block(block), headers)
         counters.PUBLISHED.labels(self._feed).inc(len(rows))
         counters.FRAMES.labels(self._feed).inc()
+
+    def _complete(self) -> dict[str, str]:
+        return {} if self.complete_ns is None else {COMPLETE: str(self.complete_ns)}
 
     def _advance(self, rows: Sequence[Row]) -> None:
         live = [row.start_ns for row in rows if row.origin == Origin.LIVE]
         if live and not self._frozen:
             self.complete_ns = max(self.complete_ns or 0, live[-1])
+
+    def _empty(self) -> Block:
+        return empty_block(self._feed, simulated=self._simulated)
 
     def _report_hole(self) -> None:
         if self._overflowed:

@@ -14,7 +14,7 @@ from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDa
 from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
 from alpaca.data.timeframe import TimeFrame
 
-from lean_lite.algorithm.data_models import from_ns
+from lean_lite.algorithm.data_models import Resolution, from_ns
 from lean_lite.blocks import Origin
 from lean_lite.config import AlpacaConfig
 from lean_lite.errors import FeedUnavailable
@@ -22,6 +22,7 @@ from lean_lite_ingest.rate import RateLimit
 from lean_lite_ingest.wire import Row, row_of
 
 CONNECT_S = 5.0
+TIMEFRAMES = {Resolution.MINUTE: TimeFrame.Minute, Resolution.DAILY: TimeFrame.Day}
 
 
 class Rest:
@@ -31,7 +32,7 @@ class Rest:
         self, config: AlpacaConfig, asset_class: str, feed: str, limit: RateLimit, timeout_s: float
     ) -> None:
         """Connect nothing before the first request."""
-        self._feed = feed
+        self.feed = feed
         self._crypto = asset_class == "crypto"
         self._limit = limit
         client_type = CryptoHistoricalDataClient if self._crypto else StockHistoricalDataClient
@@ -47,16 +48,26 @@ class Rest:
         # A simulator is on this machine or next to it: no proxy stands between.
         session.trust_env = not config.simulated
 
-    async def bars(self, symbols: Sequence[str], start_ns: int, end_ns: int) -> list[Row]:
+    async def bars(
+        self,
+        symbols: Sequence[str],
+        start_ns: int,
+        end_ns: int,
+        resolution: Resolution = Resolution.MINUTE,
+    ) -> list[Row]:
         """
-        Return the minute bars that start from `start_ns` to `end_ns`, both included.
+        Return the bars that start from `start_ns` to `end_ns`, both included: minutes or days.
 
         FeedUnavailable when Alpaca does not answer, or refuses.
         """
         await self._limit.take()
         try:
             found = await asyncio.to_thread(
-                self._fetch, list(symbols), from_ns(start_ns), from_ns(end_ns)
+                self._fetch,
+                list(symbols),
+                from_ns(start_ns),
+                from_ns(end_ns),
+                TIMEFRAMES[resolution],
             )
         except (APIError, requests.RequestException, AttributeError, ValueError) as error:
             message = f"Alpaca's REST service gave no bars: {error}"
@@ -69,17 +80,17 @@ class Rest:
         ]
 
     def _fetch(
-        self, symbols: list[str], start: datetime, end: datetime
+        self, symbols: list[str], start: datetime, end: datetime, timeframe: TimeFrame
     ) -> dict[str, list[dict[str, Any]]]:
         span: dict[str, Any] = {
             "symbol_or_symbols": symbols,
-            "timeframe": TimeFrame.Minute,
+            "timeframe": timeframe,
             "start": start,
             "end": end,
         }
         if self._crypto:
             found = self._client.get_crypto_bars(CryptoBarsRequest(**span))
         else:
-            request = StockBarsRequest(**span, feed=DataFeed(self._feed))
+            request = StockBarsRequest(**span, feed=DataFeed(self.feed))
             found = self._client.get_stock_bars(request)
         return dict(found)

@@ -2,17 +2,18 @@
 Ingest owns the keys and the sockets of one Alpaca account.
 
 In: Alpaca's websockets and REST. Out: stream RAW, `md.raw.<feed>.<class>.<p>`, frames as received.
-Answers: `md.ctl.subscribe`. Scale: one per account works; another one stands by for its lease.
+Answers: `md.ctl.subscribe`, and `md.ctl.backfill` with frames in BULK_RAW. Scale: one per account
+works; another one stands by for its lease.
 """
 
 import asyncio
 from collections.abc import Iterable
 
 from lean_lite import subjects
-from lean_lite.bus import Answer, Lease, Leases, Responder, Shares
+from lean_lite.bus import Answer, Lease, Leases, Responder, Shares, Slowest
 from lean_lite.config import AlpacaConfig
-from lean_lite.errors import ConfigError
-from lean_lite.messages import SubscribeReply, SubscribeRequest
+from lean_lite.errors import ConfigError, RequestError
+from lean_lite.messages import BackfillRequest, SubscribeReply, SubscribeRequest
 from lean_lite.service import Context
 from lean_lite.version import VERSION
 from lean_lite_ingest.clock import FeedClock, SimulatorClock, WallClock
@@ -21,7 +22,7 @@ from lean_lite_ingest.interest import sort_out
 from lean_lite_ingest.rate import RateLimit
 
 KIND = "ingest"
-CRYPTO_FEED = "us"
+SERVED = ("equity", "crypto")
 
 
 class IngestService:
@@ -51,10 +52,12 @@ class IngestService:
 
     async def _own(self, lease: Lease) -> None:
         bus = self._context.bus
-        feeds = self._build(lease)
+        slowest = Slowest(bus, shared="validate", each="store")
+        feeds = self._build(lease, slowest)
         responder = Responder(bus, KIND, self._context.instance, VERSION)
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(slowest.run())
                 for feed in feeds.values():
                     group.create_task(feed.run())
                 self._feeds = feeds
@@ -62,21 +65,27 @@ class IngestService:
                 await asyncio.gather(*(feed.loaded.wait() for feed in feeds.values()))
                 await responder.start()
                 await responder.add(subjects.SUBSCRIBE, SubscribeRequest, self._on_subscribe)
+                await responder.add(subjects.BACKFILL, BackfillRequest, self._on_backfill)
                 self._answering = True
         finally:
             self._feeds = {}
             self._answering = False
             await responder.stop()
 
-    def _build(self, lease: Lease) -> dict[str, Feed]:
+    def _build(self, lease: Lease, slowest: Slowest) -> dict[str, Feed]:
         alpaca = self._context.config.alpaca
         limit = RateLimit(self._context.config.ingest.rest_requests_per_min)
-        names = {"equity": alpaca.feed, "crypto": CRYPTO_FEED}
         return {
             asset_class: Feed(
-                self._context, lease, _clock(alpaca), limit, asset_class=asset_class, name=name
+                self._context,
+                lease,
+                _clock(alpaca),
+                limit,
+                slowest,
+                asset_class=asset_class,
+                name=alpaca.feed_of(asset_class),
             )
-            for asset_class, name in names.items()
+            for asset_class in SERVED
         }
 
     async def _on_subscribe(self, request: SubscribeRequest) -> Answer:
@@ -86,6 +95,18 @@ class IngestService:
             refused |= await feed.want(symbols)
         accepted = tuple(symbol for symbol in good if symbol not in refused)
         return Answer(SubscribeReply(accepted, refused))
+
+    async def _on_backfill(self, request: BackfillRequest) -> Answer:
+        _, refused = sort_out([request.symbol])
+        for reason in refused.values():
+            code = "symbol"
+            raise RequestError(code, reason)
+        feed = self._feeds.get(subjects.asset_class_of(request.symbol))
+        if feed is None or request.feed not in ("", feed.name):
+            code = "feed"
+            message = f"the feed {request.feed!r} of {request.symbol} is not served by this account"
+            raise RequestError(code, message)
+        return Answer(await feed.backfill(request))
 
 
 def _clock(alpaca: AlpacaConfig) -> FeedClock:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from msgpack import Timestamp
 
-from lean_lite.algorithm.data_models import to_ns
+from lean_lite.algorithm.data_models import Resolution, to_ns
 from lean_lite.blocks import Block, Origin
 from lean_lite.blocks.block import from_columns
 from lean_lite_ingest.clock import FeedClock
@@ -52,12 +52,19 @@ def row_of(message: Mapping[str, Any], origin: Origin, wall_ns: int, symbol: str
     )
 
 
-def block_of(rows: Sequence[Row], feed: str, clock: FeedClock, *, simulated: bool) -> Block:
+def block_of(
+    rows: Sequence[Row],
+    feed: str,
+    clock: FeedClock,
+    resolution: Resolution = Resolution.MINUTE,
+    *,
+    simulated: bool,
+) -> Block:
     """Return rows as a block, with the feed's time of their arrival."""
     columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
     symbols = [str(symbol) for symbol in columns.pop("symbol")]
     columns["received_ns"] = tuple(clock.at(row.wall_ns) for row in rows)
-    return from_columns(feed, symbols, columns, simulated=simulated)
+    return from_columns(feed, symbols, columns, resolution=resolution, simulated=simulated)
 
 
 def _number(value: float | None) -> float:

@@ -1,18 +1,20 @@
-"""How far history reaches: the GRADED sequence applied of every lane."""
+"""How far history reaches: the sequence applied of every lane of a graded stream."""
 
 import asyncio
 from collections.abc import Mapping
 
 from lean_lite.errors import Busy
+from lean_lite.subjects import stream_of
 from lean_lite_store.metrics import APPLIED_SEQ
 
 
 class Applied:
-    """Know the last applied sequence per subject, and let requests wait for one."""
+    """Know the last applied sequence per subject of a stream, and let requests wait for one."""
 
-    def __init__(self, positions: Mapping[str, int]) -> None:
+    def __init__(self, stream: str, positions: Mapping[str, int]) -> None:
         """Start where the file stands."""
-        self._positions = dict(positions)
+        self.stream = stream
+        self._positions = self._ours(positions)
         self._floor = 0
         self._changed = asyncio.Event()
         self._note()
@@ -23,13 +25,18 @@ class Applied:
         return max(self._floor, max(self._positions.values(), default=0))
 
     @property
+    def positions(self) -> dict[str, int]:
+        """Return the last applied sequence of every subject known."""
+        return dict(self._positions)
+
+    @property
     def through(self) -> dict[str, int]:
         """Return the last applied sequence of every lane known."""
         return {_lane(subject): seq for subject, seq in self._positions.items()}
 
     def advance(self, positions: Mapping[str, int]) -> None:
-        """Note what has been committed and applied."""
-        self._positions.update(positions)
+        """Note what has been committed and applied; subjects of other streams are left out."""
+        self._positions.update(self._ours(positions))
         self._note()
 
     def skip(self, seq: int) -> None:
@@ -51,11 +58,14 @@ class Applied:
                 while self.head < wanted:
                     await self._changed.wait()
         except TimeoutError:
-            message = f"the store has applied GRADED up to {self.head}, not {wanted}; ask again"
+            message = f"the store has {self.stream} up to {self.head}, not {wanted}; ask again"
             raise Busy(message) from None
 
+    def _ours(self, positions: Mapping[str, int]) -> dict[str, int]:
+        return {s: seq for s, seq in positions.items() if stream_of(s) == self.stream}
+
     def _note(self) -> None:
-        APPLIED_SEQ.set(self.head)
+        APPLIED_SEQ.labels(self.stream).set(self.head)
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -10,21 +10,34 @@ from lean_lite.blocks import Block, concat, decode_block
 from lean_lite.blocks.columns import GRADES
 from lean_lite.bus import Frame
 from lean_lite.errors import DecodeError
-from lean_lite.messages import ERROR, MARKER
+from lean_lite.messages import COVERS, ERROR, MARKER, RAW_SEQ, Span
 from lean_lite.quality.rules import Check
+from lean_lite.subjects import BULK_GRADED, stream_of
+from lean_lite_store.coverage import Covered
 from lean_lite_store.journal import Undecodable
-from lean_lite_store.series import Source, day_of, source_of
+from lean_lite_store.series import Series, Source, day_of, source_of
 
 BEST = 4  # the code of EXCELLENT
 
 
 class Arrival(NamedTuple):
-    """Hold one frame: a block with rows, or why it has none; markers have neither."""
+    """
+    Hold one frame: a block with rows, or why it has none; markers have neither.
+
+    `covered` is what is whole with it; `raw_seq` is the sequence of the frame that it grades.
+    """
 
     seq: int
     subject: str
     block: Block | None = None
     undecodable: Undecodable | None = None
+    covered: Covered | None = None
+    raw_seq: int = 0
+
+    @property
+    def bulk(self) -> bool:
+        """Say whether the frame is of history fetched on demand."""
+        return stream_of(self.subject) == BULK_GRADED
 
     @property
     def rows(self) -> int:
@@ -41,29 +54,39 @@ class Group(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Hold what one flush stores; `repeated` rows were marked as repeats and left out."""
+    """
+    Hold what one flush stores, of live frames or of history fetched in `bulk`.
+
+    `repeated` rows were marked as repeats and left out.
+    """
 
     frames: int
+    bulk: bool
     positions: dict[str, int]
+    raw_seqs: dict[str, int]
     groups: list[Group]
     undecodable: list[Undecodable]
+    covered: list[Covered]
     repeated: int
 
 
 def read_frame(frame: Frame) -> Arrival:
     """Return what a frame brings, rows with the columns `seq` and `stored_ns`; never raises."""
+    raw_seq = int(frame.headers.get(RAW_SEQ, 0))
     if MARKER in frame.headers:
-        return Arrival(frame.seq, frame.subject)
+        return Arrival(frame.seq, frame.subject, raw_seq=raw_seq)
     error = frame.headers.get(ERROR)
     if error is None:
         try:
             block = _graded(frame)
+            covered = _covered(frame, block)
         except DecodeError as problem:
             error = str(problem)
         else:
-            return Arrival(frame.seq, frame.subject, block if len(block) else None)
+            rows = block if len(block) else None
+            return Arrival(frame.seq, frame.subject, rows, None, covered, raw_seq)
     lost = Undecodable(frame.seq, frame.subject, error, frame.payload)
-    return Arrival(frame.seq, frame.subject, None, lost)
+    return Arrival(frame.seq, frame.subject, None, lost, raw_seq=raw_seq)
 
 
 def gather(arrivals: Sequence[Arrival]) -> Batch:
@@ -81,9 +104,12 @@ def gather(arrivals: Sequence[Arrival]) -> Batch:
         groups += _by_day(source, joined.take(fresh) if not fresh.all() else joined)
     return Batch(
         len(arrivals),
+        arrivals[0].bulk,
         {arrival.subject: arrival.seq for arrival in arrivals},
+        {arrival.subject: arrival.raw_seq for arrival in arrivals},
         groups,
         [arrival.undecodable for arrival in arrivals if arrival.undecodable is not None],
+        [arrival.covered for arrival in arrivals if arrival.covered is not None],
         repeated,
     )
 
@@ -97,11 +123,25 @@ def _graded(frame: Frame) -> Block:
     if len(block) and int(block["level"].max()) > BEST:
         message = f"level {int(block['level'].max())} is no grade"
         raise DecodeError(message)
+    # Sequences of two streams can't be compared: history fetched on demand comes before all live.
+    seq = 0 if stream_of(frame.subject) == BULK_GRADED else frame.seq
     # The tables of many frames are joined: symbols without rows must not make them overflow.
     return (_compact(block) if len(block.symbols) > len(block) else block).with_columns(
-        seq=np.full(len(block), frame.seq, "<i8"),
+        seq=np.full(len(block), seq, "<i8"),
         stored_ns=np.full(len(block), frame.stored_ns, "<i8"),
     )
+
+
+def _covered(frame: Frame, block: Block) -> Covered | None:
+    text = frame.headers.get(COVERS)
+    if text is None:
+        return None
+    try:
+        span = Span.of_text(text)
+    except ValueError as error:
+        message = f"the header {COVERS} is no span: {text!r}"
+        raise DecodeError(message) from error
+    return Covered(Series(source_of(block), span.symbol), span.start_ns, span.end_ns)
 
 
 def _compact(block: Block) -> Block:

@@ -40,6 +40,18 @@ MIGRATIONS = (
       data BLOB NOT NULL
     );
     """,
+    """
+    CREATE TABLE coverage(
+      feed TEXT NOT NULL,
+      res_s INTEGER NOT NULL,
+      simulated INTEGER NOT NULL,
+      symbol TEXT NOT NULL,
+      start_ns INTEGER NOT NULL,
+      end_ns INTEGER NOT NULL,
+      PRIMARY KEY(feed, res_s, simulated, symbol, start_ns)
+    ) WITHOUT ROWID;
+    ALTER TABLE position ADD COLUMN raw_seq INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

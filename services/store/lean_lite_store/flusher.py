@@ -18,11 +18,14 @@ from lean_lite.errors import StoreError
 from lean_lite_store import metrics
 from lean_lite_store.applied import Applied
 from lean_lite_store.arrivals import Arrival, Batch, gather
+from lean_lite_store.coverage import Coverage, Spans, write_coverage
 from lean_lite_store.database import transaction
 from lean_lite_store.day_table import Change
 from lean_lite_store.journal import Entry, write_entry, write_undecodable
 from lean_lite_store.latest import Latest
+from lean_lite_store.pending import Pending
 from lean_lite_store.positions import start_stream, write_positions
+from lean_lite_store.series import Series
 from lean_lite_store.shelf import JournalShelf
 
 # Keeps a flush's blob small and its table of symbols, whose index has 16 bits, from overflowing.
@@ -39,16 +42,21 @@ class Flusher:
         self,
         connection: apsw.Connection,
         shelf: JournalShelf,
-        applied: Applied,
+        coverage: Coverage,
+        applied: Iterable[Applied],
         latest: Latest,
+        *,
         pending: int,
+        on_stored: Callable[[Arrival], None],
     ) -> None:
         """Write nothing before `run`."""
+        self._on_stored = on_stored
         self._connection = connection
         self._shelf = shelf
-        self._applied = applied
+        self._coverage = coverage
+        self._applied = tuple(applied)
         self._latest = latest
-        self._arrivals: asyncio.Queue[Arrival] = asyncio.Queue(pending)
+        self._pending = Pending(pending)
         self._thread = ThreadPoolExecutor(1, "writer")
         self._trouble = ""
 
@@ -59,48 +67,43 @@ class Flusher:
 
     async def put(self, arrival: Arrival) -> None:
         """Take a frame, waiting while too many are pending."""
-        await self._arrivals.put(arrival)
-        metrics.PENDING_FRAMES.set(self._arrivals.qsize())
+        await self._pending.put(arrival)
+        metrics.PENDING_FRAMES.set(len(self._pending))
 
     async def settle(self) -> None:
         """Return when everything taken so far is stored."""
-        await self._arrivals.join()
+        await self._pending.settle()
 
-    async def start_stream(self, created_ns: int) -> None:
-        """Forget all positions, since another stream begins; nothing may be pending."""
-        await self._insist(lambda: start_stream(self._connection, created_ns))
-        self._applied.restart()
+    async def start_stream(self, applied: Applied, created_ns: int) -> None:
+        """Forget the positions in a stream that is another one; nothing of it may be pending."""
+        stream = applied.stream
+        await self._insist(lambda: start_stream(self._connection, stream, created_ns))
+        applied.restart()
 
     async def run(self) -> None:
         """Flush until cancelled."""
         while True:
-            arrivals = await self._take()
+            arrivals = await self._pending.take(FLUSH_ROWS)
+            metrics.PENDING_FRAMES.set(len(self._pending))
             started = time.perf_counter()
             await self._flush(await self._in_thread(lambda: gather(arrivals)))  # noqa: B023 - awaited
             metrics.FLUSH_SECONDS.observe(time.perf_counter() - started)
-            for _ in arrivals:
-                self._arrivals.task_done()
+            for arrival in arrivals:
+                self._on_stored(arrival)
+            await self._pending.done()
 
     def close(self) -> None:
         """Finish the transaction at work and let the file go."""
         self._thread.shutdown()
         self._connection.close()
 
-    async def _take(self) -> list[Arrival]:
-        arrivals = [await self._arrivals.get()]
-        rows = arrivals[0].rows
-        while rows < FLUSH_ROWS and not self._arrivals.empty():
-            arrivals.append(self._arrivals.get_nowait())
-            rows += arrivals[-1].rows
-        metrics.PENDING_FRAMES.set(self._arrivals.qsize())
-        return arrivals
-
     async def _flush(self, batch: Batch) -> None:
         while True:
             try:
                 async with self._shelf.holding({group.day for group in batch.groups}):
-                    changes = await self._insist(lambda: self._store(batch))
+                    changes, spans = await self._insist(lambda: self._store(batch))
                     self._show(batch, changes)
+                    self._coverage.apply(spans)
             except (apsw.Error, StoreError) as error:
                 await self._wait_for_mending(error)
             else:
@@ -135,9 +138,10 @@ class Flusher:
     async def _in_thread[Result](self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _store(self, batch: Batch) -> list[Change]:
+    def _store(self, batch: Batch) -> tuple[list[Change], dict[Series, Spans]]:
         """Commit a batch; runs in the writing thread."""
         changes = [self._shelf.plan(group) for group in batch.groups]
+        spans = self._coverage.plan(batch.covered)
         with transaction(self._connection):
             for group, change in zip(batch.groups, changes, strict=True):
                 if change.kept.any():
@@ -145,18 +149,20 @@ class Flusher:
                     write_entry(self._connection, Entry(group.day, change.bars, block))
             for lost in batch.undecodable:
                 write_undecodable(self._connection, lost)
-            write_positions(self._connection, batch.positions)
-        return changes
+            write_coverage(self._connection, spans)
+            write_positions(self._connection, batch.positions, batch.raw_seqs)
+        return changes, spans
 
     def _show(self, batch: Batch, changes: list[Change]) -> None:
         """Let history, Valkey and the counters see what is committed; never waits."""
         for group, change in zip(batch.groups, changes, strict=True):
             self._shelf.apply(group, change)
             self._latest.offer(group.source, change)
-            metrics.BARS.inc(change.bars)
+            (metrics.BULK if batch.bulk else metrics.BARS).inc(change.bars)
             metrics.QUARANTINED.inc(change.invalid)
             metrics.REPEATED.inc(change.repeated)
         metrics.REPEATED.inc(batch.repeated)
         metrics.UNDECODABLE.inc(len(batch.undecodable))
         metrics.FRAMES.inc(batch.frames)
-        self._applied.advance(batch.positions)
+        for applied in self._applied:
+            applied.advance(batch.positions)

@@ -1,4 +1,4 @@
-"""Read GRADED from where the file stands, and notice when it is not the stream it was."""
+"""Read a graded stream from where the file stands, and notice when it is not the one it was."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from nats.js.errors import APIError, NotFoundError
 from lean_lite.algorithm.data_models import to_ns
 from lean_lite.bus import Bus, Consumer, Frame
 from lean_lite.bus.connection import TROUBLE
-from lean_lite.subjects import GRADED, STREAMS
+from lean_lite.subjects import STREAMS
 from lean_lite_store.applied import Applied
 from lean_lite_store.arrivals import read_frame
 from lean_lite_store.flusher import Flusher
@@ -48,16 +48,16 @@ class GradedReader:
         bus: Bus,
         flusher: Flusher,
         applied: Applied,
-        positions: dict[str, int],
         created_ns: int | None,
     ) -> None:
         """Continue the positions of a file; `created_ns` is None when it never read."""
         self._bus = bus
         self._flusher = flusher
         self._applied = applied
-        self._taken = positions
+        self._stream = applied.stream
+        self._taken = applied.positions
         self._created_ns = created_ns
-        self._trouble = f"the stream {GRADED} was not seen yet"
+        self._trouble = f"the stream {self._stream} was not seen yet"
         self._target_seq = 0
 
     def failing(self) -> Iterable[str]:
@@ -65,7 +65,7 @@ class GradedReader:
         if self._trouble:
             yield self._trouble
         elif self._applied.head < self._target_seq:
-            yield f"catching up with {GRADED}: {self._applied.head} of {self._target_seq}"
+            yield f"catching up with {self._stream}: {self._applied.head} of {self._target_seq}"
 
     async def run(self) -> None:
         """Read until cancelled, anew whenever the stream is another one."""
@@ -77,7 +77,7 @@ class GradedReader:
             # Only now: ready means that the target is known and reached.
             self._trouble = ""
             await self._read(max(self._taken.values(), default=0))
-            self._trouble = f"the stream {GRADED} is another one: it is read anew"
+            self._trouble = f"the stream {self._stream} is another one: it is read anew"
             await self._flusher.settle()
 
     async def on_frame(self, frame: Frame) -> None:
@@ -90,19 +90,21 @@ class GradedReader:
         known_ns = self._created_ns
         mismatch = "" if known_ns is None else extent.mismatch(known_ns, read_seq)
         if mismatch:
-            REREAD.inc()
+            REREAD.labels(self._stream).inc()
             log.error(
                 "store.stream_read_anew",
-                extra={"stream": GRADED, "error": f"{mismatch}; bars between may be missing"},
+                extra={"stream": self._stream, "error": f"{mismatch}; bars between may be missing"},
             )
         if mismatch or known_ns is None:
-            await self._flusher.start_stream(extent.created_ns)
+            await self._flusher.start_stream(self._applied, extent.created_ns)
             self._taken.clear()
             self._created_ns = extent.created_ns
 
     async def _read(self, after_seq: int) -> None:
         """Read until the stream is no longer the one that we began with."""
-        consumer = Consumer(self._bus, GRADED, STREAMS[GRADED], self.on_frame, after_seq=after_seq)
+        consumer = Consumer(
+            self._bus, self._stream, STREAMS[self._stream], self.on_frame, after_seq=after_seq
+        )
         reading = asyncio.create_task(consumer.run())
         try:
             while True:
@@ -127,11 +129,11 @@ class GradedReader:
     async def _extent(self) -> Extent:
         while True:
             try:
-                info = await self._bus.jetstream.stream_info(GRADED)
+                info = await self._bus.jetstream.stream_info(self._stream)
             except NotFoundError:
-                self._trouble = f"there is no stream {GRADED}: has setup run?"
+                self._trouble = f"there is no stream {self._stream}: has setup run?"
             except (APIError, *TROUBLE) as error:
-                self._trouble = f"the stream {GRADED} can't be asked for: {error}"
+                self._trouble = f"the stream {self._stream} can't be asked for: {error}"
             else:
                 created_ns = to_ns(info.created) if info.created else 0
                 return Extent(created_ns, info.state.first_seq, info.state.last_seq)

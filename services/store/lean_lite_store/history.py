@@ -13,6 +13,7 @@ from lean_lite.errors import Busy, RequestError, StoreError
 from lean_lite.messages import HistoryReply, HistoryRequest
 from lean_lite.subjects import lane_of
 from lean_lite_store.applied import Applied
+from lean_lite_store.fetches import FETCHED, Fetches
 from lean_lite_store.metrics import HISTORY_REQUESTS
 from lean_lite_store.series import DAY_NS, Series
 from lean_lite_store.shelf import Shelf
@@ -58,10 +59,13 @@ class History:
     is chosen for it; simulated and real bars count as different feeds.
     """
 
-    def __init__(self, shelf: Shelf, applied: Applied, config: StoreConfig) -> None:
+    def __init__(
+        self, shelf: Shelf, applied: Applied, fetches: Fetches, config: StoreConfig
+    ) -> None:
         """Read from the shelf, bounded by `reply_rows`, after waiting `wait_s` at most."""
         self._shelf = shelf
         self._applied = applied
+        self._fetches = fetches
         self._config = config
 
     async def on_request(self, request: HistoryRequest) -> Answer:
@@ -88,6 +92,9 @@ class History:
 
     async def _answer(self, request: HistoryRequest) -> Answer:
         await self._applied.reach(request.min_seq, self._config.wait_s)
+        fetched = FETCHED if request.wait_s is None else await self._fetches.settle(request)
+        if fetched.done < 1 and request.wait_s:
+            return Answer(HistoryReply(self._applied.through, 0, 0, fetched.done))
         parts: dict[int, Part] = {}
         while stale := self._stale(request, parts):
             for day in stale:
@@ -101,7 +108,9 @@ class History:
             for first in range(0, len(joined), ROWS_MAX)
         ]
         rows = sum(map(len, blocks))
-        return Answer(HistoryReply(self._applied.through, rows, len(blocks)), Chunks(blocks))
+        through = self._applied.through
+        head = HistoryReply(through, rows, len(blocks), fetched.done, fetched.gaps)
+        return Answer(head, Chunks(blocks))
 
     def _stale(self, request: HistoryRequest, parts: dict[int, Part]) -> list[int]:
         """Return the days of the span that were not read, or have changed since."""

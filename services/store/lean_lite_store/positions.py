@@ -1,10 +1,10 @@
-"""How far a store file has read: one sequence per subject, and which stream they belong to."""
+"""How far a store file has read: one sequence per subject, and which streams they belong to."""
 
 from collections.abc import Mapping
 
 import apsw
 
-from lean_lite.subjects import GRADED
+from lean_lite.subjects import STREAMS, Lane, stream_of
 from lean_lite_store.database import transaction
 
 
@@ -13,22 +13,35 @@ def read_positions(connection: apsw.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT subject, seq FROM position"))
 
 
-def write_positions(connection: apsw.Connection, positions: Mapping[str, int]) -> None:
+def read_raw_seqs(connection: apsw.Connection, stream: str) -> dict[str, int]:
+    """Return the sequence of the raw frame that the last stored frame of each lane grades."""
+    rows = connection.execute("SELECT subject, raw_seq FROM position")
+    return {
+        str(Lane.of_subject(subject)): raw_seq
+        for subject, raw_seq in rows
+        if stream_of(subject) == stream
+    }
+
+
+def write_positions(
+    connection: apsw.Connection, positions: Mapping[str, int], raw_seqs: Mapping[str, int]
+) -> None:
     """Note new sequences, inside of the transaction that stores their frames."""
     connection.executemany(
-        "INSERT INTO position VALUES(?, ?) ON CONFLICT(subject) DO UPDATE SET seq = excluded.seq",
-        positions.items(),
+        "INSERT OR REPLACE INTO position VALUES(?, ?, ?)",
+        [(subject, seq, raw_seqs.get(subject, 0)) for subject, seq in positions.items()],
     )
 
 
-def read_stream(connection: apsw.Connection) -> int | None:
-    """Return when the stream of the positions was created, ns; None for a new file."""
-    row = connection.execute("SELECT created_ns FROM stream WHERE name = ?", (GRADED,)).fetchone()
+def read_stream(connection: apsw.Connection, stream: str) -> int | None:
+    """Return when the stream of the positions was created, ns; None when it was never read."""
+    row = connection.execute("SELECT created_ns FROM stream WHERE name = ?", (stream,)).fetchone()
     return row[0] if row else None
 
 
-def start_stream(connection: apsw.Connection, created_ns: int) -> None:
-    """Forget all positions and begin a stream; the bars stay."""
+def start_stream(connection: apsw.Connection, stream: str, created_ns: int) -> None:
+    """Forget the positions in a stream and begin it; the bars stay."""
+    subjects = STREAMS[stream].replace(">", "*")
     with transaction(connection):
-        connection.execute("DELETE FROM position")
-        connection.execute("INSERT OR REPLACE INTO stream VALUES(?, ?)", (GRADED, created_ns))
+        connection.execute("DELETE FROM position WHERE subject GLOB ?", (subjects,))
+        connection.execute("INSERT OR REPLACE INTO stream VALUES(?, ?)", (stream, created_ns))

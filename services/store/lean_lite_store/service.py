@@ -1,8 +1,9 @@
 """
 Keep every graded bar, and answer what was.
 
-In: stream GRADED (`md.graded.>`), read by this process for itself from the position in its file.
-Out: `store-N.sqlite`, `md.history` (shared among replicas), hashes `bars:latest:…` in Valkey.
+In: streams GRADED and BULK_GRADED, read by this process for itself from the positions in its file.
+Out: `store-N.sqlite`, `md.history` (shared among replicas), hashes `bars:latest:…` in Valkey; what
+history lacks is asked of ingest on `md.ctl.backfill` and comes back through BULK_GRADED.
 Scale: every replica claims a file of its own; versions commute, so all of them agree.
 """
 
@@ -11,19 +12,22 @@ import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-from lean_lite.bus import Responder
+from lean_lite.bus import Position, Responder
 from lean_lite.messages import HistoryRequest
 from lean_lite.service import Context
-from lean_lite.subjects import HISTORY
+from lean_lite.subjects import BULK_GRADED, GRADED, HISTORY, Lane, position
 from lean_lite.version import VERSION
 from lean_lite_store.applied import Applied
+from lean_lite_store.arrivals import Arrival
 from lean_lite_store.checkpoints import Checkpoints
+from lean_lite_store.coverage import Coverage, read_coverage
 from lean_lite_store.database import open_store
+from lean_lite_store.fetches import Fetches
 from lean_lite_store.flusher import Flusher
 from lean_lite_store.graded import GradedReader
 from lean_lite_store.history import History
 from lean_lite_store.latest import Latest
-from lean_lite_store.positions import read_positions, read_stream
+from lean_lite_store.positions import read_positions, read_raw_seqs, read_stream
 from lean_lite_store.shelf import JournalShelf
 from lean_lite_store.slots import claim_slot
 
@@ -44,22 +48,38 @@ class StoreService:
         self._slot = claim_slot(config.path)
         connection = open_store(self._slot.path)
         positions = read_positions(connection)
-        self._applied = Applied(positions)
+        self._applied = Applied(GRADED, positions)
+        bulk = Applied(BULK_GRADED, positions)
+        self._position = Position(context.bus, position("store", context.instance))
+        for lane, raw_seq in read_raw_seqs(connection, BULK_GRADED).items():
+            self._position.note(lane, raw_seq)
         self._shelf = JournalShelf(self._slot.path, config.days_in_memory)
         self._latest = Latest(config.redis_url)
+        coverage = Coverage(read_coverage(connection))
+        self._fetches = Fetches(context.bus, context.config, coverage)
         self._flusher = Flusher(
-            connection, self._shelf, self._applied, self._latest, config.pending_frames
+            connection,
+            self._shelf,
+            coverage,
+            (self._applied, bulk),
+            self._latest,
+            pending=config.pending_frames,
+            on_stored=self._on_stored,
         )
-        self._graded = GradedReader(
-            context.bus, self._flusher, self._applied, positions, read_stream(connection)
-        )
-        self._history = History(self._shelf, self._applied, config)
+        self._readers = [
+            GradedReader(
+                context.bus, self._flusher, applied, read_stream(connection, applied.stream)
+            )
+            for applied in (self._applied, bulk)
+        ]
+        self._history = History(self._shelf, self._applied, self._fetches, config)
         self._checkpoints = Checkpoints(self._slot.path)
 
     def failing(self) -> Iterable[str]:
         """Name what keeps the store from being ready; an absent Valkey does not."""
         yield from self._flusher.failing()
-        yield from self._graded.failing()
+        for reader in self._readers:
+            yield from reader.failing()
 
     async def run(self) -> None:
         """Read, store and answer until cancelled."""
@@ -79,6 +99,15 @@ class StoreService:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._flusher.run())
                     tasks.create_task(self._latest.run())
-                    tasks.create_task(self._graded.run())
+                    tasks.create_task(self._position.run())
+                    for reader in self._readers:
+                        tasks.create_task(reader.run())
             finally:
                 await responder.stop()
+                await self._fetches.stop()
+
+    def _on_stored(self, arrival: Arrival) -> None:
+        if arrival.bulk:
+            self._position.note(str(Lane.of_subject(arrival.subject)), arrival.raw_seq)
+        if arrival.covered is not None:
+            self._fetches.note()

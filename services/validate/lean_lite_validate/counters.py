@@ -7,6 +7,7 @@ GRADED = Counter("lean_lite_validate_graded", "Bars graded better than INVALID, 
 QUARANTINED = Counter("lean_lite_validate_quarantined", "Bars graded INVALID, repeats excluded")
 REPEATED = Counter("lean_lite_validate_repeated", "Bars that repeat what their key had before")
 UNDECODABLE = Counter("lean_lite_validate_undecodable", "Frames whose bytes are no block")
+BULK = Counter("lean_lite_validate_bulk_bars", "Bars of history graded in bulk")
 REBUILT = Counter("lean_lite_validate_rebuilt_frames", "Frames read again to rebuild a window")
 RESTARTED = Counter("lean_lite_validate_restarted_lanes", "Lanes whose RAW position was void")
 PARTITIONS = Gauge("lean_lite_validate_partitions", "Partitions owned now")

@@ -36,6 +36,9 @@ class Fanout:
         self._head = LiveHead(0, 0)
         self._sent_at = 0.0
 
+    def done(self, raw_seq: int) -> None:
+        """Do nothing: live readers follow the heads."""
+
     async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
         """Publish the rows of a graded frame, repeats excluded, and then its head."""
         rows: Counter[str] = Counter()

@@ -3,20 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
-import numpy as np
-
-from lean_lite import subjects
 from lean_lite.blocks import Block, decode_block, empty_block, encode_block
 from lean_lite.bus import Bus, Consumer, FencedSubject, Frame, Lease
 from lean_lite.bus.connection import TROUBLE
 from lean_lite.errors import DecodeError
-from lean_lite.messages import ERROR, PROFILE, RAW_SEQ, RAW_STREAM, RULES, TAIL, WALL
-from lean_lite.quality import RULES_VERSION, Check, Grader
+from lean_lite.messages import COVERS, ERROR, PROFILE, RAW_SEQ, RAW_STREAM, RULES, TAIL, WALL
+from lean_lite.quality import RULES_VERSION
 from lean_lite.subjects import Lane
 from lean_lite_validate import counters
-from lean_lite_validate.fanout import Fanout
+from lean_lite_validate.way import Way
 
 # Statistics of symbols come with a later rule set; until then every frame names none.
 NO_PROFILE = "0"
@@ -24,25 +22,44 @@ KEPT = (RAW_SEQ, RAW_STREAM, TAIL, RULES, PROFILE)
 COMPARE_EVERY_S = 5.0
 MARKER_PAYLOAD = encode_block(empty_block(""))
 
+NO_ROWS: Mapping[str, int] = {}
+
 log = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Hear what becomes of each frame of a lane."""
+
+    def done(self, raw_seq: int) -> None:
+        """Hear that a frame has been graded and stored."""
+
+    async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
+        """Hear the rows of a graded frame."""
+
+    async def head(self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS) -> None:
+        """Hear that a frame without rows was stored."""
+
+    async def repeat_heads(self) -> None:
+        """Do what is to be done while the lane is idle, until cancelled."""
 
 
 class GradedLane:
     """
-    Own one lane of GRADED under a lease.
+    Own one lane of a graded stream under a lease.
 
     The position is kept with the output: `Raw-Seq` of the lane's last GRADED frame says what is
     done, `Tail` where the window begins. What lies between is read again and graded for the
     window's sake only.
     """
 
-    def __init__(self, bus: Bus, lane: Lane, lease: Lease, fanout: Fanout) -> None:
+    def __init__(self, bus: Bus, lane: Lane, way: Way, lease: Lease, listener: Listener) -> None:
         """Own nothing before `run`."""
         self._bus = bus
         self._lane = lane
-        self._output = FencedSubject(bus, subjects.GRADED, subjects.graded(lane), lease)
-        self._fanout = fanout
-        self._grader = Grader(lane.asset_class)
+        self._way = way
+        self._output = FencedSubject(bus, way.graded, way.graded_subject(lane), lease)
+        self._listener = listener
+        self._grader = way.grader(lane)
         self._raw_stream = ""
         self._done_seq = 0
 
@@ -58,13 +75,13 @@ class GradedLane:
         """Grade until RAW is no longer the stream that we began with."""
         consumer = Consumer(
             self._bus,
-            subjects.RAW,
-            subjects.raw_of_lane(self._lane),
+            self._way.raw,
+            self._way.raw_subject(self._lane),
             self._on_frame,
             after_seq=min(tail, self._done_seq + 1) - 1,
         )
         reading = asyncio.ensure_future(consumer.run())
-        heads = asyncio.ensure_future(self._fanout.repeat_heads())
+        heads = asyncio.ensure_future(self._listener.repeat_heads())
         try:
             while not await self._raw_is_another():
                 if (await asyncio.wait([reading], timeout=COMPARE_EVERY_S))[0]:
@@ -77,17 +94,17 @@ class GradedLane:
     async def _raw_is_another(self) -> bool:
         done_seq = self._done_seq
         try:
-            info = await self._bus.jetstream.stream_info(subjects.RAW)
+            info = await self._bus.jetstream.stream_info(self._way.raw)
         except TROUBLE:
             return False
         return str(info.created) != self._raw_stream or info.state.last_seq < done_seq
 
     async def _take_over(self) -> int:
         last = await self._output.take_over(MARKER_PAYLOAD, keep=KEPT)
-        await self._fanout.head(self._output.last_seq, last.seq)
-        info = await self._bus.jetstream.stream_info(subjects.RAW)
+        await self._listener.head(self._output.last_seq, last.seq)
+        info = await self._bus.jetstream.stream_info(self._way.raw)
         self._raw_stream = str(info.created)
-        self._grader = Grader(self._lane.asset_class)
+        self._grader = self._way.grader(self._lane)
         self._done_seq = 0
         done_seq = int(last.headers.get(RAW_SEQ, 0))
         if done_seq == 0:
@@ -101,6 +118,7 @@ class GradedLane:
             )
             return 1
         self._done_seq = done_seq
+        self._listener.done(done_seq)
         return int(last.headers[TAIL])
 
     async def _on_frame(self, frame: Frame) -> None:
@@ -119,8 +137,9 @@ class GradedLane:
         seq = await self._output.publish(encode_block(grade.block), headers)
         counters.GRADE_SECONDS.observe(time.perf_counter() - started)
         self._done_seq = frame.seq
-        _count(grade.block)
-        await self._fanout.publish(grade.block, seq, prev_seq, int(headers[WALL]))
+        self._listener.done(frame.seq)
+        self._way.tally(grade.block)
+        await self._listener.publish(grade.block, seq, prev_seq, int(headers[WALL]))
 
     async def _pass_on(self, frame: Frame, error: DecodeError) -> None:
         """Give an undecodable frame its place in GRADED, with its bytes and the reason."""
@@ -132,10 +151,13 @@ class GradedLane:
         prev_seq = self._output.last_seq
         seq = await self._output.publish(frame.payload, headers)
         self._done_seq = frame.seq
-        await self._fanout.head(seq, prev_seq)
+        self._listener.done(frame.seq)
+        await self._listener.head(seq, prev_seq)
 
     def _headers(self, frame: Frame, tail: int) -> dict[str, str]:
+        carried = {COVERS: frame.headers[COVERS]} if COVERS in frame.headers else {}
         return {
+            **carried,
             RAW_SEQ: str(frame.seq),
             RAW_STREAM: self._raw_stream,
             TAIL: str(tail),
@@ -143,12 +165,3 @@ class GradedLane:
             PROFILE: NO_PROFILE,
             WALL: frame.headers.get(WALL, "0"),
         }
-
-
-def _count(block: Block) -> None:
-    repeated = (block["reasons"] & np.uint64(Check.S01_REPEATED.mask)) != 0
-    invalid = (block["level"] == 0) & ~repeated
-    counters.FRAMES.inc()
-    counters.REPEATED.inc(int(repeated.sum()))
-    counters.QUARANTINED.inc(int(invalid.sum()))
-    counters.GRADED.inc(len(block) - int(repeated.sum()) - int(invalid.sum()))

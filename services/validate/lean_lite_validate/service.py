@@ -2,19 +2,23 @@
 Validate grades every bar, once, in the order of its lane.
 
 In: stream RAW, `md.raw.<feed>.<class>.<p>`. Out: stream GRADED, `md.graded.<class>.<p>`, exactly
-one frame per RAW frame; then `md.live.…`, one message per bar. Scale: replicas share the sixteen
-partitions by lease; a lane's order is kept because one owner at a time works on it.
+one frame per RAW frame; then `md.live.…`, one message per bar. History takes a way of its own, from
+BULK_RAW to BULK_GRADED, and is never live. Scale: replicas share the sixteen partitions by lease; a
+lane's order is kept because one owner at a time works on it.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable
 
 from lean_lite import subjects
-from lean_lite.bus import Lease, Leases, Shares
+from lean_lite.bus import Lease, Leases, Position, Shares
 from lean_lite.service import Context
+from lean_lite.subjects import Lane
 from lean_lite_validate.counters import PARTITIONS
 from lean_lite_validate.fanout import Fanout
 from lean_lite_validate.lane import GradedLane
+from lean_lite_validate.progress import Progress
+from lean_lite_validate.way import BULK, LIVE
 
 KIND = "validate"
 
@@ -31,34 +35,40 @@ class ValidateService:
         }
         leases = Leases(context.bus, KIND, context.instance)
         self._shares = Shares(leases, self._keys, self._own)
+        self._position = Position(context.bus, subjects.position(KIND, context.instance))
         self._working: dict[str, int] = {}
         PARTITIONS.set_function(lambda: len(self._shares.owned))
 
     async def run(self) -> None:
         """Take a share of the partitions, and give it back at the end."""
-        await self._shares.run()
+        telling = asyncio.create_task(self._position.run())
+        try:
+            await self._shares.run()
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
 
     def failing(self) -> Iterable[str]:
         """Name the partitions that are ours but not at work yet."""
         owned = self._shares.owned
         if not owned:
             yield "no partition is owned yet"
-        lanes = len(subjects.ASSET_CLASSES)
+        lanes = len((LIVE, BULK)) * len(subjects.ASSET_CLASSES)
         waiting = [key for key in owned if self._working.get(key, 0) < lanes]
         if waiting:
             yield f"{len(waiting)} partitions are being taken over"
 
     async def _own(self, lease: Lease) -> None:
-        lanes = [
-            GradedLane(self._context.bus, lane, lease, self._fanout(lane, lease))
-            for lane in subjects.lanes_of_partition(self._keys[lease.key])
-        ]
+        lanes = subjects.lanes_of_partition(self._keys[lease.key])
         try:
             async with asyncio.TaskGroup() as group:
                 for lane in lanes:
-                    group.create_task(lane.run(self._on_working(lease)))
+                    for work in (self._live(lane, lease), self._bulk(lane, lease)):
+                        group.create_task(work.run(self._on_working(lease)))
         finally:
             self._working.pop(lease.key, None)
+            for lane in lanes:
+                self._position.forget(str(lane))
 
     def _on_working(self, lease: Lease) -> Callable[[], None]:
         def count() -> None:
@@ -66,5 +76,11 @@ class ValidateService:
 
         return count
 
-    def _fanout(self, lane: subjects.Lane, lease: Lease) -> Fanout:
-        return Fanout(self._context.bus, lane, lease, self._context.config.validate.head_every_s)
+    def _live(self, lane: Lane, lease: Lease) -> GradedLane:
+        bus, config, _ = self._context
+        fanout = Fanout(bus, lane, lease, config.validate.head_every_s)
+        return GradedLane(bus, lane, LIVE, lease, fanout)
+
+    def _bulk(self, lane: Lane, lease: Lease) -> GradedLane:
+        progress = Progress(lane, self._position)
+        return GradedLane(self._context.bus, lane, BULK, lease, progress)

@@ -12,8 +12,11 @@ from lean_lite.blocks import BAR, Block, Origin
 from lean_lite.blocks.block import from_columns
 from lean_lite.blocks.columns import GRADES, PLACES
 from lean_lite.messages import (
+    BackfillReply,
+    BackfillRequest,
     Beat,
     FeedEvent,
+    Gap,
     GapEvent,
     HistoryReply,
     HistoryRequest,
@@ -91,6 +94,16 @@ MESSAGES: dict[str, msgspec.Struct] = {
     ),
     "history_request_of_defaults": HistoryRequest(),
     "history_reply": HistoryReply({"equity.3": 9, "crypto.0": 4}, 390, 1),
+    "history_request_that_waits": HistoryRequest(
+        ("SPY",), 1, 2, 86_400, "iex", {"equity.3": 9}, {"equity.3": 7}, 1.5
+    ),
+    "history_request_that_waits_by_default": HistoryRequest(),
+    "history_reply_with_gaps": HistoryReply(
+        {"equity.3": 9}, 390, 1, 0.5, (Gap("SPY", 1, 2, "not served"),)
+    ),
+    "backfill_request": BackfillRequest("SPY", 1, 2, 86_400, "iex", 0.5),
+    "backfill_request_of_defaults": BackfillRequest("SPY", 1, 2),
+    "backfill_reply": BackfillReply(over=True, until_ns=9, failed="not served"),
     "problem": Problem("busy", "ask again"),
     "subscribe_request": SubscribeRequest("c0ffee", ("SPY", "BTC/USD")),
     "subscribe_reply": SubscribeReply(("SPY",), {"spy": "no symbol"}),

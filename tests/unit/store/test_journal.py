@@ -10,6 +10,7 @@ import pytest
 from lean_lite.blocks import Block
 from lean_lite.blocks.block import from_columns
 from lean_lite.errors import StoreError
+from lean_lite.subjects import BULK_GRADED, GRADED, Lane, bulk_graded, graded
 from lean_lite_store.database import MIGRATIONS, open_reader, open_store, transaction
 from lean_lite_store.journal import (
     Entry,
@@ -21,10 +22,14 @@ from lean_lite_store.journal import (
 )
 from lean_lite_store.positions import (
     read_positions,
+    read_raw_seqs,
     read_stream,
     start_stream,
     write_positions,
 )
+
+A, B = graded(Lane("equity", 1)), graded(Lane("equity", 2))
+BULK = bulk_graded(Lane("equity", 1))
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def test_a_damaged_row_is_named_and_not_returned(path: Path) -> None:
 
 def _write_and_fail(connection: apsw.Connection) -> None:
     write_entry(connection, Entry(0, 3, noise(3, 0)))
-    write_positions(connection, {"a": 1})
+    write_positions(connection, {A: 1}, {})
     connection.execute("INSERT INTO undecodable VALUES(NULL, NULL, NULL, NULL)")
 
 
@@ -95,13 +100,16 @@ def test_a_failed_transaction_leaves_neither_rows_nor_positions(path: Path) -> N
 
 def test_a_new_stream_forgets_positions_and_keeps_bars(path: Path) -> None:
     with closing(open_store(path)) as connection:
-        assert read_stream(connection) is None
+        assert read_stream(connection, GRADED) is None
         write_entry(connection, Entry(0, 3, noise(3, 0)))
-        write_positions(connection, {"a": 1, "b": 2})
-        write_positions(connection, {"b": 3})
-        assert read_positions(connection) == {"a": 1, "b": 3}
-        start_stream(connection, 77)
-        assert (read_positions(connection), read_stream(connection)) == ({}, 77)
+        write_positions(connection, {A: 1, B: 2}, {})
+        write_positions(connection, {B: 3}, {})
+        write_positions(connection, {BULK: 4}, {BULK: 9})
+        assert read_positions(connection) == {A: 1, B: 3, BULK: 4}
+        start_stream(connection, GRADED, 77)
+        assert read_positions(connection) == {BULK: 4}
+        assert (read_stream(connection, GRADED), read_stream(connection, BULK_GRADED)) == (77, None)
+        assert read_raw_seqs(connection, BULK_GRADED) == {"equity.1": 9}
     assert count_stored(path) == 3
 
 

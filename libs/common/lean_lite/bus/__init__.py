@@ -3,6 +3,7 @@
 from lean_lite.bus.connection import Bus, connect
 from lean_lite.bus.consumer import Consumer, Frame
 from lean_lite.bus.leases import Lease, Leases, Shares
+from lean_lite.bus.positions import Position, Slowest
 from lean_lite.bus.publisher import FencedSubject
 from lean_lite.bus.requests import Answer, Responder, ask, ask_many
 from lean_lite.bus.streams import create_streams, server_config
@@ -15,8 +16,10 @@ __all__ = [
     "Frame",
     "Lease",
     "Leases",
+    "Position",
     "Responder",
     "Shares",
+    "Slowest",
     "ask",
     "ask_many",
     "connect",

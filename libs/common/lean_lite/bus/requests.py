@@ -110,6 +110,11 @@ class Responder:
             await request.respond_error(error.code, str(error))
         except TROUBLE as error:
             log.warning("request.failed", extra={"error": repr(error)})
+        except Exception:
+            log.exception("request.crashed", extra={"subject": request.subject})
+            await request.respond_error(
+                "internal", f"{self._name} failed at {request.subject}: see its log"
+            )
 
     async def _send(self, request: Request, answer: Answer) -> None:
         if not answer.chunks:

@@ -10,10 +10,13 @@ from lean_lite.bus.connection import Bus
 from lean_lite.config import StreamsConfig
 from lean_lite.subjects import (
     ADMIN,
+    BULK_GRADED,
+    BULK_RAW,
     EVENTS,
     INTEREST,
     LEASES,
     MEMBERS,
+    POSITIONS,
     ROLES,
     STREAMS,
     inbox_prefix,
@@ -22,6 +25,7 @@ from lean_lite.subjects import (
 PAYLOAD_BYTES = 1024**2
 STREAM_NAME_IN_USE = 10058
 BUCKET_DUPLICATES_S = 120.0  # what nats-py gives a bucket
+POSITION_TTL_S = 10.0
 
 
 def server_config(
@@ -73,7 +77,7 @@ async def create_streams(bus: Bus, config: StreamsConfig) -> None:
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
             max_age=config.age_s,
-            max_bytes=config.event_bytes if name == EVENTS else config.bytes,
+            max_bytes=_bytes_of(name, config),
             duplicate_window=config.duplicates_s,
             num_replicas=config.replicas,
             allow_direct=True,
@@ -104,5 +108,16 @@ async def _update_bucket(bus: Bus, name: str, ttl_s: float | None, replicas: int
     await bus.jetstream.update_stream(found)
 
 
+def _bytes_of(stream: str, config: StreamsConfig) -> int:
+    if stream in (BULK_RAW, BULK_GRADED):
+        return config.bulk_bytes
+    return config.event_bytes if stream == EVENTS else config.bytes
+
+
 def _buckets(lease_ttl_s: float) -> dict[str, float | None]:
-    return {LEASES: lease_ttl_s, MEMBERS: lease_ttl_s, INTEREST: None}
+    return {
+        LEASES: lease_ttl_s,
+        MEMBERS: lease_ttl_s,
+        POSITIONS: POSITION_TTL_S,
+        INTEREST: None,
+    }

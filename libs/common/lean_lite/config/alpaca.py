@@ -4,6 +4,8 @@ from typing import Literal
 
 from lean_lite.config.section import Secret, Section
 
+CRYPTO_FEED = "us"
+
 
 class AlpacaConfig(Section, frozen=True):
     """
@@ -20,3 +22,7 @@ class AlpacaConfig(Section, frozen=True):
     stream_url: str = ""
     rest_url: str = ""
     simulated: bool = False
+
+    def feed_of(self, asset_class: str) -> str:
+        """Return the account's feed of an asset class, or nothing when it has none."""
+        return {"equity": self.feed, "crypto": CRYPTO_FEED}.get(asset_class, "")

@@ -7,12 +7,13 @@ class StreamsConfig(Section, frozen=True):
     """
     Configure what the streams keep.
 
-    `age_s` and `bytes` bound RAW and GRADED each; the oldest frames go first. `duplicates_s` is
-    how long the server remembers message ids.
+    `age_s` and `bytes` bound RAW and GRADED each, `bulk_bytes` the streams of history; the oldest
+    frames go first. `duplicates_s` is how long the server remembers message ids.
     """
 
     age_s: Seconds = 3 * 86_400.0
     bytes: Count = 8 * 1024**3
+    bulk_bytes: Count = 512 * 1024**2
     event_bytes: Count = 256 * 1024**2
     duplicates_s: Seconds = 600.0
     replicas: Count = 1

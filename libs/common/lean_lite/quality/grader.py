@@ -28,9 +28,15 @@ class Grader:
     never this machine's clock.
     """
 
-    def __init__(self, asset_class: str) -> None:
-        """Start with an empty window."""
+    def __init__(self, asset_class: str, *, rewinds: bool = False) -> None:
+        """
+        Start with an empty window.
+
+        With `rewinds` a frame that lies wholly before the window begins a new one, as history does
+        that is fetched on demand; without it such a frame is compared with nothing.
+        """
         self._asset_class = asset_class
+        self._rewinds = rewinds
         self._window = Window()
 
     def grade(self, seq: int, block: Block) -> Grade:
@@ -39,7 +45,10 @@ class Grader:
         reasons = _reasons(len(block), hits)
         good = _levels(reasons) > INVALID
         if good.any():
-            self._window.advance(seq, int(block["start_ns"][good].max()))
+            last_start_ns = int(block["start_ns"][good].max())
+            if self._rewinds and last_start_ns < self._window.horizon_ns:
+                self._window = Window()
+            self._window.advance(seq, last_start_ns)
         self._compare(block, good, reasons)
         graded = block.with_columns(level=_levels(reasons), reasons=reasons)
         return Grade(graded, self._window.tail(seq))

@@ -1,0 +1,157 @@
+"""
+The trading calendar: when a symbol may have bars, and how many.
+
+Every time is in nanoseconds since 1970 UTC, and every span holds its start but not its end. What
+an equity did not trade inside of a session is no fault of the calendar: `expected` counts the bars
+of a symbol that trades in every minute.
+"""
+
+import logging
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from functools import cache, lru_cache, partial
+from operator import attrgetter
+
+from lean_lite.market.sessions import (
+    DAY_NS,
+    NEW_YORK,
+    SECOND_NS,
+    Session,
+    crypto_sessions,
+    equity_sessions,
+    forex_sessions,
+    instant,
+    read_table,
+)
+
+__all__ = ["Calendar", "Session", "calendar_of"]
+
+HOUR_S = 3_600
+DAY_S = 86_400
+ALWAYS_NS = -(2**63), 2**63 - 1
+YEARS_KEPT = 128
+WARN_AHEAD_NS = 30 * DAY_NS
+
+_pre, _post, _label = attrgetter("pre_ns"), attrgetter("post_ns"), attrgetter("label_ns")
+
+log = logging.getLogger(__name__)
+
+
+class Calendar:
+    """
+    Know the sessions of one asset class.
+
+    Days are certain in [`since_ns`, `until_ns`); outside of it a weekday counts as a full session.
+    """
+
+    def __init__(
+        self,
+        sessions_of: Callable[[int], list[Session]],
+        *,
+        since_ns: int = ALWAYS_NS[0],
+        until_ns: int = ALWAYS_NS[1],
+    ) -> None:
+        """Take the function that makes the sessions of a year, in order of time."""
+        self._sessions_of = lru_cache(YEARS_KEPT)(sessions_of)
+        self._warned = False
+        self.since_ns = since_ns
+        self.until_ns = until_ns
+
+    def sessions(self, start_ns: int, end_ns: int) -> list[Session]:
+        """Return the sessions of which some extended trading lies in the span."""
+        if end_ns <= start_ns:
+            return []
+        near = self._near(start_ns, end_ns)
+        first = bisect_right(near, start_ns, key=_post)
+        return near[first : bisect_left(near, end_ns, lo=first, key=_pre)]
+
+    def spans(
+        self, start_ns: int, end_ns: int, *, extended: bool = True
+    ) -> list[tuple[int, int]]:
+        """
+        Return the parts of the span in which bars may start, in order of time.
+
+        They are disjoint and do not touch: what trades without a break is one of them.
+        """
+        spans: list[tuple[int, int]] = []
+        for _, pre_ns, open_ns, close_ns, post_ns, _ in self.sessions(start_ns, end_ns):
+            first_ns = max(pre_ns if extended else open_ns, start_ns)
+            last_ns = min(post_ns if extended else close_ns, end_ns)
+            if spans and spans[-1][1] == first_ns:
+                spans[-1] = spans[-1][0], last_ns
+            elif first_ns < last_ns:
+                spans.append((first_ns, last_ns))
+        return spans
+
+    def expected(self, start_ns: int, end_ns: int, resolution_s: int) -> int:
+        """
+        Return how many bars that hold regular trading start in the span.
+
+        Bars of a day (86,400 s) count by their label, shorter ones by the clock: the first hour of
+        an equity starts at 9:00. ValueError for a resolution that divides no hour.
+        """
+        if resolution_s == DAY_S:
+            return self._expected_days(start_ns, end_ns)
+        if resolution_s < 1 or HOUR_S % resolution_s:
+            message = (
+                f"no calendar counts bars of {resolution_s} s: "
+                "ask for a resolution that divides an hour, or for days (86400 s)"
+            )
+            raise ValueError(message)
+        length_ns = resolution_s * SECOND_NS
+        return sum(
+            # The first bar may start before the session that it holds a part of.
+            _starts(max(open_ns // length_ns * length_ns, start_ns), min(close_ns, end_ns), length_ns)
+            for _, _, open_ns, close_ns, _, _ in self.sessions(start_ns, end_ns)
+        )
+
+    def is_open(self, ns: int, *, extended: bool = False) -> bool:
+        """Tell whether there is trading at an instant, regular or extended."""
+        return bool(self.spans(ns, ns + 1, extended=extended))
+
+    def _expected_days(self, start_ns: int, end_ns: int) -> int:
+        if end_ns <= start_ns:
+            return 0
+        near = self._near(start_ns, end_ns)
+        return bisect_left(near, end_ns, key=_label) - bisect_left(near, start_ns, key=_label)
+
+    def _near(self, start_ns: int, end_ns: int) -> list[Session]:
+        """Return all sessions of the years that the span touches, in order of time."""
+        if end_ns > self.until_ns - WARN_AHEAD_NS and not self._warned:
+            self._warned = True
+            log.warning(
+                "the table of sessions ends on %s, and later weekdays count as full sessions: "
+                "upgrade lean-lite or run `make sessions`",
+                _utc(self.until_ns - DAY_NS).date(),
+            )
+        years = range(_utc(start_ns - DAY_NS).year, _utc(end_ns + DAY_NS).year + 1)
+        return [session for year in years for session in self._sessions_of(year)]
+
+
+@cache
+def calendar_of(asset_class: str) -> Calendar:
+    """Return the calendar of `equity`, `crypto` or `forex`; ValueError for other texts."""
+    match asset_class:
+        case "equity":
+            table = read_table()
+            return Calendar(
+                partial(equity_sessions, table=table),
+                since_ns=instant(table.first, time.min, NEW_YORK),
+                until_ns=instant(table.last + timedelta(days=1), time.min, NEW_YORK),
+            )
+        case "crypto":
+            return Calendar(crypto_sessions)
+        case "forex":
+            return Calendar(forex_sessions)
+    message = f"no calendar for {asset_class!r}: there are those of equity, crypto and forex"
+    raise ValueError(message)
+
+
+def _starts(first_ns: int, end_ns: int, length_ns: int) -> int:
+    """Return how many bars, aligned to the clock, start in a span that may be empty."""
+    return max(0, -(end_ns // -length_ns) + first_ns // -length_ns)
+
+
+def _utc(ns: int) -> datetime:
+    return datetime.fromtimestamp(ns // SECOND_NS, UTC)

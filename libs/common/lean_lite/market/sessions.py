@@ -1,0 +1,122 @@
+"""
+The sessions of a year: what one trading day is for equities, crypto and forex.
+
+Equities trade as NYSE and Nasdaq do. Their closed and half days stand in `sessions.csv`, which
+`make sessions` writes; any other weekday is a full session. Crypto never closes, and each of its
+sessions is a day of UTC. Forex trades from Sunday 17:00 to Friday 17:00 in New York; each of its
+sessions ends at 17:00 and is named after the day on which it ends.
+"""
+
+import csv
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3_600 * SECOND_NS
+DAY_NS = 24 * HOUR_NS
+
+NEW_YORK = ZoneInfo("America/New_York")
+CHICAGO = ZoneInfo("America/Chicago")
+
+_TABLE = Path(__file__).with_name("sessions.csv")
+_DAY = timedelta(days=1)
+_EPOCH = date(1970, 1, 1)
+_SATURDAY = 5
+_FOREX_TURN = time(17)
+
+
+class Session(NamedTuple):
+    """
+    Hold the hours of one trading day, in nanoseconds since 1970 UTC.
+
+    Regular trading is [open, close), extended trading [pre, post). `label_ns` is the start that
+    Alpaca gives to the day's daily bar: midnight in New York for equities, in Chicago for crypto.
+    """
+
+    day: date
+    pre_ns: int
+    open_ns: int
+    close_ns: int
+    post_ns: int
+    label_ns: int
+
+
+class Table(NamedTuple):
+    """Say which weekdays from `first` to `last`, both included, are no full session."""
+
+    first: date
+    last: date
+    closed: frozenset[date]
+    half: frozenset[date]
+
+
+def read_table() -> Table:
+    """Read the table that is part of this package."""
+    days: dict[str, list[date]] = {"first": [], "last": [], "closed": [], "half": []}
+    with _TABLE.open(newline="") as lines:
+        for day, kind in csv.reader(lines):
+            days[kind].append(date.fromisoformat(day))
+    (first,), (last,) = days["first"], days["last"]
+    return Table(first, last, frozenset(days["closed"]), frozenset(days["half"]))
+
+
+def instant(day: date, hours: time, zone: ZoneInfo) -> int:
+    """Return the instant at which clocks in a zone show a day and a time."""
+    return int(datetime.combine(day, hours, zone).timestamp()) * SECOND_NS
+
+
+def equity_sessions(year: int, table: Table) -> list[Session]:
+    """Return the sessions of a year: pre-market 4:00, 9:30 to 16:00 or 13:00, then four hours."""
+    return [
+        _equity_session(day, close_h=13 if day in table.half else 16)
+        for day in _weekdays(year)
+        if day not in table.closed
+    ]
+
+
+def _equity_session(day: date, *, close_h: int) -> Session:
+    # Clocks change on Sundays, so on a weekday the hours count from midnight.
+    midnight_ns = instant(day, time.min, NEW_YORK)
+    close_ns = midnight_ns + close_h * HOUR_NS
+    return Session(
+        day,
+        midnight_ns + 4 * HOUR_NS,
+        midnight_ns + 9 * HOUR_NS + HOUR_NS // 2,
+        close_ns,
+        close_ns + 4 * HOUR_NS,
+        midnight_ns,
+    )
+
+
+def crypto_sessions(year: int) -> list[Session]:
+    """Return one session for each day of a year."""
+    return [_crypto_session(day) for day in _days(year)]
+
+
+def _crypto_session(day: date) -> Session:
+    start_ns = (day - _EPOCH).days * DAY_NS
+    end_ns = start_ns + DAY_NS
+    return Session(day, start_ns, start_ns, end_ns, end_ns, instant(day, time.min, CHICAGO))
+
+
+def forex_sessions(year: int) -> list[Session]:
+    """Return one session for each weekday of a year; a daily bar is labelled by its start."""
+    return [_forex_session(day) for day in _weekdays(year)]
+
+
+def _forex_session(day: date) -> Session:
+    start_ns = instant(day - _DAY, _FOREX_TURN, NEW_YORK)
+    end_ns = instant(day, _FOREX_TURN, NEW_YORK)
+    return Session(day, start_ns, start_ns, end_ns, end_ns, start_ns)
+
+
+def _weekdays(year: int) -> Iterator[date]:
+    return (day for day in _days(year) if day.weekday() < _SATURDAY)
+
+
+def _days(year: int) -> Iterator[date]:
+    first, end = date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal()
+    return map(date.fromordinal, range(first, end))

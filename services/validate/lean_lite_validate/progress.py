@@ -1,0 +1,34 @@
+"""Tell how far a lane of bulk frames has been graded; nobody follows these live."""
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from lean_lite.blocks import Block
+from lean_lite.bus import Position
+from lean_lite.subjects import Lane
+
+NO_ROWS: Mapping[str, int] = MappingProxyType({})
+
+
+class Progress:
+    """Note each graded frame of one lane in this process's position."""
+
+    def __init__(self, lane: Lane, position: Position) -> None:
+        """Note nothing before the first frame."""
+        self._lane = str(lane)
+        self._position = position
+
+    def done(self, raw_seq: int) -> None:
+        """Note a frame."""
+        self._position.note(self._lane, raw_seq)
+
+    async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
+        """Publish nothing: the store answers with these bars."""
+
+    async def head(self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS) -> None:
+        """Publish nothing."""
+
+    async def repeat_heads(self) -> None:
+        """Wait until cancelled."""
+        await asyncio.Event().wait()

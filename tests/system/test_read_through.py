@@ -1,0 +1,178 @@
+"""History that is not there yet is fetched once, graded, stored and answered."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lean_lite.algorithm.data_models import to_ns
+from lean_lite.config import Config
+from lean_lite.data.history import Snapshot, read_through
+from lean_lite.data.live import Live
+from lean_lite.errors import RequestError
+from lean_lite.messages import HistoryRequest
+from lean_lite.stack import SimulatorOptions
+from tests.system.pipeline import VALUES, Pipeline
+
+pytestmark = [pytest.mark.system, pytest.mark.containers]
+
+# Whoever runs the tests on a Sunday still has recorded days in this span.
+SPAN = timedelta(days=12)
+WAIT_S = 30.0
+
+
+def request(symbol: str, resolution_s: int = 60, **changes: object) -> HistoryRequest:
+    now = datetime.now(UTC)
+    given = {"feed": "", **changes}
+    return HistoryRequest((symbol,), to_ns(now - SPAN), to_ns(now), resolution_s, **given)  # type: ignore[arg-type]
+
+
+def rows(snapshot: Snapshot) -> dict[int, tuple[float, ...]]:
+    """Every bar's values by its start; fails when one comes twice."""
+    found: dict[int, tuple[float, ...]] = {}
+    for block in snapshot.blocks:
+        values = zip(*(block[name].tolist() for name in VALUES), strict=True)
+        for start, row in zip(block["start_ns"].tolist(), values, strict=True):
+            assert start not in found
+            found[start] = row
+    return found
+
+
+async def truth(pipeline: Pipeline, symbol: str, until_ns: int) -> dict[int, tuple[float, ...]]:
+    recording = await pipeline.recording(symbol)
+    first_ns = to_ns(datetime.now(UTC) - SPAN)
+    return {
+        start: tuple(row[name] for name in VALUES)
+        for start, row in recording.items()
+        if first_ns <= start < until_ns
+    }
+
+
+async def rest_requests(pipeline: Pipeline) -> int:
+    count: int = (await pipeline.ask_simulator("/sim/stats"))["rest_requests"]
+    return count
+
+
+async def feed_now_ns(pipeline: Pipeline) -> int:
+    now_ns: int = (await pipeline.ask_simulator("/sim/clock"))["feed_ns"]
+    return now_ns
+
+
+@pytest.fixture
+async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
+    """Run a stack whose market is over: every recorded day lies in the past."""
+    options = SimulatorOptions(speed=1.0, start=datetime.now(UTC).isoformat(), hold=False)
+    async with Pipeline(tmp_path / "stack", options=options, strategies=0) as running:
+        yield running
+
+
+async def test_what_is_not_stored_is_fetched_once_and_equals_the_recording(
+    pipeline: Pipeline,
+) -> None:
+    asked = request("AAPL")
+    first = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
+    assert rows(first) == await truth(pipeline, "AAPL", asked.end_ns)
+    assert len(rows(first)) > 5 * 390 - 100
+    assert first.gaps == ()
+    fetched = await rest_requests(pipeline)
+    again = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
+    assert rows(again) == rows(first)
+    assert await rest_requests(pipeline) == fetched > 0
+
+
+async def test_many_who_ask_at_once_share_one_fetch(pipeline: Pipeline) -> None:
+    answers = await asyncio.gather(
+        *(read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S) for _ in range(8))
+    )
+    assert all(rows(answer) == rows(answers[0]) and rows(answer) for answer in answers)
+    # Twelve days are two or three pages.
+    assert await rest_requests(pipeline) <= 3
+
+
+async def test_days_are_a_series_of_their_own(pipeline: Pipeline) -> None:
+    daily = await read_through(pipeline.bus, request("SPY", 86_400), wait_s=WAIT_S)
+    assert 5 <= len(rows(daily)) <= 7
+    minutes = await read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S)
+    assert not rows(daily).keys() & rows(minutes).keys()
+
+
+async def test_a_span_without_bars_is_whole_and_no_gap(pipeline: Pipeline) -> None:
+    nothing = await read_through(pipeline.bus, request("ZZZZ"), wait_s=WAIT_S)
+    assert (rows(nothing), nothing.gaps) == ({}, ())
+    fetched = await rest_requests(pipeline)
+    await read_through(pipeline.bus, request("ZZZZ"), wait_s=WAIT_S)
+    assert await rest_requests(pipeline) == fetched
+
+
+async def test_what_nobody_serves_is_a_gap_that_says_why(pipeline: Pipeline) -> None:
+    answer = await read_through(pipeline.bus, request("AAPL", feed="sip"), wait_s=WAIT_S)
+    assert [gap.symbol for gap in answer.gaps] == ["AAPL"]
+    assert "not served by this account" in answer.gaps[0].reason
+    with pytest.raises(RequestError, match="7500 days"):
+        asked = request("AAPL")
+        await read_through(
+            pipeline.bus, HistoryRequest(asked.symbols, 0, asked.end_ns), wait_s=WAIT_S
+        )
+
+
+async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_them(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.stack.children["simulator"].send(signal.SIGSTOP)
+    progress: list[float] = []
+    try:
+        late = await read_through(
+            pipeline.bus, request("AAPL"), wait_s=2.5, progress=progress.append
+        )
+    finally:
+        pipeline.stack.children["simulator"].send(signal.SIGCONT)
+    assert late.gaps
+    assert "still being fetched" in late.gaps[0].reason
+    assert progress[0] < 1
+    assert progress == sorted(progress)
+    asked = request("AAPL")
+    whole = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
+    assert whole.gaps == ()
+    assert rows(whole) == await truth(pipeline, "AAPL", asked.end_ns)
+
+
+@pytest.mark.parametrize("name", ["ingest", "validate", "store", "nats"])
+async def test_whoever_dies_during_a_fetch_it_ends_whole(pipeline: Pipeline, name: str) -> None:
+    pipeline.stack.children["simulator"].send(signal.SIGSTOP)
+    asked = request("SPY")
+    fetching = asyncio.ensure_future(read_through(pipeline.bus, asked, wait_s=60))
+    await asyncio.sleep(0.5)
+    pipeline.kill(name)
+    pipeline.stack.children["simulator"].send(signal.SIGCONT)
+    answer = await fetching
+    assert answer.gaps == ()
+    assert rows(answer) == await truth(pipeline, "SPY", asked.end_ns)
+
+
+async def test_what_came_live_is_not_fetched_again(tmp_path: Path) -> None:
+    options = SimulatorOptions(speed=120.0, start="open", hold=True)
+    async with Pipeline(tmp_path / "stack", options=options, strategies=0) as pipeline:
+        live = Live(pipeline.bus, ("SPY",))
+        await live.start()
+        try:
+            for _ in range(6):
+                await anext(live)
+            first = await read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S)
+            fetched = await rest_requests(pipeline)
+            for _ in range(6):
+                await anext(live)
+            more = await read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S)
+        finally:
+            await live.stop()
+        assert await rest_requests(pipeline) == fetched
+        assert rows(first).keys() < rows(more).keys()
+        recorded = await truth(pipeline, "SPY", max(rows(more)) + 1)
+        assert rows(more) == recorded
+
+
+def test_the_default_settings_name_the_feed_of_each_class() -> None:
+    alpaca = Config().alpaca
+    assert [alpaca.feed_of(one) for one in ("equity", "crypto", "forex")] == ["iex", "us", ""]
