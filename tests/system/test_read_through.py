@@ -45,7 +45,7 @@ async def truth(pipeline: Pipeline, symbol: str, until_ns: int) -> dict[int, tup
     recording = await pipeline.recording(symbol)
     first_ns = to_ns(datetime.now(UTC) - SPAN)
     return {
-        start: tuple(row[name] for name in VALUES)
+        start: tuple(float(row[name[0]]) for name in VALUES)
         for start, row in recording.items()
         if first_ns <= start < until_ns
     }

@@ -25,6 +25,10 @@ from lean_lite_store.series import DAY_NS, Series, Source
 JOBS = 256
 DAYS = 7_500  # twenty years: what one request may reach back
 ASK_S = 1.0
+SLACK_S = 1.0
+RETRY_S = 0.25
+# Longer than another ingest needs to take over.
+SILENT_S = 15.0
 APPLY_S = 30.0
 # So long the outcome of a fetch is the answer to the same request, which comes every second.
 REMEMBER_S = 5.0
@@ -170,17 +174,24 @@ class Fetches:
         request = BackfillRequest(
             symbol, start_ns, end_ns, source.resolution_s, source.feed, wait_s=ASK_S
         )
-        while True:
-            try:
-                reply = await ask(self._bus, BACKFILL, request, BackfillReply)
-            except Busy:
-                await asyncio.sleep(ASK_S)
-                continue
-            if reply.over:
-                break
+        while not (reply := await self._ask(request)).over:
+            pass
         if not reply.failed:
             await self._applied(part.series, start_ns, min(end_ns, reply.until_ns))
         return Outcome(reply.failed, reply.until_ns, time.monotonic())
+
+    async def _ask(self, request: BackfillRequest) -> BackfillReply:
+        """Return ingest's answer; BusUnavailable when nobody has taken over after a while."""
+        until = time.monotonic() + SILENT_S
+        while True:
+            try:
+                return await ask(
+                    self._bus, BACKFILL, request, BackfillReply, timeout_s=ASK_S + SLACK_S
+                )
+            except (Busy, BusUnavailable):
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(RETRY_S)
 
     async def _applied(self, series: Series, start_ns: int, end_ns: int) -> None:
         """Return when the coverage says so, or when that takes too long: then there are gaps."""
