@@ -6,7 +6,7 @@ python = "$(VENV)/bin/python"
 # Testcontainers' reaper is one more image to pull, and the fixtures clean up by themselves.
 export TESTCONTAINERS_RYUK_DISABLED ?= true
 
-.PHONY: help setup run test test-fast lint format lock bench soak docs images clean
+.PHONY: help setup run test test-fast lint format lock sessions bench soak docs images clean
 
 help:
 	@echo 'make TARGET [ARGS="…"] [VENV=.venv] [PYTHON=python3]'
@@ -37,6 +37,9 @@ format: setup ## format the code and mend what ruff can mend
 lock: setup ## compile requirements/*.in again (ARGS=--upgrade takes new versions)
 	@bash tools/lock.sh $(ARGS)
 
+sessions: setup ## write the table of closed and half days of the exchanges again
+	@$(python) tools/sessions.py
+
 bench: setup ## run every benchmark (ARGS="--quick --json")
 	@$(if $(wildcard tests/benchmarks/[a-z]*.py),,echo 'There is no benchmark yet.';) \
 	status=0; for file in $(wildcard tests/benchmarks/[a-z]*.py); do \
@@ -49,7 +52,7 @@ soak: setup ## run the long forms of the tests that have one
 docs: setup ## run the code blocks of the README and of docs/
 	@$(if $(wildcard tests/docs),$(python) -m pytest tests/docs $(ARGS),echo 'No documentation is tested yet.')
 
-images: setup ## build the test images of NATS and Valkey without a registry
+images: setup ## build the test images of Python, NATS and Valkey without a registry
 	@bash tools/images.sh
 
 clean: ## remove caches and build results; the environment stays

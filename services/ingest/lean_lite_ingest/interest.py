@@ -11,6 +11,7 @@ from nats.js.kv import KeyValue
 from lean_lite import subjects
 from lean_lite.bus import Bus
 from lean_lite.bus.connection import encode
+from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import Interest
 
 EQUITY = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-/][A-Z0-9]{1,4})?")
@@ -24,7 +25,13 @@ def fault_of(symbol: str) -> str | None:
     """Say why a symbol can't be asked for, or nothing."""
     if symbol == "*":
         return "the whole market can't be asked for yet: name the symbols"
-    form = CRYPTO if subjects.asset_class_of(symbol) == "crypto" else EQUITY
+    asset_class = asset_class_of(symbol)
+    if asset_class == "forex":
+        return (
+            f"{symbol} is a pair of currencies, and Alpaca sends bars of equities and crypto only: "
+            "add a feed of your own that serves forex with `engine.add_feed`"
+        )
+    form = CRYPTO if asset_class == "crypto" else EQUITY
     if not form.fullmatch(symbol):
         return f"{symbol!r} is no symbol: equities look like AAPL or BRK.B, crypto like BTC/USD"
     return None

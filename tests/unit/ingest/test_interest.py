@@ -45,6 +45,14 @@ def test_other_texts_are_named_with_an_example(symbol: str) -> None:
     assert "BRK.B" in fault
 
 
+@pytest.mark.parametrize("symbol", ["EUR/USD", "USD/JPY", "XAU/USD"])
+def test_a_pair_of_currencies_is_refused_with_the_feed_that_it_needs(symbol: str) -> None:
+    fault = fault_of(symbol)
+    assert fault is not None
+    assert fault.startswith(symbol)
+    assert "feed of your own that serves forex" in fault
+
+
 def test_the_whole_market_can_not_be_asked_for() -> None:
     assert "whole market" in (fault_of("*") or "")
 

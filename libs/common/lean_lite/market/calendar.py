@@ -54,9 +54,10 @@ class Calendar:
     ) -> None:
         """Take the function that makes the sessions of a year, in order of time."""
         self._sessions_of = lru_cache(YEARS_KEPT)(sessions_of)
-        self._warned = False
         self.since_ns = since_ns
         self.until_ns = until_ns
+        ends = until_ns < ALWAYS_NS[1]
+        self._warn_from_ns = until_ns - WARN_AHEAD_NS if ends else until_ns
 
     def sessions(self, start_ns: int, end_ns: int) -> list[Session]:
         """Return the sessions of which some extended trading lies in the span."""
@@ -66,9 +67,7 @@ class Calendar:
         first = bisect_right(near, start_ns, key=_post)
         return near[first : bisect_left(near, end_ns, lo=first, key=_pre)]
 
-    def spans(
-        self, start_ns: int, end_ns: int, *, extended: bool = True
-    ) -> list[tuple[int, int]]:
+    def spans(self, start_ns: int, end_ns: int, *, extended: bool = True) -> list[tuple[int, int]]:
         """
         Return the parts of the span in which bars may start, in order of time.
 
@@ -102,7 +101,9 @@ class Calendar:
         length_ns = resolution_s * SECOND_NS
         return sum(
             # The first bar may start before the session that it holds a part of.
-            _starts(max(open_ns // length_ns * length_ns, start_ns), min(close_ns, end_ns), length_ns)
+            _starts(
+                max(open_ns // length_ns * length_ns, start_ns), min(close_ns, end_ns), length_ns
+            )
             for _, _, open_ns, close_ns, _, _ in self.sessions(start_ns, end_ns)
         )
 
@@ -118,8 +119,8 @@ class Calendar:
 
     def _near(self, start_ns: int, end_ns: int) -> list[Session]:
         """Return all sessions of the years that the span touches, in order of time."""
-        if end_ns > self.until_ns - WARN_AHEAD_NS and not self._warned:
-            self._warned = True
+        if end_ns > self._warn_from_ns:
+            self._warn_from_ns = ALWAYS_NS[1]
             log.warning(
                 "the table of sessions ends on %s, and later weekdays count as full sessions: "
                 "upgrade lean-lite or run `make sessions`",
