@@ -9,6 +9,10 @@ from cyclopts import App, Parameter
 
 from lean_lite.cli.demo import DemoOptions, demo
 from lean_lite.cli.listing import settings_table
+from lean_lite.cli.logs import logs
+from lean_lite.cli.setup import setup
+from lean_lite.cli.shared import down, up
+from lean_lite.cli.status import status
 from lean_lite.cli.tail import tail
 from lean_lite.config import Config
 from lean_lite.version import VERSION
@@ -20,6 +24,7 @@ app = App(
     help="One Alpaca connection in, graded bars out to any number of strategies.",
     version=VERSION,
 )
+app.command(setup)
 
 
 @app.command(name="demo")
@@ -35,8 +40,8 @@ def demo_command(
     """
     Run the whole pipeline on this machine until Ctrl-C, and count what went through it.
 
-    With APCA_API_KEY_ID and APCA_API_SECRET_KEY set it works on Alpaca's data; without keys on a
-    simulator that replays recorded days, and says so.
+    With APCA_API_KEY_ID and APCA_API_SECRET_KEY set it works on Alpaca's data; without keys, or
+    with LEAN_LITE_FEED=simulator, on a simulator that replays recorded days, and says so.
 
     Parameters
     ----------
@@ -47,7 +52,7 @@ def demo_command(
     speed
         How fast the simulator's clock runs (LEAN_LITE_STACK__SPEED).
     start
-        Where the simulator's clock starts: `open` or an ISO time (LEAN_LITE_STACK__START).
+        Where the simulator's clock starts: `open`, `last` or an ISO time (LEAN_LITE_STACK__START).
     strategies
         How many strategy processes follow the symbols.
     json
@@ -83,6 +88,62 @@ def tail_command(
 
     """
     _finish(tail(Config(), symbols, as_json=json, from_start=from_start))
+
+
+@app.command(name="up")
+def up_command(*, json: bool = False) -> None:
+    """
+    Start the stack that the strategies of this machine share, and keep it until `lean-lite down`.
+
+    It runs on Alpaca's data with APCA_API_KEY_ID and APCA_API_SECRET_KEY, and on recorded days with
+    LEAN_LITE_FEED=simulator. One that runs already is kept.
+
+    Parameters
+    ----------
+    json
+        Print the status as one JSON object.
+
+    """
+    _finish(up(Config(), as_json=json))
+
+
+@app.command(name="status")
+def status_command(*, json: bool = False) -> None:
+    """
+    Print how the stack of this machine is; exit code 0 ready, 1 not ready, 3 none runs.
+
+    Parameters
+    ----------
+    json
+        Print one JSON object.
+
+    """
+    _finish(status(Config(), as_json=json))
+
+
+@app.command(name="down")
+def down_command() -> None:
+    """End the stack of this machine, whoever uses it."""
+    _finish(down(Config()))
+
+
+@app.command(name="logs")
+def logs_command(name: str | None = None, *, lines: int = 20, follow: bool = False) -> None:
+    """
+    Print what the processes of the stack have logged.
+
+    Parameters
+    ----------
+    name
+        Whose log: nats, valkey, ingest, validate, store, metrics, simulator or supervisor; all when
+        none is named.
+    lines
+        How many lines of each.
+    follow
+        Go on until Ctrl-C.
+
+    """
+    _finish(logs(Config(), name, lines=lines, follow=follow))
 
 
 @app.command(name="config")

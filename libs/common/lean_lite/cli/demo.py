@@ -21,7 +21,7 @@ from lean_lite.cli.pulse import Counts, Pulse
 from lean_lite.cli.strategy import Strategy
 from lean_lite.cli.summary import Summary, count_stored, summarize
 from lean_lite.config import Config
-from lean_lite.stack import Mode, SimulatorOptions, Stack, default_folder
+from lean_lite.stack import Mode, SimulatorOptions, Stack, default_folder, mode_of
 
 SETTLE_S = 10.0
 # Ctrl-C has to end everything within three seconds.
@@ -48,13 +48,12 @@ async def demo(config: Config, options: DemoOptions) -> int:
     """Run until the time is over or a signal comes; return 0 when nothing was lost or doubled."""
     began = time.monotonic()
     stopped = _on_signals()
-    simulated = not (config.alpaca.key_id and config.alpaca.secret_key)
+    keyless = not (config.alpaca.key_id and config.alpaca.secret_key)
+    simulated = keyless or mode_of(config) == "demo"
     mode: Mode = "demo" if simulated else "live"
-    simulator = (
-        SimulatorOptions(speed=config.stack.speed, start=config.stack.start) if simulated else None
-    )
+    simulator = SimulatorOptions().under(config.stack) if simulated else None
     board = Board(options.symbols, sys.stderr if options.json else sys.stdout)
-    board.say(_banner(config, simulated=simulated))
+    board.say(_banner(config, simulator))
     config = config.replace(service={"beat_s": BEAT_S})
     stack = Stack(config, folder=default_folder(config, mode), simulator=simulator)
     starting = asyncio.create_task(stack.start())
@@ -162,10 +161,10 @@ async def _unless(stopped: asyncio.Event, work: asyncio.Task[None]) -> bool:
     return False
 
 
-def _banner(config: Config, *, simulated: bool) -> str:
-    if simulated:
-        return (
-            "SIMULATED DATA: there are no Alpaca keys, so recorded days are replayed at "
-            f"{config.stack.speed:g}x. Set APCA_API_KEY_ID and APCA_API_SECRET_KEY for the market."
-        )
-    return f"Alpaca, feed {config.alpaca.feed}, account key {str(config.alpaca.key_id)[:4]}…"
+def _banner(config: Config, simulator: SimulatorOptions | None) -> str:
+    if simulator is None:
+        return f"Alpaca, feed {config.alpaca.feed}, account key {str(config.alpaca.key_id)[:4]}…"
+    return (
+        f"SIMULATED DATA: recorded days are replayed at {simulator.speed:g}x. For the market set "
+        "APCA_API_KEY_ID and APCA_API_SECRET_KEY, and leave LEAN_LITE_FEED unset."
+    )

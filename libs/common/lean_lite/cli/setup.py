@@ -1,0 +1,142 @@
+"""
+Prepare a stack of containers, as `docker-compose.yml` does it.
+
+In a folder there is one folder per role and per broker, each meant to be a volume of its own: so
+every process finds its password and nobody else's.
+"""
+
+import asyncio
+import shutil
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cyclopts import App
+from nats.js.errors import APIError
+
+from lean_lite.bus import connect, create_streams, server_config
+from lean_lite.config import Config
+from lean_lite.errors import StackError
+from lean_lite.stack.brokers import VALKEY_CONFIG, write_private
+from lean_lite.stack.passwords import new_password
+from lean_lite.subjects import ADMIN, ROLES
+
+PASSWORD = "password"  # noqa: S105 - the name of a file
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside of a container; compose publishes what shall be seen
+DATA = "/data"
+NATS_PORT = 4222
+VALKEY_PORT = 6379
+REPLAYED = ("nats/streams", "store/bars")
+LOOK_S = 1.0
+
+setup = App(name="setup", help="Prepare a stack of containers; docker-compose.yml calls this.")
+
+
+@setup.command(name="files")
+def write_files(folder: Path, *, demo: bool = False) -> None:
+    """
+    Write passwords and the brokers' configurations; passwords that are there already stay.
+
+    Parameters
+    ----------
+    folder
+        Where the folders of all roles and brokers are.
+    demo
+        Forget the bars of an earlier replay, unless it still runs: the same days come again.
+
+    """
+    try:
+        if demo and not _answers(Config().bus.url):
+            for name in REPLAYED:
+                shutil.rmtree(folder / name, ignore_errors=True)
+        _write_nats(folder)
+        _write_valkey(folder)
+    except OSError as error:
+        raise StackError(f"{folder} can't be used: {error}") from error
+
+
+@setup.command(name="streams")
+def make_streams() -> None:
+    """Create the streams and buckets on the server of `bus.url`, as the user `admin`."""
+    asyncio.run(_make_streams(Config()))
+
+
+@setup.command(name="environment")
+def show_environment(folder: Path, *, url: str) -> None:
+    """
+    Print the environment variables with which a strategy outside reaches the bus.
+
+    Parameters
+    ----------
+    folder
+        Where the folders of all roles are.
+    url
+        The address of NATS, as it is seen from outside.
+
+    """
+    settings = {
+        "URL": url,
+        "USER": "client",
+        "PASSWORD": _known_password(folder / "client"),
+        "FEED_USER": "feed",
+        "FEED_PASSWORD": _known_password(folder / "feed"),
+    }
+    sys.stdout.writelines(f"LEAN_LITE_BUS__{key}={value}\n" for key, value in settings.items())
+
+
+def _write_nats(folder: Path) -> None:
+    passwords = {role: _password(folder / role) for role in (*ROLES, ADMIN)}
+    streams = f"{DATA}/streams"
+    text = server_config(passwords, port=NATS_PORT, folder=streams, host=EVERYWHERE)
+    _write(folder / "nats" / "nats.conf", text)
+
+
+def _write_valkey(folder: Path) -> None:
+    password = _password(folder / "valkey")
+    text = VALKEY_CONFIG.format(host=EVERYWHERE, port=VALKEY_PORT, password=password, folder=DATA)
+    _write(folder / "valkey" / "valkey.conf", text)
+    _write(folder / "store" / "redis_url", f"redis://:{password}@valkey:{VALKEY_PORT}/0")
+
+
+def _password(folder: Path) -> str:
+    path = folder / PASSWORD
+    if not path.is_file():
+        _write(path, new_password())
+    return path.read_text("utf-8")
+
+
+def _known_password(folder: Path) -> str:
+    try:
+        return (folder / PASSWORD).read_text("utf-8")
+    except OSError as error:
+        message = f"there is no password in {folder} yet: start the stack first"
+        raise StackError(message) from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, text)
+
+
+def _answers(url: str) -> bool:
+    address = urlsplit(url)
+    try:
+        with socket.create_connection((address.hostname, address.port or NATS_PORT), LOOK_S):
+            return True
+    except OSError:
+        return False
+
+
+async def _make_streams(config: Config) -> None:
+    bus = await connect(config.bus, ADMIN, name="setup")
+    try:
+        await create_streams(bus, config.streams)
+    except APIError as error:
+        message = (
+            f"the streams could not be created: {error.description or error}; when the disk is too "
+            "small for them, lower `streams.bytes` (LEAN_LITE_STREAMS__BYTES)"
+        )
+        raise StackError(message) from error
+    finally:
+        await bus.close()

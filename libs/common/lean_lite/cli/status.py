@@ -1,0 +1,144 @@
+"""How the stack of this machine is."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lean_lite.bus import connect
+from lean_lite.cli.pulse import Pulse
+from lean_lite.config import BusConfig, Config
+from lean_lite.config.section import Secret
+from lean_lite.errors import BusError
+from lean_lite.stack import MODES, SERVICES, default_folder, find_stack
+from lean_lite.stack.folder import owner
+from lean_lite.stack.users import Users
+
+READY = "ready"
+NOT_READY, NONE_RUNS = 1, 3
+CONNECT_S = 2.0
+LOOK_S = 0.02
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Say who runs a stack, for how long and whom, and how its services are."""
+
+    mode: str
+    feed: str
+    account: str
+    pid: int
+    uptime_s: float
+    folder: str
+    bus_url: str
+    metrics_url: str
+    users: int | None
+    kept: bool
+    services: dict[str, str]
+    ready: bool
+
+    def as_text(self) -> str:
+        """Return it as lines for people."""
+        users = "an unknown number of users" if self.users is None else _many(self.users, "user")
+        kept = ", kept until `lean-lite down`" if self.kept else ""
+        state = f"{READY if self.ready else 'not ready'}: process {self.pid}"
+        rows = {
+            "feed": self.feed + (", SIMULATED" if self.mode == "demo" else ""),
+            "folder": self.folder,
+            "bus": self.bus_url,
+            "page": self.metrics_url,
+            **self.services,
+        }
+        width = max(map(len, rows))
+        lines = [f"{self.mode} stack, {state} for {_span(self.uptime_s)}, {users}{kept}"]
+        lines += [f"  {name:<{width}}  {text}" for name, text in rows.items()]
+        return "\n".join(lines)
+
+
+async def status(config: Config, *, as_json: bool) -> int:
+    """Print the status; return 0 when all is ready, 1 when something is not, 3 when none runs."""
+    facts = find_stack(config)
+    if facts is None:
+        return _absent(config, as_json=as_json)
+    found = await read_status(config, facts)
+    show(found, as_json=as_json)
+    return 0 if found.ready else NOT_READY
+
+
+async def read_status(config: Config, facts: Mapping[str, Any]) -> Status:
+    """Ask a running stack, within a few beats of its services."""
+    folder = Path(facts["folder"])
+    services = await _services(config, facts)
+    users = Users(folder)
+    return Status(
+        facts["mode"],
+        facts["feed"],
+        facts["account"],
+        facts["pid"],
+        round((time.time_ns() - facts["since_ns"]) / 1e9, 1),
+        str(folder),
+        facts["bus_url"],
+        facts["metrics_url"],
+        users.count(),
+        users.kept,
+        services,
+        all(state == READY for state in services.values()),
+    )
+
+
+def show(found: Status, *, as_json: bool) -> None:
+    """Print a status."""
+    text = msgspec.json.encode(found).decode() if as_json else found.as_text()
+    sys.stdout.write(text + "\n")
+
+
+def _absent(config: Config, *, as_json: bool) -> int:
+    busy = next((mode for mode in MODES if owner(default_folder(config, mode))), None)
+    state = f"a {busy} stack is starting or stopping" if busy else "no stack runs"
+    hint = "" if busy else ": `lean-lite up` starts one"
+    if as_json:
+        sys.stdout.write(msgspec.json.encode({"ready": False, "state": state}).decode() + "\n")
+    else:
+        sys.stdout.write(f"{state}{hint}\n")
+    return NOT_READY if busy else NONE_RUNS
+
+
+async def _services(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        bus = await connect(_bus_config(config, facts), facts["user"], name="status")
+    except BusError as error:
+        return {"bus": str(error)}
+    try:
+        pulse = Pulse(bus)
+        await pulse.start()
+        until = time.monotonic() + 2.5 * config.service.beat_s
+        while len(pulse.services()) < len(SERVICES) and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
+        silent = dict.fromkeys(SERVICES, "not heard")
+        return silent | pulse.services()
+    finally:
+        await bus.close()
+
+
+def _bus_config(config: Config, facts: Mapping[str, Any]) -> BusConfig:
+    return msgspec.structs.replace(
+        config.bus,
+        url=facts["bus_url"],
+        user=facts["user"],
+        password=Secret(facts["password"]),
+        connect_timeout_s=CONNECT_S,
+    )
+
+
+def _many(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def _span(seconds: float) -> str:
+    for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            return _many(int(seconds // unit), name)
+    return _many(int(seconds), "second")
