@@ -1,6 +1,6 @@
 """What strategies write against: type-checked, never run."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import assert_type
 
@@ -10,9 +10,10 @@ import numpy.typing as npt
 from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar
 from lean_lite.blocks import Block, decode_block, encode_block, from_bars
 from lean_lite.config import AlpacaConfig, BusConfig, Config, Source
-from lean_lite.data import Bars, DataEngine, Live
+from lean_lite.data import AlpacaDataFeed, Bars, DataEngine, DataFeed, Live
 from lean_lite.errors import ConfigError, LeanLiteError, RequestError
-from lean_lite.messages import LiveBar
+from lean_lite.feeds import ConnectionStatus
+from lean_lite.messages import Gap, LiveBar
 
 NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
 
@@ -72,10 +73,15 @@ async def history_is_a_sequence_of_bars(engine: DataEngine) -> None:
     assert_type(bars[1:], Bars)
     assert_type(len(bars), int)
     assert_type(bars.block, Block)
+    assert_type(bars.gaps, tuple[Gap, ...])
     anything: Sequence[TradeBar] = bars
     for bar in anything:
         assert_type(bar, TradeBar)
     await engine.get_historical_data("SPY", "2026-11-23", NOON)  # type: ignore[arg-type]
+    await engine.get_historical_data(
+        symbol="SPY", start_date=NOON, end_date=NOON, resolution=Resolution.MINUTE
+    )
+    await engine.get_historical_data("SPY", NOON, NOON, timeout_s=5.0, progress=print)
 
 
 async def an_engine_lends_itself() -> None:
@@ -83,6 +89,8 @@ async def an_engine_lends_itself() -> None:
         assert_type(engine, DataEngine)
         assert_type(other.config, Config)
         assert_type(await engine.subscribe_symbol("SPY"), bool)
+        assert_type(await engine.subscribe_symbol("EUR/USD", feed_name="forex_feed"), bool)
+        assert_type(await engine.unsubscribe_symbol("SPY"), bool)
         assert_type(engine.bars("SPY", "AAPL"), AsyncIterator[TradeBar])
         async for bar in engine.bars("SPY"):
             assert_type(bar, TradeBar)
@@ -115,6 +123,43 @@ def callbacks_may_wait_or_not(engine: DataEngine) -> None:
     engine.add_data_callback(waiting)
     engine.add_data_callback(either)
     engine.add_data_callback(hasty)  # type: ignore[arg-type]
+    engine.remove_data_callback(plain)
+
+
+class OwnFeed(DataFeed):
+    async def connect(self) -> bool:
+        await self.publish(TradeBar("EUR/USD", NOON, 1.0, 1.0, 1.0, 1.0, 1.0))
+        return True
+
+    async def disconnect(self) -> None: ...
+
+    async def subscribe(self, symbol: str) -> bool:
+        return symbol == "EUR/USD"
+
+    async def unsubscribe(self, symbol: str) -> bool:
+        return True
+
+    async def get_historical_data(
+        self, symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
+    ) -> list[TradeBar]:
+        return []
+
+
+class HalfFeed(DataFeed):
+    async def connect(self) -> bool:
+        return True
+
+
+def feeds_are_added_by_name(engine: DataEngine, config: Config) -> None:
+    engine.add_feed(AlpacaDataFeed("alpaca_main", config))
+    engine.add_feed(OwnFeed("forex_feed"))
+    assert_type(engine.feeds, Mapping[str, DataFeed])
+    for name, feed in engine.feeds.items():
+        assert_type(name, str)
+        assert_type(feed.get_connection_status(), ConnectionStatus)
+    DataFeed("abstract")  # type: ignore[abstract]
+    HalfFeed("half")  # type: ignore[abstract]
+    engine.add_feed("alpaca_main")  # type: ignore[arg-type]
 
 
 def errors_tell_what_can_be_done(refused: RequestError, wrong: ConfigError) -> None:

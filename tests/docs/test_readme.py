@@ -1,6 +1,5 @@
 """Every block of the README runs as it is written, against one running stack."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -14,24 +13,17 @@ import pytest
 from lean_lite.blocks import BAR
 from lean_lite.config import Config
 from lean_lite.quality import Check
+from tests.docs.programs import BLOCK, ROOT, blocks, environment_of
 
-ROOT = Path(__file__).parents[2]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BINARIES = Path(sys.executable).parent
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 
-def blocks(language: str) -> list[str]:
-    text = (ROOT / "README.md").read_text("utf-8")
-    return [body for found, body in BLOCK.findall(text) if found == language]
-
-
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("readme")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("APCA_")}
-    return {**kept, "LEAN_LITE_STACK__FOLDER": str(folder), "PYTHONUNBUFFERED": "1"}
+    return environment_of(folder)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +61,14 @@ def lines_of(command: list[str], environment: dict[str, str], enough: int) -> li
 def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     kinds = [kind for kind, _ in BLOCK.findall(text)]
-    assert sorted(kinds) == ["console", "console", "python", "text", "toml"]
+    assert sorted(kinds) == ["console", "console", "python", "python", "text", "toml"]
     assert text.count("```") == 2 * len(kinds)
 
 
 def test_the_strategy_has_history_and_gets_live_bars(
     running: None, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    (source,) = blocks("python")
+    _, source = blocks("README.md", "python")
     assert len(source.splitlines()) <= 20
     script = tmp_path / "strategy.py"
     script.write_text(source, "utf-8")
@@ -86,7 +78,7 @@ def test_the_strategy_has_history_and_gets_live_bars(
 
 
 def test_the_commands_that_make_runs_are_targets_of_the_makefile() -> None:
-    first, _ = blocks("console")
+    first, _ = blocks("README.md", "console")
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for line in first.splitlines():
         target = line.removeprefix("$ make ").split()[0]
@@ -94,7 +86,7 @@ def test_the_commands_that_make_runs_are_targets_of_the_makefile() -> None:
 
 
 def test_the_verbs_of_the_command_line_answer(running: None, environment: dict[str, str]) -> None:
-    _, second = blocks("console")
+    _, second = blocks("README.md", "console")
     for line in second.splitlines():
         program, *rest = shlex.split(line.removeprefix("$ "))
         assert program == ".venv/bin/lean-lite"
@@ -106,7 +98,7 @@ def test_the_verbs_of_the_command_line_answer(running: None, environment: dict[s
 def test_the_settings_are_settings(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (source,) = blocks("toml")
+    (source,) = blocks("README.md", "toml")
     path = tmp_path / "lean-lite.toml"
     path.write_text(source, "utf-8")
     monkeypatch.setenv("LEAN_LITE_CONFIG", str(path))

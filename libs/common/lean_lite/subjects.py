@@ -9,6 +9,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from lean_lite.market.symbols import asset_class_of
+
 PARTITIONS = 16
 ASSET_CLASSES = ("equity", "crypto", "forex")
 
@@ -62,11 +64,6 @@ def partition_of(symbol: str) -> int:
     for byte in symbol.encode():
         value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
     return value % PARTITIONS
-
-
-def asset_class_of(symbol: str) -> str:
-    """Return the asset class that a symbol's form tells: a pair is crypto, all else equity."""
-    return "crypto" if "/" in symbol else "equity"
 
 
 def lane_of(symbol: str) -> Lane:

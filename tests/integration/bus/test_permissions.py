@@ -17,6 +17,7 @@ NOT_THEIRS = {
     "validate": ("md.raw.iex.equity.1", "$KV.interest.iex.SPY", "$JS.API.STREAM.CREATE.X"),
     "store": ("md.raw.iex.equity.1", "md.graded.equity.1", "$KV.leases.validate.0"),
     "metrics": ("md.raw.iex.equity.1", "md.history", "md.ctl.subscribe"),
+    "feed": ("md.graded.equity.1", "$KV.leases.ingest.alpaca", "md.beat.store.x"),
     "client": ("md.raw.iex.equity.1", "md.live.bar.equity.SPY", "md.beat.store.x"),
 }
 UNSEEN = {
@@ -24,6 +25,7 @@ UNSEEN = {
     "validate": ("md.raw.>", "md.live.>", "_INBOX.>"),
     "store": ("md.graded.>", "md.ctl.>", "_INBOX.client.>"),
     "metrics": ("md.graded.>", "md.live.>", "_INBOX.admin.>"),
+    "feed": ("md.raw.>", "md.ctl.subscribe", "md.live.>", "_INBOX.client.>"),
     "client": ("md.raw.>", "md.graded.>", "md.history", "md.credit.>"),
 }
 THEIRS = {
@@ -31,6 +33,7 @@ THEIRS = {
     "validate": "md.live.bar.equity.SPY",
     "store": "md.beat.store.x",
     "metrics": "md.event.alert",
+    "feed": "md.beat.feed.x",
     "client": "md.history",
 }
 

@@ -7,6 +7,7 @@ import pytest
 from lean_lite.config import AlpacaConfig, BusConfig, Config
 from lean_lite.config.loader import SECTIONS
 from lean_lite.config.section import Secret
+from lean_lite.config.surroundings import child_environment
 from lean_lite.errors import ConfigError
 
 NONSENSE = "hunter2"
@@ -92,10 +93,74 @@ def test_our_own_names_stand_above_alpacas(monkeypatch: pytest.MonkeyPatch) -> N
     assert Config().alpaca.key_id == "ours"
 
 
+def test_a_secret_may_stand_in_a_file(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "password").write_text(f"{NONSENSE}\n")
+    monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD_FILE", "password")
+    config = Config()
+    assert config.bus.password == NONSENSE
+    assert origin_of(config, "bus.password") == "LEAN_LITE_BUS__PASSWORD_FILE"
+
+
+def test_a_file_of_a_secret_must_be_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAN_LITE_STORE__REDIS_URL_FILE", "nowhere")
+    wanted = r"store\.redis_url: nowhere can't be read: .*\(from LEAN_LITE_STORE__REDIS_URL_FILE\)"
+    with pytest.raises(ConfigError, match=wanted):
+        Config()
+
+
+def test_a_secret_is_given_once(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "password").write_text(NONSENSE)
+    monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD_FILE", "password")
+    monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD", NONSENSE)
+    with pytest.raises(ConfigError, match=r"bus\.password: is given twice: unset "):
+        Config()
+
+
+def test_only_secrets_stand_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAN_LITE_BUS__URL_FILE", "url")
+    with pytest.raises(ConfigError, match=r"bus\.url_file: there is no such setting"):
+        Config()
+
+
 def test_an_empty_name_of_alpaca_is_not_set(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (nowhere / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
     monkeypatch.setenv("APCA_API_KEY_ID", "")
     assert Config().alpaca.key_id == "file"
+
+
+def test_the_feed_has_a_short_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Config().stack.feed == "alpaca"
+    monkeypatch.setenv("LEAN_LITE_FEED", "simulator")
+    config = Config()
+    assert config.stack.feed == "simulator"
+    assert origin_of(config, "stack.feed") == "LEAN_LITE_FEED"
+    monkeypatch.setenv("LEAN_LITE_STACK__FEED", "alpaca")
+    assert Config().stack.feed == "alpaca"
+
+
+def test_a_wrong_feed_names_what_may_stand_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAN_LITE_FEED", "simulater")
+    with pytest.raises(ConfigError, match=r"stack\.feed: .*'simulater'.*from LEAN_LITE_FEED"):
+        Config()
+
+
+@pytest.mark.parametrize("name", ["SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION"])
+def test_switches_of_the_tests_are_no_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"LEAN_LITE_{name}", "1")
+    assert {source.origin for source in Config().sources()} == {"default"}
+
+
+def test_a_childs_environment_has_no_settings_but_those_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("APCA_API_SECRET_KEY", "LEAN_LITE_FEED", "LEAN_LITE_ALPACA__SECRET_KEY_FILE"):
+        monkeypatch.setenv(name, NONSENSE)
+    monkeypatch.setenv("OTHER", "kept")
+    given = {"LEAN_LITE_STACK__FEED": "simulator"}
+    environment = child_environment(given)
+    assert environment["OTHER"] == "kept"
+    assert {name for name, text in environment.items() if name.startswith("LEAN")} == {*given}
+    assert NONSENSE not in environment.values()
 
 
 def test_sections_can_be_given_in_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +188,9 @@ def test_a_copy_can_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEAN_LITE_BUS__ULR", r"bus\.ulr: .*from LEAN_LITE_BUS__ULR.*did you mean bus\.url\?"),
         ("LEAN_LITE_BUZ__URL", r"buz: .*from LEAN_LITE_BUZ__URL.*did you mean bus\?"),
         ("LEAN_LITE_INGEST__SYMBOL", r"did you mean ingest\.symbols\?"),
+        ("LEAN_LITE_BUS_URL", r"LEAN_LITE_BUS_URL: .*did you mean LEAN_LITE_BUS__URL\?"),
+        ("LEAN_LITE_FEEED", r"did you mean LEAN_LITE_FEED\?"),
+        ("LEAN_LITE_CONFG", r"did you mean LEAN_LITE_CONFIG\?"),
     ],
 )
 def test_an_unknown_variable_names_the_nearest(

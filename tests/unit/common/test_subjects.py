@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite import subjects
+from lean_lite.market.symbols import asset_class_of
 from lean_lite.subjects import ASSET_CLASSES, PARTITIONS, ROLES, Lane
 
 LANE = Lane("equity", 3)
+FEEDS_OWN = {subjects.RAW, f"KV_{subjects.LEASES}", f"KV_{subjects.MEMBERS}"}
+KEEPERS = {"ingest", "validate"}
 SERVICES = {"ingest", "validate", "store", "metrics"}
 TOKEN = re.compile(r"[A-Z0-9%-]+")
 
@@ -54,14 +57,14 @@ def test_a_symbol_is_one_token_of_a_subject(symbol: str, token: str) -> None:
 def test_an_equity_comes_back_from_its_token(symbol: str) -> None:
     token = subjects.symbol_token(symbol)
     assert TOKEN.fullmatch(token)
-    assert subjects.symbol_of_token(token, subjects.asset_class_of(symbol)) == symbol
+    assert subjects.symbol_of_token(token, asset_class_of(symbol)) == symbol
 
 
 @given(st.from_regex(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}", fullmatch=True))
 def test_a_pair_comes_back_from_its_token(symbol: str) -> None:
     token = subjects.symbol_token(symbol)
     assert TOKEN.fullmatch(token)
-    assert subjects.symbol_of_token(token, subjects.asset_class_of(symbol)) == symbol
+    assert subjects.symbol_of_token(token, asset_class_of(symbol)) == symbol
 
 
 @pytest.mark.parametrize("lane", [LANE, Lane("crypto", 15)])
@@ -125,16 +128,20 @@ def subscribers(subject: str) -> set[str]:
 @pytest.mark.parametrize(
     ("subject", "senders", "receivers"),
     [
-        (subjects.raw("iex", LANE), {"ingest"}, set()),
+        (subjects.raw("iex", LANE), {"ingest", "feed"}, set()),
         (subjects.graded(LANE), {"validate"}, set()),
         (subjects.live_bar("BRK.B"), {"validate"}, {"client"}),
         (subjects.live_invalid("BTC/USD"), {"validate"}, {"client"}),
         (subjects.live_head(LANE), {"validate"}, {"client"}),
         (subjects.SUBSCRIBE, {"client"}, {"ingest"}),
+        (subjects.feed_control("fx"), {"client"}, {"ingest", "feed"}),
         (subjects.HISTORY, {"client"}, {"store"}),
-        (subjects.credit("c0ffee") + ".1", {"client"}, {"store"}),
+        (subjects.credit("c0ffee") + ".1", {"client"}, {"store", "feed"}),
         (subjects.beat("store", "store-0"), SERVICES, {"metrics", "client"}),
+        (subjects.beat("feed", "feed-0"), SERVICES | {"feed"}, {"metrics", "client"}),
         (subjects.event("gap"), SERVICES, {"metrics"}),
+        (subjects.event("feed"), SERVICES | {"feed"}, {"metrics"}),
+        (f"$KV.{subjects.LEASES}.{subjects.lease('feed', 'fx')}", KEEPERS | {"feed"}, set()),
         (f"$KV.{subjects.LEASES}.{subjects.lease('lane', '3')}", {"ingest", "validate"}, set()),
         (f"$KV.{subjects.MEMBERS}.{subjects.lease('lane', 'v1')}", {"ingest", "validate"}, set()),
         (f"$KV.{subjects.INTEREST}.iex.BRK.B", {"ingest"}, set()),
@@ -160,8 +167,16 @@ def test_a_subject_is_open_to_its_roles_alone(
 )
 def test_a_stream_is_read_by_its_roles_alone(stream: str, readers: set[str]) -> None:
     assert publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}") == readers
-    assert publishers(f"$JS.API.DIRECT.GET.{stream}.md.graded.{LANE}") == readers
-    assert publishers(f"$JS.API.STREAM.MSG.GET.{stream}") == readers
+    last = {f"$JS.API.DIRECT.GET.{stream}.md.graded.{LANE}", f"$JS.API.STREAM.MSG.GET.{stream}"}
+    for subject in last:
+        assert publishers(subject) - {"feed"} == readers
+
+
+def test_a_feed_reads_no_stream_but_the_last_message_of_what_it_writes() -> None:
+    for stream in (*subjects.STREAMS, *FEEDS_OWN, f"KV_{subjects.INTEREST}"):
+        assert "feed" not in publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}")
+        allowed = "feed" in publishers(f"$JS.API.STREAM.MSG.GET.{stream}")
+        assert allowed == (stream in FEEDS_OWN), stream
 
 
 @pytest.mark.parametrize("stream", subjects.STREAMS)

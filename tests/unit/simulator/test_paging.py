@@ -12,7 +12,7 @@ from lean_lite_sim.tape import Tape
 from lean_lite_sim.timestamps import MINUTE_NS, parse_instant
 from tests.unit.simulator.clients import TODAY
 
-MARKET = Market(TODAY, synthetic_count=2)
+MARKET = Market(TODAY, synthetic=("SYN0000", "SYN0001"))
 SHELF = BarShelf(MARKET, Tape(MARKET, FaultHistory(Faults()), 0))
 NOW_NS = parse_instant("2026-11-20T15:00:30Z")
 BASE = {"symbols": "SYN0001,AAPL,MSFT,SPY", "start": "2026-11-19T20:30:00Z"}

@@ -53,3 +53,23 @@ def test_a_start_may_be_a_time_but_no_other_word() -> None:
     assert format_instant(simulator.clock.start_ns) == "2026-11-19T15:00:00Z"
     with pytest.raises(ValueError, match="RFC-3339"):
         Simulator(fast(start="noon"))
+
+
+def test_the_last_start_is_the_open_of_the_latest_recorded_day() -> None:
+    assert format_instant(Simulator(fast(start="last")).clock.start_ns) == "2026-11-20T14:30:00Z"
+
+
+def test_stocks_can_be_made_up_by_name() -> None:
+    settings = settings_from(["--also", "MSFT,BRK.B", "--symbols", "1"])
+    assert settings.also == ("MSFT", "BRK.B")
+    simulator = Simulator(fast(symbols=1, also=settings.also))
+    bars = {symbol: simulator.recording(symbol) for symbol in ("MSFT", "BRK.B", "SYN0000")}
+    assert {len(made) for made in bars.values()} == {6 * 390}
+    days = {format_instant(bar.start_ns)[:10] for bar in bars["MSFT"]}
+    assert days == {format_instant(bar.start_ns)[:10] for bar in simulator.recording("SPY")}
+
+
+@pytest.mark.parametrize("name", ["SPY", "msft", "ETH/USD"])
+def test_a_name_that_no_stock_can_have_or_that_is_recorded_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Simulator(fast(also=(name,)))

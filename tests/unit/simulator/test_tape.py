@@ -13,7 +13,7 @@ from lean_lite_sim.timestamps import MINUTE_NS, SECOND_NS, format_instant, parse
 from lean_lite_sim.wire import Message
 from tests.unit.simulator.clients import TODAY, Record
 
-MARKET = Market(TODAY, synthetic_count=2)
+MARKET = Market(TODAY, synthetic=("SYN0000", "SYN0001"))
 FIRST_MARK_NS = parse_instant("2026-11-19T15:00:00Z")
 FRACTIONS = st.sampled_from([0.0, 0.3, 1.0])
 

@@ -5,18 +5,21 @@ from typing import overload
 
 from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block
+from lean_lite.messages import Gap
 
 
 class Bars(Sequence[TradeBar]):
     """
     Be a read-only sequence of bars of one resolution, in order of start.
 
-    `block` holds the same bars as numpy columns; a bar is made only when it is asked for.
+    `block` holds the same bars as numpy columns; a bar is made only when it is asked for. `gaps`
+    names what was asked for and could not be had; a slice has the gaps of the whole.
     """
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, gaps: tuple[Gap, ...] = ()) -> None:
         """Show a block as bars."""
         self.block = block
+        self.gaps = gaps
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -35,7 +38,7 @@ class Bars(Sequence[TradeBar]):
     def __getitem__(self, index: int | slice) -> "TradeBar | Bars":
         """Return one bar, or a slice that copies nothing; IndexError beyond the end."""
         if isinstance(index, slice):
-            return Bars(self.block.take(index))
+            return Bars(self.block.take(index), self.gaps)
         return self.block.bar(range(len(self))[index])
 
     def __repr__(self) -> str:

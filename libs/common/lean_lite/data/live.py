@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Self
 
@@ -11,7 +10,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from lean_lite import subjects
-from lean_lite.bus import Bus, ask
+from lean_lite.bus import Bus
+from lean_lite.data.demand import NO_FEEDS, Demand
 from lean_lite.data.history import fetch
 from lean_lite.data.sequel import Sequel
 from lean_lite.errors import BusError, Busy, DecodeError, RequestError
@@ -19,8 +19,6 @@ from lean_lite.messages import (
     HistoryRequest,
     LiveBar,
     LiveHead,
-    SubscribeReply,
-    SubscribeRequest,
     live_bars,
 )
 from lean_lite.subjects import Lane
@@ -52,27 +50,37 @@ class Live:
         *,
         after: Mapping[str, int] | None = None,
         queue: int = QUEUE_BARS,
+        feeds: Mapping[str, str] = NO_FEEDS,
     ) -> None:
         """
         Ask for nothing before `start`.
 
         `after` maps lanes to the GRADED sequence to go on behind, so that a reader resumes where
         it stopped; an empty map begins with the first stored bar. Without it only new bars come.
+        `feeds` maps symbols to the feed of a user's that serves them; ingest serves the others.
         """
         self._bus = bus
         self.symbols = tuple(dict.fromkeys(symbols))
-        self._client = secrets.token_hex(8)
         self._queue: asyncio.Queue[LiveBar] = asyncio.Queue()
         self._bound = queue
         self._after = after
+        self._demand = Demand(bus, self.symbols, feeds)
         self._lanes: dict[Lane, Sequel] = {}
         self._asking: dict[Lane, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
-        self.accepted: tuple[str, ...] = ()
-        self.refused: dict[str, str] = {}
         self.delivered = 0
         self.refetched = 0
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Return the symbols that are served."""
+        return self._demand.accepted
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Return the other symbols, and why they are not."""
+        return self._demand.refused
 
     @property
     def done(self) -> dict[str, int]:
@@ -110,8 +118,8 @@ class Live:
         """
         Subscribe, and take everything from now on.
 
-        BusUnavailable when store or ingest do not answer. `accepted` and `refused` say what the
-        feed thinks of the symbols.
+        BusUnavailable when the store or a feed does not answer. `accepted` and `refused` say what
+        the feeds think of the symbols.
         """
         early: list[Msg] = []
         await self._subscribe(early)
@@ -123,7 +131,7 @@ class Live:
             self._lanes[lane] = Sequel(symbols, after.get(str(lane), 0))
         for message in early:
             self._take_in(message)
-        await self._ask_ingest()
+        await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
         self._tasks.append(asyncio.create_task(self._renew()))
 
     async def stop(self) -> None:
@@ -133,6 +141,7 @@ class Live:
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
         self._subscriptions.clear()
+        await self._demand.end()
 
     async def _subscribe(self, early: list[Msg]) -> None:
         async def on_message(message: Msg) -> None:
@@ -179,7 +188,8 @@ class Live:
 
     def _deliver(self, bars: Iterable[LiveBar]) -> None:
         for bar in bars:
-            self._queue.put_nowait(bar)
+            if self._demand.is_for(bar):
+                self._queue.put_nowait(bar)
 
     async def _refetch(self, lane: Lane) -> None:
         """Wait for stragglers, then ask the store for what is missing."""
@@ -202,16 +212,29 @@ class Live:
 
     async def _ask_store(self, lane: Lane, sequel: Sequel, missing_seq: int) -> None:
         name = str(lane)
-        request = HistoryRequest(
-            symbols=tuple(self._by_lane()[lane]),
-            min_seq={name: missing_seq},
-            after={name: sequel.done_seq},
-        )
-        snapshot = await fetch(self._bus, request)
-        through_seq = snapshot.through.get(name, 0)
+        snapshots = [
+            await fetch(
+                self._bus,
+                HistoryRequest(
+                    symbols=symbols,
+                    feed=feed,
+                    min_seq={name: missing_seq},
+                    after={name: sequel.done_seq},
+                ),
+            )
+            for feed, symbols in self._demand.by_feed(self._by_lane()[lane]).items()
+        ]
+        # A later snapshot may be ahead of the first: its surplus comes with the next frames.
+        through_seq = min(snapshot.through.get(name, 0) for snapshot in snapshots)
         if through_seq < missing_seq:
             raise Busy(f"the store has come to {through_seq} of {missing_seq}")
-        records = [bar for block in snapshot.blocks for bar in live_bars(block, late=True)]
+        records = [
+            bar
+            for snapshot in snapshots
+            for block in snapshot.blocks
+            for bar in live_bars(block, late=True)
+            if bar.seq <= through_seq
+        ]
         due = sequel.fill(records, through_seq)
         self.refetched += len(due)
         self._deliver(due)
@@ -220,11 +243,6 @@ class Live:
         while True:
             await asyncio.sleep(RENEW_S)
             try:
-                await self._ask_ingest()
+                await self._demand.tell()
             except (BusError, RequestError) as error:
                 log.info("live.renew_failed", extra={"error": str(error)})
-
-    async def _ask_ingest(self) -> None:
-        request = SubscribeRequest(self._client, self.symbols)
-        reply = await ask(self._bus, subjects.SUBSCRIBE, request, SubscribeReply)
-        self.accepted, self.refused = reply.accepted, reply.refused

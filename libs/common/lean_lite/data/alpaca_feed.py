@@ -1,0 +1,143 @@
+"""Alpaca's account, seen from a strategy."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from lean_lite.algorithm.data_models import Resolution
+from lean_lite.bus import Bus
+from lean_lite.config import Config
+from lean_lite.data.bars import Bars
+from lean_lite.errors import FeedError
+from lean_lite.feeds import ConnectionStatus, DataFeed
+from lean_lite.messages import Beat
+from lean_lite.stack import account_of
+from lean_lite.subjects import beat
+
+_decode = msgspec.msgpack.Decoder(Beat).decode
+
+
+class Host(Protocol):
+    """Be the engine that a handle works through."""
+
+    async def subscribe_symbol(self, symbol: str, feed_name: str | None = None) -> bool:
+        """Send a symbol's live bars to the callbacks."""
+
+    async def unsubscribe_symbol(self, symbol: str) -> bool:
+        """Send them no more."""
+
+    async def get_historical_data(
+        self,
+        symbol: str,
+        start_date: datetime,
+        end_date: datetime,
+        resolution: Resolution = Resolution.MINUTE,
+        *,
+        feed_name: str | None = None,
+    ) -> Bars:
+        """Return the bars of a span."""
+
+
+class AlpacaDataFeed(DataFeed):
+    """
+    Be a handle for the account that ingest serves.
+
+    Ingest owns keys and socket, so that any number of processes share one connection: nothing here
+    speaks to Alpaca, and keys never cross the bus. Add it to a `DataEngine`, which connects it.
+    """
+
+    asset_classes: Sequence[str] = ("equity", "crypto")
+
+    def __init__(self, name: str, config: Config | None = None) -> None:
+        """Take a name of letters, digits, `_` and `-`."""
+        super().__init__(name, config)
+        self._host: Host | None = None
+        self._bus: Bus | None = None
+        self._beats: Subscription | None = None
+        self._ingest: Beat | None = None
+
+    async def serve(self, host: Host, bus: Bus, facts: Mapping[str, Any]) -> None:
+        """
+        Work through an engine on its bus; the engine calls this.
+
+        FeedError when `facts`, what the stack says of itself, name another feed or account.
+        """
+        self._compare(facts)
+        self._host, self._bus = host, bus
+        self._beats = await bus.subscribe(beat("ingest", "*"), self._on_beat)
+
+    async def connect(self) -> bool:
+        """Return True once an engine has connected the handle; FeedError before."""
+        self._served()
+        return True
+
+    async def disconnect(self) -> None:
+        """Let go of the engine; the account stays connected for others."""
+        if self._beats is not None:
+            await self._beats.unsubscribe()
+        self._host = self._bus = self._beats = self._ingest = None
+
+    async def subscribe(self, symbol: str) -> bool:
+        """Send a symbol's live bars to the engine's callbacks; RequestError when refused."""
+        return await self._served().subscribe_symbol(symbol, feed_name=self.name)
+
+    async def unsubscribe(self, symbol: str) -> bool:
+        """Send a symbol's bars to the callbacks no more; False when it was not subscribed."""
+        return await self._served().unsubscribe_symbol(symbol)
+
+    async def get_historical_data(
+        self,
+        symbol: str,
+        start_date: datetime,
+        end_date: datetime,
+        resolution: Resolution = Resolution.MINUTE,
+    ) -> Bars:
+        """Return the bars that start from `start_date` until before `end_date`."""
+        return await self._served().get_historical_data(
+            symbol, start_date, end_date, resolution, feed_name=self.name
+        )
+
+    def get_connection_status(self) -> ConnectionStatus:
+        """Say whether bars can come: what ingest told within the last second, and the bus."""
+        if self._bus is None:
+            return ConnectionStatus(connected=False, detail="not started")
+        if not self._bus.connected:
+            return ConnectionStatus(connected=False, detail="the bus is away")
+        if self._ingest is None:
+            return ConnectionStatus(connected=False, detail="ingest has not been heard yet")
+        failing = "; ".join(self._ingest.failing)
+        return ConnectionStatus(not failing, failing or f"served by {self._ingest.instance}")
+
+    async def _on_beat(self, message: Msg) -> None:
+        try:
+            told = _decode(message.data)
+        except msgspec.MsgspecError:
+            return
+        # Of several, the one that stands by is failing: the one at work speaks for the account.
+        if self._ingest is None or told.ready or told.instance == self._ingest.instance:
+            self._ingest = told
+
+    def _served(self) -> Host:
+        if self._host is None:
+            message = (
+                f"the feed {self.name} is a handle and works through an engine: "
+                f"add it with `engine.add_feed` and call `await engine.start()`"
+            )
+            raise FeedError(message)
+        return self._host
+
+    def _compare(self, facts: Mapping[str, Any]) -> None:
+        ours = {"feed": self.config.alpaca.feed, "account": account_of(self.config)}
+        for what, wanted in ours.items():
+            found = facts.get(what, wanted)
+            if found != wanted:
+                message = (
+                    f"the feed {self.name} is for the {what} {wanted}, and the stack of this "
+                    f"machine serves {found}: use the same settings, or set `stack.folder` to "
+                    "another folder, which gets a stack of its own"
+                )
+                raise FeedError(message)

@@ -1,0 +1,57 @@
+"""Where an engine is attached: the stack of this machine, or the bus that `bus.url` names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from lean_lite.config import BusConfig, Config
+from lean_lite.config.section import Secret
+from lean_lite.errors import ConfigError, StackError
+from lean_lite.stack import Membership, join_stack
+
+
+class Attachment:
+    """Know how each role reaches the bus; `facts` is what the stack of this machine says."""
+
+    def __init__(self, bus: BusConfig, membership: Membership | None) -> None:
+        """Use `attach` instead."""
+        self.bus = bus
+        self._membership = membership
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Return what `stack.json` says; nothing of a bus elsewhere."""
+        return self._membership.facts if self._membership else {}
+
+    def check(self) -> None:
+        """Raise StackError when the stack of this machine has ended for good."""
+        if self._membership is not None and self._membership.lost.is_set():
+            message = f"{self._membership.why}; call `engine.stop()` and then `engine.start()`"
+            raise StackError(message)
+
+    def feed_bus(self) -> BusConfig:
+        """Return the settings for a user's feed; ConfigError when nobody told its password."""
+        user = self.facts.get("feed_user", self.bus.feed_user)
+        password = self.facts.get("feed_password", self.bus.feed_password)
+        if self.bus.user and not user:
+            key = "bus.feed_user"
+            message = (
+                f"a feed of your own needs the user `feed` at {self.bus.url}: set bus.feed_user "
+                "and bus.feed_password (LEAN_LITE_BUS__FEED_USER, LEAN_LITE_BUS__FEED_PASSWORD)"
+            )
+            raise ConfigError(key, message)
+        return msgspec.structs.replace(self.bus, user=user, password=Secret(password))
+
+    async def leave(self) -> None:
+        """Need the stack no more; it ends when nobody needs it."""
+        if self._membership is not None:
+            await self._membership.leave()
+
+
+async def attach(config: Config) -> Attachment:
+    """Join the stack of this machine, starting it when needed, unless `bus.url` names a bus."""
+    if config.bus.url:
+        return Attachment(config.bus, None)
+    membership = await join_stack(config)
+    return Attachment(membership.bus, membership)

@@ -1,0 +1,92 @@
+"""Tell the feeds which symbols a reader wants, again and again."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from lean_lite import subjects
+from lean_lite.bus import Bus, ask
+from lean_lite.bus.connection import TROUBLE
+from lean_lite.errors import BusError, BusUnavailable, DecodeError, RequestError
+from lean_lite.messages import LiveBar, SubscribeReply, SubscribeRequest
+
+RETRY_S = 0.25
+LEAVE_S = 1.0
+INGEST = ""
+NO_FEEDS: Mapping[str, str] = MappingProxyType({})
+
+log = logging.getLogger(__name__)
+
+
+class Demand:
+    """
+    Want symbols of ingest, and of the feeds of users that `feeds` names for some of them.
+
+    `accepted` and `refused` hold what the feeds said last.
+    """
+
+    def __init__(self, bus: Bus, symbols: tuple[str, ...], feeds: Mapping[str, str]) -> None:
+        """Tell nobody before `tell`."""
+        self._bus = bus
+        self._symbols = symbols
+        self._feeds = feeds
+        self._client = secrets.token_hex(8)
+        self.accepted: tuple[str, ...] = ()
+        self.refused: dict[str, str] = {}
+
+    async def tell(self, *, patience_s: float = 0.0) -> None:
+        """
+        Ask every feed for its symbols; BusUnavailable when one does not answer.
+
+        A user's feed is waited for: its lease may still be a process' that has just ended.
+        """
+        replies = [
+            await self._ask(feed, symbols, 0.0 if feed == INGEST else patience_s)
+            for feed, symbols in self.by_feed(self._symbols).items()
+        ]
+        accepted = {symbol for reply in replies for symbol in reply.accepted}
+        self.accepted = tuple(symbol for symbol in self._symbols if symbol in accepted)
+        self.refused = {symbol: why for reply in replies for symbol, why in reply.refused.items()}
+
+    async def end(self) -> None:
+        """Let users' feeds unsubscribe at once; ingest keeps symbols for a while on purpose."""
+        for feed in self.by_feed(self.accepted):
+            if feed != INGEST:
+                try:
+                    await self._ask(feed, (), timeout_s=LEAVE_S)
+                except (BusError, RequestError, DecodeError, *TROUBLE) as error:
+                    log.info("demand.not_ended", extra={"feed": feed, "error": str(error)})
+
+    def by_feed(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return symbols by the user's feed that serves them; those of ingest have none."""
+        feeds: dict[str, tuple[str, ...]] = {}
+        for symbol in symbols:
+            feed = self._feeds.get(symbol, INGEST)
+            feeds[feed] = (*feeds.get(feed, ()), symbol)
+        return feeds
+
+    def is_for(self, bar: LiveBar) -> bool:
+        """Say whether a bar comes from the feed that its symbol is wanted of."""
+        return self._feeds.get(bar.symbol, bar.feed) == bar.feed
+
+    async def _ask(
+        self,
+        feed: str,
+        symbols: tuple[str, ...],
+        patience_s: float = 0.0,
+        *,
+        timeout_s: float | None = None,
+    ) -> SubscribeReply:
+        subject = subjects.SUBSCRIBE if feed == INGEST else subjects.feed_control(feed)
+        request = SubscribeRequest(self._client, symbols)
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                return await ask(self._bus, subject, request, SubscribeReply, timeout_s=timeout_s)
+            except BusUnavailable:
+                if time.monotonic() >= until:
+                    raise
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,98 @@
+"""Complete what is stored of a user's feed with what the feed itself can tell of the past."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, from_ns, to_ns
+from lean_lite.blocks import Block, concat, from_bars
+from lean_lite.blocks.columns import PLACES
+from lean_lite.data.bars import Bars
+from lean_lite.errors import FeedError
+from lean_lite.feeds import DataFeed
+from lean_lite.market.symbols import asset_class_of
+from lean_lite.messages import Gap, HistoryRequest
+from lean_lite.quality import Check, Grader
+
+INVALID = 0
+
+log = logging.getLogger(__name__)
+
+
+async def supplement(
+    stored: Bars, feed: DataFeed, request: HistoryRequest, *, timeout_s: float
+) -> Bars:
+    """
+    Return stored bars of one symbol, and those of the feed where nothing is stored.
+
+    The feed's bars are graded as they would be on the bus, and INVALID ones left out. A feed that
+    fails leaves a gap.
+    """
+    symbol = request.symbols[0]
+    span = lacking(stored.block, request.start_ns, request.end_ns)
+    if span is None:
+        return stored
+    start_ns, end_ns = span
+    try:
+        async with asyncio.timeout(timeout_s):
+            told = await feed.get_historical_data(
+                symbol, from_ns(start_ns), from_ns(end_ns), stored.block.resolution
+            )
+        own = _graded(_chosen(told, symbol, span, stored.block.resolution), feed.name, symbol)
+    except Exception as error:
+        log.exception("the feed %s failed to return history of %s", feed.name, symbol)
+        reason = f"the feed {feed.name} failed: {error!r}"
+        return Bars(stored.block, (*stored.gaps, Gap(symbol, start_ns, end_ns, reason)))
+    return Bars(merged(stored.block, own), stored.gaps)
+
+
+def lacking(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
+    """Return the shortest span that holds all that a block of one symbol lacks; None for none."""
+    step_ns = block.resolution.seconds * NS_PER_S
+    starts = block["start_ns"]
+    if not len(starts):
+        return (start_ns, end_ns) if start_ns < end_ns else None
+    breaks = np.flatnonzero(np.diff(starts) != step_ns)
+    whole_to_ns = int(starts[breaks[0]] if len(breaks) else starts[-1]) + step_ns
+    whole_from_ns = int(starts[breaks[-1] + 1] if len(breaks) else starts[0])
+    first_ns = start_ns if int(starts[0]) - start_ns >= step_ns else whole_to_ns
+    last_ns = end_ns if int(starts[-1]) + step_ns < end_ns else whole_from_ns
+    return (first_ns, last_ns) if first_ns < last_ns else None
+
+
+def merged(stored: Block, own: Block) -> Block:
+    """Return the rows of both in order of start; where both have one, the stored one."""
+    fresh = own.take(~np.isin(own["start_ns"], stored["start_ns"]))
+    if not len(stored):
+        return fresh
+    if not len(fresh):
+        return stored
+    nowhere = {name: np.zeros(len(fresh), dtype) for name, dtype in PLACES.items()}
+    joined = concat([stored, fresh.with_columns(**nowhere)])
+    return joined.take(np.argsort(joined["start_ns"], kind="stable"))
+
+
+def _chosen(
+    told: Iterable[TradeBar], symbol: str, span: tuple[int, int], resolution: Resolution
+) -> list[TradeBar]:
+    bars = {}
+    for bar in told:
+        if bar.symbol != symbol or bar.resolution != resolution:
+            message = f"asked for {resolution.value} bars of {symbol}, it returned {bar!r}"
+            raise FeedError(message)
+        if span[0] <= to_ns(bar.timestamp) < span[1]:
+            bars[bar.timestamp] = bar
+    return [bars[at] for at in sorted(bars)]
+
+
+def _graded(bars: list[TradeBar], feed: str, symbol: str) -> Block:
+    block = from_bars(bars, feed=feed, received_ns=time.time_ns())
+    graded = Grader(asset_class_of(symbol)).grade(1, block).block
+    repeated = (graded["reasons"] & np.uint64(Check.S01_REPEATED.mask)) != 0
+    good = (graded["level"] != INVALID) & ~repeated
+    if not good.all():
+        log.warning("%d bars of %s by the feed %s are INVALID", (~good).sum(), symbol, feed)
+    return graded.take(good)

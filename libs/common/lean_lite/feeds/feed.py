@@ -1,0 +1,97 @@
+"""What a source of bars looks like."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from lean_lite.algorithm.data_models import Resolution, TradeBar
+from lean_lite.config import Config
+from lean_lite.errors import FeedError
+from lean_lite.subjects import ASSET_CLASSES
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class ConnectionStatus(msgspec.Struct, frozen=True):
+    """Say whether bars can come, and in words how it stands."""
+
+    connected: bool
+    detail: str = ""
+
+
+class Carrier(Protocol):
+    """Be what takes a feed's bars to the bus."""
+
+    async def publish(self, bar: TradeBar) -> None:
+        """Queue a bar."""
+
+    def status(self) -> ConnectionStatus:
+        """Say how it stands."""
+
+
+class DataFeed(ABC):
+    """
+    Be the base of a feed of your own.
+
+    Implement the five methods, add the feed to a `DataEngine`, and hand every bar to `publish`:
+    it is graded, stored and delivered like any other. `asset_classes` are those that the feed can
+    serve; a word in its name (`stocks`, `crypto`, `forex`) makes it the first choice for one.
+    """
+
+    asset_classes: Sequence[str] = ASSET_CLASSES
+
+    def __init__(self, name: str, config: Config | None = None) -> None:
+        """Take a name of letters, digits, `_` and `-`; FeedError for another one."""
+        if not NAME.fullmatch(name):
+            message = f"{name!r} is no name for a feed: use up to 64 letters, digits, `_` and `-`"
+            raise FeedError(message)
+        self.name = name
+        self.config = config or Config()
+        self._carrier: Carrier | None = None
+
+    @abstractmethod
+    async def connect(self) -> bool:
+        """Reach the source; False when it can't be reached."""
+
+    @abstractmethod
+    async def disconnect(self) -> None:
+        """Leave the source."""
+
+    @abstractmethod
+    async def subscribe(self, symbol: str) -> bool:
+        """Begin to publish a symbol's bars; False when the source does not have it."""
+
+    @abstractmethod
+    async def unsubscribe(self, symbol: str) -> bool:
+        """Stop publishing a symbol's bars."""
+
+    @abstractmethod
+    async def get_historical_data(
+        self, symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
+    ) -> Sequence[TradeBar]:
+        """Return the bars that start from `start_date` until before `end_date`."""
+
+    async def publish(self, bar: TradeBar) -> None:
+        """
+        Send a bar into the pipeline; waits while too many are queued.
+
+        FeedError when the feed is not running, the bar can't be sent, or nothing takes it in time.
+        """
+        if self._carrier is None:
+            message = f"the feed {self.name} is not running: add it to a DataEngine and start that"
+            raise FeedError(message)
+        await self._carrier.publish(bar)
+
+    def get_connection_status(self) -> ConnectionStatus:
+        """Say whether the feed runs."""
+        if self._carrier is None:
+            return ConnectionStatus(connected=False, detail="not started")
+        return self._carrier.status()
+
+    def attach(self, carrier: Carrier | None) -> None:
+        """Be carried from now on, or no more; the engine calls this."""
+        self._carrier = carrier

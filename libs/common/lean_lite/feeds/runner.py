@@ -1,0 +1,184 @@
+"""
+Run a user's feed in the user's process.
+
+In: the feed's `publish`. Out: stream RAW, under a lease of the feed's name. Answers:
+`md.ctl.feed.<name>`, by subscribing the feed to what is wanted. Scale: one process at a time owns
+a feed; others that run it stand by, and their strategies ask the owner.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Iterable
+
+from lean_lite import subjects
+from lean_lite.algorithm.data_models import TradeBar
+from lean_lite.bus import Answer, Bus, Lease, Leases, Responder, Shares
+from lean_lite.errors import FeedError, FeedUnavailable
+from lean_lite.feeds.feed import ConnectionStatus, DataFeed
+from lean_lite.feeds.outbox import Outbox
+from lean_lite.feeds.wishes import Wishes
+from lean_lite.messages import Beat, FeedEvent, Sample, SubscribeReply, SubscribeRequest
+from lean_lite.version import VERSION
+
+KIND = "feed"
+PENDING_BARS = 65_536
+BEAT_S = 1.0
+LOOK_S = 1.0
+ANSWER_S = 4.0
+CONNECT_S = 20.0
+DRAIN_S = 2.0
+ALPACAS = ("iex", "sip", "us")
+
+log = logging.getLogger(__name__)
+
+
+class FeedRunner:
+    """Carry the bars of one feed to the bus, while the feed's lease is ours."""
+
+    def __init__(self, feed: DataFeed, bus: Bus, *, pending: int = PENDING_BARS) -> None:
+        """Use a connection with the role `feed`; FeedError when the name is Alpaca's."""
+        if feed.name in ALPACAS:
+            message = f"{feed.name} is a feed of Alpaca's: give yours another name"
+            raise FeedError(message)
+        self._feed = feed
+        self._bus = bus
+        self._instance = f"{KIND}-{secrets.token_hex(4)}"
+        self._outbox = Outbox(bus, feed.name, bound=pending)
+        self._wishes = Wishes()
+        self._subscribed: set[str] = set()
+        self._turn = asyncio.Lock()
+        leases = Leases(bus, KIND, self._instance)
+        self._shares = Shares(leases, [subjects.lease(KIND, feed.name)], self._own)
+        self._work: asyncio.Task[None] | None = None
+        self._started_ns = time.time_ns()
+
+    def failing(self) -> Iterable[str]:
+        """Name what keeps this process from publishing the feed."""
+        if self._work is not None and self._work.done():
+            yield f"the feed {self._feed.name} has failed; its log says why"
+        elif not self._bus.connected:
+            yield "the bus is away"
+        elif not self._shares.owned:
+            yield f"another process runs the feed {self._feed.name}, or did a moment ago"
+
+    def status(self) -> ConnectionStatus:
+        """Say whether this process publishes the feed."""
+        reasons = list(self.failing())
+        subscribed = f"{len(self._subscribed)} symbols subscribed"
+        return ConnectionStatus(not reasons, "; ".join(reasons) or subscribed)
+
+    async def publish(self, bar: TradeBar) -> None:
+        """Queue a bar of the feed."""
+        await self._outbox.put(bar)
+
+    async def start(self) -> None:
+        """Connect the feed, and publish from now on; FeedUnavailable when it can't connect."""
+        self._feed.attach(self)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                connected = await self._feed.connect()
+        except TimeoutError as error:
+            message = f"the feed {self._feed.name} did not connect within {CONNECT_S:g} s"
+            raise FeedUnavailable(message) from error
+        if not connected:
+            message = f"the feed {self._feed.name} could not connect: its connect() said so"
+            raise FeedUnavailable(message)
+        self._work = asyncio.create_task(self._run(), name=f"feed {self._feed.name}")
+
+    async def stop(self) -> None:
+        """Disconnect the feed, publish what is queued, and give the lease back."""
+        for symbol in sorted(self._subscribed):
+            await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
+        self._subscribed.clear()
+        await self._bounded(self._feed.disconnect(), "disconnect")
+        if self._work is not None:
+            try:
+                await self._outbox.drained(DRAIN_S)
+            except FeedError as error:
+                log.warning("feed.not_drained", extra={"error": str(error)})
+            self._work.cancel()
+            await asyncio.wait([self._work])
+        self._feed.attach(None)
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._shares.run())
+                group.create_task(self._look())
+                group.create_task(self._beat())
+        except Exception:
+            log.exception("the feed %s has failed", self._feed.name)
+            raise
+
+    async def _own(self, lease: Lease) -> None:
+        responder = Responder(self._bus, KIND, self._instance, VERSION)
+        try:
+            await responder.start()
+            subject = subjects.feed_control(self._feed.name)
+            await responder.add(subject, SubscribeRequest, self._on_subscribe)
+            await self._tell()
+            await self._outbox.run(lease)
+        finally:
+            await responder.stop()
+
+    async def _on_subscribe(self, request: SubscribeRequest) -> Answer:
+        self._wishes.hear(request.client, request.symbols)
+        refused = await self._follow_wishes()
+        accepted = tuple(symbol for symbol in request.symbols if symbol in self._subscribed)
+        reasons = {symbol: refused[symbol] for symbol in request.symbols if symbol in refused}
+        return Answer(SubscribeReply(accepted, reasons))
+
+    async def _follow_wishes(self) -> dict[str, str]:
+        """Subscribe to what is wanted, unsubscribe from the rest, and say what was refused."""
+        async with self._turn:
+            refused = {}
+            for symbol in sorted(self._wishes.symbols - self._subscribed):
+                if await self._bounded(self._feed.subscribe(symbol), f"subscribe {symbol}"):
+                    self._subscribed.add(symbol)
+                else:
+                    refused[symbol] = f"the feed {self._feed.name} refuses it"
+            for symbol in sorted(self._subscribed - self._wishes.symbols):
+                self._subscribed.discard(symbol)
+                await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
+            return refused
+
+    async def _bounded(self, call: Awaitable[bool | None], what: str) -> bool:
+        """Call into the user's code; whatever goes wrong there ends here."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return bool(await call)
+        except Exception:
+            log.exception("the feed %s failed to %s", self._feed.name, what)
+            return False
+
+    async def _look(self) -> None:
+        """Notice the clients that have fallen silent."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self._subscribed - self._wishes.symbols:
+                await self._follow_wishes()
+
+    async def _tell(self) -> None:
+        event = FeedEvent(self._feed.name, "connected", time.time_ns(), self._instance)
+        await self._bus.send(subjects.event("feed"), event)
+
+    async def _beat(self) -> None:
+        while True:
+            labels = {"feed": self._feed.name}
+            published = Sample("lean_lite_feed_published_total", labels, self._outbox.published)
+            beat = Beat(
+                KIND,
+                self._instance,
+                os.getpid(),
+                self._started_ns,
+                time.time_ns(),
+                tuple(self.failing()),
+                version=VERSION,
+                samples=(published,),
+            )
+            if self._bus.connected:
+                await self._bus.send(subjects.beat(KIND, self._instance), beat)
+            await asyncio.sleep(BEAT_S)

@@ -1,0 +1,60 @@
+"""A feed as a user would write one, whose source is a table."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from lean_lite.algorithm.data_models import Resolution, TradeBar
+from lean_lite.data import DataFeed
+
+SYMBOL = "EUR/USD"
+MINUTE = timedelta(minutes=1)
+NIGHT = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+
+
+def rate(number: int, symbol: str = SYMBOL, **more: object) -> TradeBar:
+    """Return the bar of a minute, which closes at 1.1 and so many pips."""
+    close = round(1.1 + number / 10_000, 4)
+    given: dict[str, object] = {
+        "open": close,
+        "high": round(close + 0.0002, 4),
+        "low": round(close - 0.0002, 4),
+        "close": close,
+        "volume": 100.0 + number,
+        **more,
+    }
+    return TradeBar(symbol, NIGHT + number * MINUTE, **given)  # type: ignore[arg-type]
+
+
+class CustomForexFeed(DataFeed):
+    """Publish what a test says, and remember what was asked."""
+
+    past: Sequence[TradeBar] = ()
+    refused: frozenset[str] = frozenset({"XXX/YYY"})
+
+    async def connect(self) -> bool:
+        self.calls: list[str] = ["connect"]
+        self.asked: list[tuple[datetime, datetime]] = []
+        return True
+
+    async def disconnect(self) -> None:
+        self.calls.append("disconnect")
+
+    async def subscribe(self, symbol: str) -> bool:
+        self.calls.append(f"subscribe {symbol}")
+        return symbol not in self.refused
+
+    async def unsubscribe(self, symbol: str) -> bool:
+        self.calls.append(f"unsubscribe {symbol}")
+        return True
+
+    async def get_historical_data(
+        self, symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
+    ) -> list[TradeBar]:
+        await asyncio.sleep(0)
+        self.asked.append((start_date, end_date))
+        return [bar for bar in self.past if bar.symbol == symbol]
+
+    async def publish_all(self, bars: Sequence[TradeBar]) -> None:
+        for bar in bars:
+            await self.publish(bar)

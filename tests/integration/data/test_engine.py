@@ -1,0 +1,294 @@
+"""An engine on real services: what it starts it ends, whoever fails, waits or is cancelled."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from msgspec.structs import replace
+
+from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, to_ns
+from lean_lite.bus import Bus
+from lean_lite.config import BusConfig, Config
+from lean_lite.data import AlpacaDataFeed, DataEngine, DataFeed
+from lean_lite.errors import ConfigError, FeedError, FeedUnavailable, RequestError, StackError
+from tests.integration.brokers import Brokers
+from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
+from tests.integration.patience import until
+from tests.integration.raw import Feeder, bars, raw_frame
+from tests.integration.services import Process
+
+# nats.micro stamps its services with it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+
+Update = tuple[str, TradeBar, DataQualityLevel]
+Engine = Callable[..., DataEngine]
+
+
+@pytest.fixture
+def bus_config(brokers: Brokers, lease_ttl_s: float, admin: Bus) -> BusConfig:
+    feed = brokers.config("feed", lease_ttl_s)
+    config = brokers.config("client", lease_ttl_s)
+    return replace(config, feed_user=feed.user, feed_password=feed.password)
+
+
+@pytest.fixture
+def engine(bus_config: BusConfig) -> Engine:
+    def engine(*feeds: DataFeed) -> DataEngine:
+        made = DataEngine(Config(bus=bus_config))
+        for feed in feeds:
+            made.add_feed(feed)
+        return made
+
+    return engine
+
+
+@pytest.fixture
+def pipeline(validate: Process, store: Process, feeder: Feeder) -> Feeder:
+    return feeder
+
+
+class Updates:
+    """Be a callback that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self._got: list[Update] = []
+
+    def __call__(self, symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        self._got.append((symbol, bar, quality))
+
+    def __len__(self) -> int:
+        return len(self._got)
+
+    def __iter__(self) -> Iterator[Update]:
+        return iter(self._got)
+
+
+async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    forex = CustomForexFeed("forex_feed")
+    updates = Updates()
+    async with engine(AlpacaDataFeed("alpaca_stocks"), forex) as running:
+        running.add_data_callback(updates)
+        assert await running.subscribe_symbol(SYMBOL, feed_name="forex_feed")
+        assert await running.subscribe_symbol(SYMBOL)
+        assert list(running.feeds) == ["alpaca_stocks", "forex_feed"]
+        for number in range(3, 6):
+            await forex.publish(rate(number))
+        await forex.publish(rate(6, volume=0.0))
+        await forex.publish(rate(7, low=2.0))
+        await until(lambda: len(updates) == 5, "five updates")
+        assert sorted(updates, key=lambda update: update[1].timestamp) == [
+            (SYMBOL, rate(3), DataQualityLevel.EXCELLENT),
+            (SYMBOL, rate(4), DataQualityLevel.EXCELLENT),
+            (SYMBOL, rate(5), DataQualityLevel.EXCELLENT),
+            (SYMBOL, rate(6, volume=0.0), DataQualityLevel.POOR),
+            (SYMBOL, rate(7, low=2.0), DataQualityLevel.INVALID),
+        ]
+        forex.past = [rate(number, volume=1.0) for number in range(10)]
+        asked = (SYMBOL, NIGHT, NIGHT + 10 * MINUTE, Resolution.MINUTE)
+        history = await running.get_historical_data(*asked)
+        assert [bar.volume for bar in history] == [1, 1, 1, 103, 104, 105, 0, 1, 1, 1]
+        forex.asked.clear()
+        await running.get_historical_data(SYMBOL, NIGHT + 3 * MINUTE, NIGHT + 7 * MINUTE)
+        assert forex.asked == []
+        await running.get_historical_data(SYMBOL, NIGHT + 2 * MINUTE, NIGHT + 7 * MINUTE)
+        assert forex.asked == [(NIGHT + 2 * MINUTE, NIGHT + 3 * MINUTE)]
+        assert await running.unsubscribe_symbol(SYMBOL)
+        assert not await running.unsubscribe_symbol(SYMBOL)
+        await until(lambda: f"unsubscribe {SYMBOL}" in forex.calls, "the unsubscription")
+        status = forex.get_connection_status()
+        assert (status.connected, status.detail) == (True, "0 symbols subscribed")
+    assert forex.calls[-1] == "disconnect"
+    assert not forex.get_connection_status().connected
+
+
+async def test_callbacks_that_raise_harm_nobody(
+    pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, after = Updates(), Updates()
+
+    def broken(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        message = "broken by design"
+        raise ValueError(message)
+
+    async def broken_later(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        await asyncio.sleep(0)
+        raise KeyError(symbol)
+
+    async with engine() as running:
+        for callback in (before, broken, broken_later, after):
+            running.add_data_callback(callback)
+        await running.subscribe_symbol("AAPL")
+        await pipeline.bars("AAPL", range(5))
+        await until(lambda: len(after) == 5, "all bars")
+        running.remove_data_callback(before)
+        running.remove_data_callback(before)
+        await pipeline.bars("AAPL", range(5, 8))
+        await until(lambda: len(after) == 8, "more bars")
+    assert len(before) == 5
+    failures = [line for line in caplog.messages if "failed for AAPL" in line]
+    assert len(failures) == 16
+
+
+async def test_a_callback_may_unsubscribe_and_stop(pipeline: Feeder, engine: Engine) -> None:
+    running = engine()
+    updates = Updates()
+    stopped = asyncio.Event()
+
+    async def once(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        updates(symbol, bar, quality)
+        if symbol == "AAPL":
+            await running.unsubscribe_symbol("AAPL")
+        else:
+            try:
+                await running.stop()
+            finally:
+                stopped.set()
+
+    await running.start()
+    running.add_data_callback(once)
+    await running.subscribe_symbol("AAPL")
+    await running.subscribe_symbol("MSFT")
+    await pipeline.bars("AAPL", range(5))
+    await until(lambda: updates, "a bar")
+    await asyncio.sleep(0.2)
+    assert [symbol for symbol, _, _ in updates] == ["AAPL"]
+    await pipeline.bars("MSFT", range(5))
+    async with asyncio.timeout(20):
+        await stopped.wait()
+        await running.stop()
+    assert [symbol for symbol, _, _ in updates] == ["AAPL", "MSFT"]
+
+
+async def test_an_invalid_bar_reaches_callbacks_and_no_iterator(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    updates = Updates()
+    async with engine() as running:
+        running.add_data_callback(updates)
+        await running.subscribe_symbol("AAPL")
+        live = await running.live("AAPL")
+        await pipeline.publish(raw_frame("AAPL", bars("AAPL", range(3), invalid=[1])))
+        await until(lambda: len(updates) == 3, "three updates")
+        levels = [q for _, _, q in sorted(updates, key=lambda update: update[1].timestamp)]
+        assert levels[1] == DataQualityLevel.INVALID
+        assert [(await anext(live)).level for _ in range(2)] == [4, 4]
+        assert live.behind == 0
+        await live.stop()
+
+
+async def test_start_and_stop_may_be_called_again(engine: Engine, admin: Bus) -> None:
+    running = engine(CustomForexFeed("fx"))
+    await running.stop()
+    for _ in range(2):
+        async with asyncio.timeout(30):
+            await asyncio.gather(running.start(), running.start())
+            await running.start()
+            await until(lambda: members(admin, 1), "the feed's owner")
+            await asyncio.gather(running.stop(), running.stop())
+            await running.stop()
+            assert await members(admin, 0)
+
+
+async def members(admin: Bus, count: int) -> bool:
+    """Say whether so many feeds are run."""
+    info = await admin.jetstream.stream_info("KV_members", subjects_filter="$KV.members.feed.>")
+    return len(info.state.subjects or {}) == count
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
+async def test_a_start_that_is_cancelled_leaves_nothing(engine: Engine, turns: int) -> None:
+    feed = CustomForexFeed("fx")
+    running = engine(feed)
+    before = asyncio.all_tasks()
+    starting = asyncio.create_task(running.start())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        # It may have been done already.
+        await starting
+        await running.stop()
+    with pytest.raises(StackError, match=r"engine\.start"):
+        await running.subscribe_symbol("AAPL")
+    await until(lambda: asyncio.all_tasks() <= before, "the last task")
+    assert not feed.get_connection_status().connected
+    async with running:
+        assert running.feeds["fx"] is feed
+
+
+async def test_a_stop_that_is_cancelled_still_stops(engine: Engine) -> None:
+    feed = CustomForexFeed("fx")
+    running = engine(feed)
+    await running.start()
+    stopping = asyncio.create_task(running.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert feed.calls[-1] == "disconnect"
+    await running.stop()
+
+
+async def test_a_feed_that_does_not_connect_ends_the_start(engine: Engine) -> None:
+    class Away(CustomForexFeed):
+        async def connect(self) -> bool:
+            await super().connect()
+            return False
+
+    near, away = CustomForexFeed("near"), Away("away")
+    with pytest.raises(FeedUnavailable, match="the feed away could not connect"):
+        await engine(near, away).start()
+    assert near.calls[-1] == "disconnect"
+
+
+async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: BusConfig) -> None:
+    handle = AlpacaDataFeed("alpaca_main")
+    with pytest.raises(FeedError, match=r"engine\.add_feed"):
+        await handle.subscribe("AAPL")
+    idle = engine()
+    with pytest.raises(StackError, match=r"await engine\.start"):
+        await idle.get_historical_data("AAPL", NIGHT, NIGHT)
+    async with engine(handle) as running:
+        with pytest.raises(FeedError, match=r"before `engine\.start"):
+            running.add_feed(CustomForexFeed("late"))
+        with pytest.raises(FeedError, match="there are alpaca_main"):
+            await running.subscribe_symbol("AAPL", feed_name="nobody")
+        with pytest.raises(FeedError, match=r"no feed serves EUR/USD \(forex\)"):
+            await running.subscribe_symbol(SYMBOL)
+        with pytest.raises(RequestError, match="DataTransformer"):
+            await running.get_historical_data("AAPL", NIGHT, NIGHT, Resolution.HOUR)
+    plain = DataEngine(Config(bus=replace(bus_config, feed_user="")))
+    plain.add_feed(CustomForexFeed("fx"))
+    with pytest.raises(ConfigError, match="LEAN_LITE_BUS__FEED_PASSWORD"):
+        await plain.start()
+
+
+async def test_a_handle_speaks_through_its_engine(pipeline: Feeder, engine: Engine) -> None:
+    handle = AlpacaDataFeed("alpaca_main")
+    updates = Updates()
+    async with engine(handle) as running:
+        assert await handle.connect()
+        assert not handle.get_connection_status().connected
+        running.add_data_callback(updates)
+        assert await handle.subscribe("AAPL")
+        await pipeline.bars("AAPL", range(3))
+        await until(lambda: len(updates) == 3, "three bars")
+        assert await handle.unsubscribe("AAPL")
+    assert handle.get_connection_status().detail == "not started"
+
+
+async def test_bars_of_another_feed_of_the_same_symbol_are_not_mixed_in(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    own = CustomForexFeed("mine")
+    async with engine(own, AlpacaDataFeed("alpaca_main")) as running:
+        live = await running.live("AAPL", feed_name="mine", after={})
+        await pipeline.bars("AAPL", range(10))
+        await own.publish(rate(0, "AAPL"))
+        record = await anext(live)
+        assert (record.feed, record.start_ns) == ("mine", to_ns(NIGHT))
+        assert live.behind == 0
+        await live.stop()

@@ -1,0 +1,52 @@
+"""A strategy outlives the supervisor of the stack that it uses."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
+from lean_lite.data import DataEngine
+from tests.docs.programs import await_end, environment_of
+from tests.integration.data.forex import SYMBOL, CustomForexFeed, rate
+from tests.integration.patience import until
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.timeout(240),
+    # nats.micro stamps its services with it.
+    pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"),
+]
+
+
+async def test_bars_of_a_custom_feed_come_once_each_when_the_supervisor_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in environment_of(tmp_path).items():
+        if name.startswith("LEAN_LITE_"):
+            monkeypatch.setenv(name, text)
+    got: list[float] = []
+
+    def on_bar(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        assert (symbol, quality) == (SYMBOL, DataQualityLevel.EXCELLENT)
+        got.append(bar.close)
+
+    feed = CustomForexFeed("forex_feed")
+    engine = DataEngine()
+    engine.add_feed(feed)
+    engine.add_data_callback(on_bar)
+    async with engine:
+        await engine.subscribe_symbol(SYMBOL)
+        for number in range(60):
+            await feed.publish(rate(number))
+            if number == 20:
+                said = json.loads((tmp_path / "demo" / "stack.json").read_text("utf-8"))
+                os.kill(said["pid"], signal.SIGKILL)
+            await asyncio.sleep(0.05)
+        await until(lambda: len(got) == 60, "every bar", 90)
+        await asyncio.sleep(1)
+    assert got == [rate(number).close for number in range(60)]
+    await asyncio.to_thread(await_end, tmp_path)

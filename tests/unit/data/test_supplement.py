@@ -1,0 +1,103 @@
+from collections.abc import Iterable
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, to_ns
+from lean_lite.blocks import Block, from_bars
+from lean_lite.data import Bars
+from lean_lite.data.supplement import lacking, merged, supplement
+from lean_lite.messages import HistoryRequest
+from tests.integration.data.forex import NIGHT, SYMBOL, CustomForexFeed, rate
+
+MINUTE_NS = 60 * NS_PER_S
+START_NS = to_ns(NIGHT)
+
+
+def stored(numbers: Iterable[int]) -> Block:
+    """Return a block as the store sends it, whose volumes are 1."""
+    block = from_bars([rate(number, volume=1.0) for number in numbers], feed="fx")
+    nothing = np.zeros(len(block))
+    return block.with_columns(
+        level=nothing.astype("|u1") + np.uint8(4),
+        reasons=nothing.astype("<u8"),
+        seq=nothing.astype("<i8") + 7,
+        stored_ns=nothing.astype("<i8") + 1,
+    )
+
+
+def minutes(span: tuple[int, int] | None) -> tuple[float, float] | None:
+    return span and ((span[0] - START_NS) / MINUTE_NS, (span[1] - START_NS) / MINUTE_NS)
+
+
+@pytest.mark.parametrize(
+    ("have", "lack"),
+    [
+        ([], (0, 10)),
+        (range(10), None),
+        (range(7), (7, 10)),
+        (range(3, 10), (0, 3)),
+        ([0, 1, 5, 6, 7, 8, 9], (2, 5)),
+        ([0, 1, 5, 8, 9], (2, 8)),
+        ([5], (0, 10)),
+        (range(2, 8), (0, 10)),
+    ],
+)
+def test_what_lacks_is_the_shortest_span_around_it(
+    have: Iterable[int], lack: tuple[int, int] | None
+) -> None:
+    span = lacking(stored(have), START_NS, START_NS + 10 * MINUTE_NS)
+    assert minutes(span) == lack
+
+
+def test_a_start_within_a_minute_asks_for_no_more_than_that() -> None:
+    half = MINUTE_NS // 2
+    assert lacking(stored(range(10)), START_NS - half, START_NS + 10 * MINUTE_NS) is None
+    tail = lacking(stored(range(10)), START_NS, START_NS + 10 * MINUTE_NS + half)
+    assert minutes(tail) == (10, 10.5)
+    assert lacking(stored([]), START_NS, START_NS) is None
+
+
+def test_a_stored_bar_wins() -> None:
+    own = stored(range(6)).with_columns(volume=np.full(6, 2.0))
+    both = merged(stored([1, 4]), own)
+    assert both["volume"].tolist() == [2.0, 1.0, 2.0, 2.0, 1.0, 2.0]
+    assert both["start_ns"].tolist() == [START_NS + n * MINUTE_NS for n in range(6)]
+    assert both["seq"].tolist() == [0, 7, 0, 0, 7, 0]
+
+
+class Past(CustomForexFeed):
+    """Answer with a list, whatever was asked."""
+
+    async def get_historical_data(
+        self, symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
+    ) -> list[TradeBar]:
+        return list(self.past)
+
+
+async def completed(past: list[TradeBar], have: Iterable[int] = (3, 4)) -> Bars:
+    feed = Past("fx")
+    feed.past = past
+    request = HistoryRequest((SYMBOL,), START_NS, START_NS + 10 * MINUTE_NS, feed="fx")
+    return await supplement(Bars(stored(have)), feed, request, timeout_s=1.0)
+
+
+async def test_the_feeds_own_bars_are_graded_and_come_in_order() -> None:
+    given = [rate(number) for number in (9, 0, 3, 12, 5)]
+    bars = await completed([*given, rate(1, high=0.5), rate(2, volume=0.0)])
+    assert [round((bar.close - 1.1) * 10_000) for bar in bars] == [0, 2, 3, 4, 5, 9]
+    assert bars.block["level"].tolist() == [4, 1, 4, 4, 4, 4]
+    assert bars[2].volume == 1.0
+    assert bars.gaps == ()
+
+
+@pytest.mark.parametrize(
+    "wrong", [rate(1, "GBP/USD"), rate(1, resolution=Resolution.DAILY), "no bar"]
+)
+async def test_an_answer_to_another_question_leaves_a_gap_that_says_so(wrong: TradeBar) -> None:
+    bars = await completed([wrong])
+    (gap,) = bars.gaps
+    assert minutes((gap.start_ns, gap.end_ns)) == (0, 10)
+    assert "the feed fx failed" in gap.reason
+    assert len(bars) == 2
