@@ -63,13 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     option("--host", default=defaults.host, help="address to listen on")
     option("--port", type=int, default=0, help="REST and control port; 0 takes a free one")
     option("--stream-port", type=int, default=0, help="websocket port; 0 takes a free one")
-    option("--start", default=defaults.start, help="feed time at the start: RFC-3339 or 'open'")
+    option("--start", default=defaults.start, help="feed time at the start: RFC-3339, open or last")
     option("--speed", type=float, default=defaults.speed, help="feed seconds per second")
     option("--hold", action="store_true", help="stand at the start until somebody subscribes")
     option("--today", type=date.fromisoformat, help="first day that is not over")
     option("--keys", action="append", type=_key_pair, metavar="ID:SECRET", help="repeatable")
     option("--feeds", type=_names, help="feeds the keys may use, separated by commas")
     option("--symbols", type=int, default=0, help="number of synthetic symbols")
+    option("--also", type=_in_order, help="synthetic stocks by name, separated by commas")
     option("--seed", type=int, default=0, help="what the synthetic symbols look like")
     option("--frame-size", type=int, default=defaults.frame_size, help="0: one frame per instant")
     option("--queue-frames", type=int, default=defaults.queue_frames)
@@ -98,4 +99,8 @@ def _faults(text: str) -> Faults:
 
 
 def _names(text: str) -> frozenset[str]:
-    return frozenset(filter(None, text.split(",")))
+    return frozenset(_in_order(text))
+
+
+def _in_order(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))

@@ -13,7 +13,6 @@ from lean_lite_sim.synthetic import (
     REGULAR_MINUTES,
     REGULAR_OPEN,
     SyntheticWalk,
-    synthetic_symbol,
 )
 from lean_lite_sim.timestamps import MINUTE_NS, NEW_YORK, local_day, local_instant
 from lean_lite_sim.trading_days import latest_full_days
@@ -28,23 +27,27 @@ class Market:
     """
     The recorded symbols on their new days, the synthetic ones, and FAKEPACA.
 
-    Bars are final: what a fault does to them on their way to a client is not known here.
+    Bars are final: what a fault does to them on their way to a client is not known here. Raises
+    ValueError for a synthetic symbol that is recorded.
     """
 
-    def __init__(self, today: date, *, synthetic_count: int = 0, seed: int = 0) -> None:
+    def __init__(self, today: date, *, synthetic: Iterable[str] = (), seed: int = 0) -> None:
         recorded = {s: load_recorded_symbol(s, today) for s in RECORDED_STOCKS + RECORDED_CRYPTO}
         self._recorded = {symbol: found.bars for symbol, found in recorded.items()}
         self._starts = {s: [bar.start_ns for bar in bars] for s, bars in self._recorded.items()}
         self._by_minute = _by_minute(self._recorded)
         self._shared_days = set.intersection(*(set(found.days) for found in recorded.values()))
-        self._synthetic = {synthetic_symbol(index): None for index in range(synthetic_count)}
+        self._synthetic = dict.fromkeys(synthetic)
+        if twice := self._synthetic.keys() & self._recorded.keys():
+            message = f"{min(twice)} is recorded and can't be made up as well"
+            raise ValueError(message)
         self._synthetic_days = latest_full_days(SYNTHETIC_DAYS, today)
         self._walk = SyntheticWalk(seed)
         self._test_walk = SyntheticWalk(seed, opens=time(), minutes=FULL_DAY_MINUTES)
 
-    def first_open_ns(self) -> int:
-        """Give 09:30 New York of the earliest day that every symbol has."""
-        return local_instant(min(self._shared_days), REGULAR_OPEN, NEW_YORK)
+    def opens(self) -> list[int]:
+        """List 09:30 New York of the days that every symbol has, in order."""
+        return [local_instant(day, REGULAR_OPEN, NEW_YORK) for day in sorted(self._shared_days)]
 
     def prepare_day(self, instant_ns: int) -> None:
         """Make the synthetic walks of a day ahead of time; many symbols take a while."""

@@ -28,7 +28,8 @@ class SimulatorSettings:
     stream_port: int = 0
     """The port of the websocket; 0 takes a free one."""
     start: str = "open"
-    """Feed time at the start: RFC-3339, or `open` (09:30 of the first day all symbols have)."""
+    """Feed time at the start: RFC-3339, `open` or `last` (09:30 of the first or the latest day
+    that all symbols have)."""
     speed: float = 60.0
     """Feed seconds per wall second."""
     hold: bool = False
@@ -41,6 +42,8 @@ class SimulatorSettings:
     """The feeds that the keys may use; the others answer 409."""
     symbols: int = 0
     """How many synthetic symbols to add."""
+    also: tuple[str, ...] = ()
+    """Synthetic stocks to add by name."""
     seed: int = 0
     """What the synthetic symbols look like."""
     bar_delay_feed_s: float = 0.05

@@ -22,6 +22,8 @@ from lean_lite_sim.session import SessionContext
 from lean_lite_sim.settings import SimulatorSettings
 from lean_lite_sim.stats import Stats
 from lean_lite_sim.stream_server import StreamServer
+from lean_lite_sim.symbols import is_well_formed
+from lean_lite_sim.synthetic import synthetic_symbol
 from lean_lite_sim.tape import Tape
 from lean_lite_sim.timestamps import SECOND_NS, parse_instant
 from lean_lite_sim.trading_days import first_incomplete_day
@@ -33,7 +35,8 @@ class Simulator:
     """
     An Alpaca-compatible data server; use it as an asynchronous context manager.
 
-    Raises ValueError for a start that is no time, OSError for a port that is taken.
+    Raises ValueError for a start that is no time or a name that is no stock's, OSError for a port
+    that is taken.
     """
 
     def __init__(self, settings: SimulatorSettings | None = None) -> None:
@@ -41,7 +44,7 @@ class Simulator:
         settings = self.settings
         self._market = Market(
             settings.today or first_incomplete_day(datetime.now(UTC)),
-            synthetic_count=settings.symbols,
+            synthetic=_synthetic(settings),
             seed=settings.seed,
         )
         self._faults = FaultHistory(settings.faults)
@@ -119,7 +122,9 @@ class Simulator:
 
     def _make_clock(self) -> FeedClock:
         start = self.settings.start
-        start_ns = self._market.first_open_ns() if start == "open" else parse_instant(start)
+        opens = self._market.opens()
+        named = {"open": opens[0], "last": opens[-1]}
+        start_ns = named[start] if start in named else parse_instant(start)
         return FeedClock(None, start_ns, self.settings.speed, wall_clock=time.time_ns)
 
     def _make_rest(self) -> RestServer:
@@ -136,3 +141,11 @@ class Simulator:
         )
         routes = [*market.routes(), *control.routes()]
         return RestServer(routes, self.settings.host, self.settings.port)
+
+
+def _synthetic(settings: SimulatorSettings) -> Sequence[str]:
+    for symbol in settings.also:
+        if not is_well_formed(symbol, "stocks"):
+            message = f"{symbol} can't be the symbol of a stock"
+            raise ValueError(message)
+    return [*map(synthetic_symbol, range(settings.symbols)), *settings.also]
