@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 ours=(lean-lite lean-lite-ingest lean-lite-metrics lean-lite-sim lean-lite-store lean-lite-validate)
 
-for name in dev ingest metrics simulator store validate; do
+for name in dev build ingest metrics setup simulator store validate; do
   # What runs in an image is what the tests ran with.
   constraint=(--constraint requirements/dev.txt)
   [ "$name" != dev ] || constraint=()
