@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from lean_lite import subjects
 from lean_lite.bus import Lease, Slowest
 from lean_lite.errors import FeedUnavailable
+from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import (
     BackfillReply,
     BackfillRequest,
@@ -60,7 +61,7 @@ class Feed:
         self._clock = clock
         self.name = name
         self.asset_class = asset_class
-        pinned = [s for s in config.ingest.symbols if subjects.asset_class_of(s) == asset_class]
+        pinned = [s for s in config.ingest.symbols if asset_class_of(s) == asset_class]
         self._wanted = Wanted(bus, name, pinned, config.ingest.forget_s)
         lanes = [Lane(asset_class, partition) for partition in range(subjects.PARTITIONS)]
         self._outboxes = {

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from lean_lite import subjects
 from lean_lite.bus import Answer, Lease, Leases, Responder, Shares, Slowest
-from lean_lite.config import AlpacaConfig
+from lean_lite.config import AlpacaConfig, IngestConfig
 from lean_lite.errors import ConfigError, RequestError
+from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import BackfillRequest, SubscribeReply, SubscribeRequest
 from lean_lite.service import Context
 from lean_lite.version import VERSION
@@ -29,8 +30,9 @@ class IngestService:
     """Carry the account's bars to the bus while its lease is ours."""
 
     def __init__(self, context: Context) -> None:
-        """Connect nothing before `run`; ConfigError when there are no keys."""
+        """Connect nothing before `run`; ConfigError for missing keys or a bad symbol."""
         _check_keys(context.config.alpaca)
+        _check_symbols(context.config.ingest)
         self._context = context
         leases = Leases(context.bus, KIND, context.instance)
         self._shares = Shares(leases, [subjects.lease(KIND, "alpaca")], self._own)
@@ -91,7 +93,7 @@ class IngestService:
     async def _on_subscribe(self, request: SubscribeRequest) -> Answer:
         good, refused = sort_out(request.symbols)
         for asset_class, feed in self._feeds.items():
-            symbols = [s for s in good if subjects.asset_class_of(s) == asset_class]
+            symbols = [s for s in good if asset_class_of(s) == asset_class]
             refused |= await feed.want(symbols)
         accepted = tuple(symbol for symbol in good if symbol not in refused)
         return Answer(SubscribeReply(accepted, refused))
@@ -101,7 +103,7 @@ class IngestService:
         for reason in refused.values():
             code = "symbol"
             raise RequestError(code, reason)
-        feed = self._feeds.get(subjects.asset_class_of(request.symbol))
+        feed = self._feeds.get(asset_class_of(request.symbol))
         if feed is None or request.feed not in ("", feed.name):
             code = "feed"
             message = f"the feed {request.feed!r} of {request.symbol} is not served by this account"
@@ -120,3 +122,9 @@ def _check_keys(alpaca: AlpacaConfig) -> None:
             "there are no keys for Alpaca: set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or use "
             "the simulator (`lean-lite demo`), which needs none",
         )
+
+
+def _check_symbols(ingest: IngestConfig) -> None:
+    _, refused = sort_out(ingest.symbols)
+    for reason in refused.values():
+        raise ConfigError("ingest.symbols", reason)

@@ -3,7 +3,9 @@ Read the configuration: one optional TOML file, and the environment above it.
 
 Every key can stand in the file as `[section] key` and in the environment as
 `LEAN_LITE_SECTION__KEY`. The file is named by `LEAN_LITE_CONFIG`, else it is `lean-lite.toml` in
-the working folder when that exists. Alpaca's own `APCA_API_KEY_ID` and `APCA_API_SECRET_KEY` work.
+the working folder when that exists. Alpaca's own `APCA_API_KEY_ID` and `APCA_API_SECRET_KEY` work,
+and `LEAN_LITE_FEED` is short for `LEAN_LITE_STACK__FEED`.
+A secret may stand in a file of its own, named by its variable with `_FILE` behind.
 """
 
 import difflib
@@ -29,11 +31,15 @@ from lean_lite.errors import ConfigError
 
 PREFIX = "LEAN_LITE_"
 FILE_VARIABLE = PREFIX + "CONFIG"
+IN_FILE = "_file"
 IN_CODE = "code"
-ALPACA_VARIABLES = {
+ALIASES = {
     "APCA_API_KEY_ID": ("alpaca", "key_id"),
     "APCA_API_SECRET_KEY": ("alpaca", "secret_key"),
+    "LEAN_LITE_FEED": ("stack", "feed"),
 }
+# What is read elsewhere: by the tests.
+FOREIGN = {PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION")}
 SECTIONS: dict[str, type[Section]] = {
     "alpaca": AlpacaConfig,
     "bus": BusConfig,
@@ -107,8 +113,7 @@ class Config:
     def environment(self) -> dict[str, str]:
         """Return the environment variables that give a child process these settings."""
         return {
-            f"{PREFIX}{source.key.replace('.', '__').upper()}": _as_text(source.value)
-            for source in self.sources()
+            _variable(*source.key.split(".")): _as_text(source.value) for source in self.sources()
         }
 
     def __repr__(self) -> str:
@@ -148,21 +153,51 @@ def _from_file(environ: Mapping[str, str]) -> Found:
 def _from_environment(environ: Mapping[str, str]) -> Found:
     found: Found = {
         place: (environ[variable], variable)
-        for variable, place in ALPACA_VARIABLES.items()
+        for variable, place in ALIASES.items()
         if environ.get(variable)
     }
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or "__" not in variable:
+        if not variable.startswith(PREFIX) or variable in {*ALIASES, *FOREIGN, FILE_VARIABLE}:
             continue
+        if "__" not in variable:
+            raise _unknown(variable, _variables())
         name, _, key = variable.removeprefix(PREFIX).lower().partition("__")
         if name not in SECTIONS:
             raise _unknown(name, SECTIONS, variable)
-        found[name, key] = (text, variable)
+        secret = key.removesuffix(IN_FILE)
+        if secret != key and _types(SECTIONS[name]).get(secret) is Secret:
+            found[name, secret] = (_in_file(variable, environ, f"{name}.{secret}"), variable)
+        else:
+            found[name, key] = (text, variable)
     return found
 
 
+def _variables() -> dict[str, object]:
+    places = ((name, key) for name, section in SECTIONS.items() for key in _types(section))
+    return dict.fromkeys([FILE_VARIABLE, *ALIASES, *(_variable(*place) for place in places)])
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{PREFIX}{section}__{key}".upper()
+
+
+def _in_file(variable: str, environ: Mapping[str, str], key: str) -> str:
+    plain = variable[: -len(IN_FILE)]
+    if plain in environ:
+        raise ConfigError(key, f"is given twice: unset {plain} or {variable}")
+    path = environ[variable]
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(key, f"{path} can't be read: {error} (from {variable})") from error
+
+
+def _types(section: type[Section]) -> dict[str, object]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(section)}
+
+
 def _section(name: str, section: type[Section], found: Found) -> Section:
-    types = {field.encode_name: field.type for field in msgspec.structs.fields(section)}
+    types = _types(section)
     values = {}
     for (place, key), (value, origin) in found.items():
         if place != name:

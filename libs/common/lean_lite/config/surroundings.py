@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lean_lite.config.loader import ALPACA_VARIABLES
+from lean_lite.config.loader import ALIASES, PREFIX
 
 NAME = "lean-lite"
 
@@ -16,6 +16,10 @@ def data_folder() -> Path:
 
 
 def child_environment(overlay: Mapping[str, str]) -> dict[str, str]:
-    """Return this process' environment with an overlay, without Alpaca's own key variables."""
-    kept = {key: value for key, value in os.environ.items() if key not in ALPACA_VARIABLES}
+    """Return this process' environment with an overlay of settings in the place of its own."""
+    kept = {key: value for key, value in os.environ.items() if not _is_setting(key)}
     return {**kept, **overlay}
+
+
+def _is_setting(variable: str) -> bool:
+    return variable in ALIASES or (variable.startswith(PREFIX) and "__" in variable)

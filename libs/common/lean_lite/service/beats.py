@@ -14,6 +14,7 @@ from lean_lite.subjects import beat
 from lean_lite.version import VERSION
 
 OURS = "lean_lite_"
+LOOK_S = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +39,14 @@ class Beats:
         self._started_ns = time.time_ns()
 
     async def run(self, every_s: float, on_beat: Callable[[], None]) -> None:
-        """Beat until cancelled."""
+        """Beat until cancelled, at once when the service becomes ready or ceases to be."""
         while True:
             on_beat()
+            ready = self._ready()
             await self.once()
-            await asyncio.sleep(every_s)
+            until = time.monotonic() + every_s
+            while self._ready() == ready and (left_s := until - time.monotonic()) > 0:
+                await asyncio.sleep(min(left_s, LOOK_S))
 
     async def once(self) -> None:
         """Beat now; a bus that is away is no reason to fail."""
@@ -59,6 +63,9 @@ class Beats:
         )
         if self._bus.connected:
             await self._bus.send(beat(self._service, self._instance), message)
+
+    def _ready(self) -> bool:
+        return not any(True for _ in self._failing())
 
 
 def _samples() -> Iterable[Sample]:

@@ -89,9 +89,11 @@ class NatsServer(Broker):
 
     name = "nats"
 
-    def __init__(self, folder: Path, passwords: Mapping[str, str], *, program: str = "") -> None:
-        """Take a free port; `program` names another binary than the one that comes along."""
-        port = free_port()
+    def __init__(
+        self, folder: Path, passwords: Mapping[str, str], *, program: str = "", port: int = 0
+    ) -> None:
+        """Take a free port for 0; `program` names another binary than the one that comes along."""
+        port = port or free_port()
         text = server_config(passwords, port=port, folder=str(folder / self.name / "streams"))
         super().__init__(folder, program or _nats_program(), text, port)
         self.url = f"nats://{LOCALHOST}:{port}"

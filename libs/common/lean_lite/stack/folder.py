@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,8 @@ from lean_lite.config import Config
 from lean_lite.config.surroundings import data_folder
 from lean_lite.errors import StackError
 from lean_lite.stack.brokers import write_private
+from lean_lite.stack.file_lock import FileLock
+from lean_lite.stack.process import alive, started
 
 Mode = Literal["live", "demo"]
 MODES: tuple[Mode, ...] = ("live", "demo")
@@ -24,42 +26,53 @@ MODE = "mode"
 def default_folder(config: Config, mode: Mode) -> Path:
     """Return the folder of a mode: below `stack.folder`, else below the user's data folder."""
     root = Path(config.stack.folder).expanduser() if config.stack.folder else data_folder()
-    return root / mode
+    return root.absolute() / mode
 
 
 def find_stack(config: Config) -> dict[str, Any] | None:
     """
     Return what `stack.json` says of the stack that runs in a default folder, live before demo.
 
-    Keys: mode, pid, folder, feed, bus_url, user, password, metrics_url.
+    Keys: mode, pid, started (in the kernel's ticks), since_ns, folder, session, feed, account,
+    bus_url, user, password, feed_user, feed_password, metrics_url.
     """
-    for mode in MODES:
-        try:
-            said = json.loads((default_folder(config, mode) / DESCRIPTION).read_text("utf-8"))
-            if _alive(said["pid"]):
-                return dict(said)
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
-    return None
+    found = (read_description(default_folder(config, mode)) for mode in MODES)
+    return next((said for said in found if said), None)
+
+
+def read_description(folder: Path) -> dict[str, Any] | None:
+    """Return what `stack.json` says of the stack that runs in this folder."""
+    try:
+        said = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+        return dict(said) if alive(said["pid"], said["started"]) else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 class StackFolder:
-    """Hold a folder for one stack alone, and keep demo and live data apart."""
+    """
+    Hold a folder for one stack alone, and keep demo and live data apart.
 
-    def __init__(self, path: Path, mode: Mode) -> None:
+    `lock` is the descriptor of a lock that was taken for us; `resumes` keeps a demo's data.
+    """
+
+    def __init__(
+        self, path: Path, mode: Mode, *, lock: int | None = None, resumes: bool = False
+    ) -> None:
         """Touch nothing before `take`."""
         self.path = path.absolute()
         self.mode = mode
-        self._lock: int | None = None
+        self._lock = owner_lock(self.path, lock)
+        self._resumes = resumes
 
     def take(self) -> None:
         """Lock the folder; a demo's data is wiped. StackError when it is not ours to take."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.path)
             self._take_lock()
             self._take_mode()
-            (self.path / DESCRIPTION).unlink(missing_ok=True)
-            if self.mode == "demo":
+            self.withdraw()
+            if self.mode == "demo" and not self._resumes:
                 self._wipe()
         except OSError as error:
             self.release()
@@ -70,34 +83,32 @@ class StackFolder:
 
     def describe(self, facts: Mapping[str, object]) -> None:
         """Write `stack.json` for those who look for a running stack."""
-        said = {"mode": self.mode, "pid": os.getpid(), "folder": str(self.path), **facts}
+        pid = os.getpid()
+        who = {"mode": self.mode, "pid": pid, "started": started(pid), "since_ns": time.time_ns()}
+        said = {**who, "folder": str(self.path), **facts}
         write_private(self.path / DESCRIPTION, json.dumps(said, indent=2))
+
+    def withdraw(self) -> None:
+        """Remove the description, so that nobody finds our stack any more."""
+        if self._lock.descriptor is not None:
+            (self.path / DESCRIPTION).unlink(missing_ok=True)
 
     def release(self) -> None:
         """Remove the description and unlock; does nothing when the folder is not held."""
-        if self._lock is None:
-            return
-        (self.path / DESCRIPTION).unlink(missing_ok=True)
-        os.close(self._lock)
-        self._lock = None
+        if self._lock.descriptor is not None:
+            self.withdraw()
+            self._lock.path.write_text("", "utf-8")
+            self._lock.release()
 
     def _take_lock(self) -> None:
-        import fcntl  # noqa: PLC0415 - not there on Windows, where the package still imports
-
-        descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
-            os.close(descriptor)
+        if self._lock.descriptor is None and not self._lock.take():
+            holder = owner(self.path) or "unknown"
             message = (
-                f"a stack already runs in {self.path} (process {holder}): "
-                "stop it, use it, or set `stack.folder` to another folder"
+                f"a stack already runs in {self.path} (process {holder}): stop it "
+                "(`lean-lite down`), use it, or set `stack.folder` to another folder"
             )
-            raise StackError(message) from error
-        self._lock = descriptor
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            raise StackError(message)
+        name_owner(self.path, os.getpid())
 
     def _take_mode(self) -> None:
         marker = self.path / MODE
@@ -121,14 +132,25 @@ class StackFolder:
                 shutil.rmtree(path)
 
 
-def _alive(pid: int) -> bool:
-    # On Windows there is no embedded stack, and this call would end the process.
-    if sys.platform == "win32":
-        return False
+def make_folder(path: Path) -> None:
+    """Make a folder for the user alone, and those above it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def owner_lock(folder: Path, descriptor: int | None = None) -> FileLock:
+    """Return the lock of whoever runs or starts a stack in a folder."""
+    return FileLock(folder / LOCK, descriptor)
+
+
+def name_owner(folder: Path, pid: int) -> None:
+    """Write down who holds the lock."""
+    (folder / LOCK).write_text(f"{pid} {started(pid)}\n", "utf-8")
+
+
+def owner(folder: Path) -> int:
+    """Return the process that runs or starts a stack in a folder; 0 when there is none."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        pid, started_at = map(int, (folder / LOCK).read_text("utf-8").split())
+    except (OSError, ValueError):
+        return 0
+    return pid if alive(pid, started_at) else 0

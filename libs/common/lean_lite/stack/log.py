@@ -1,9 +1,13 @@
-"""The log file of a child process."""
+"""The log file of a child process, and the lines of the supervisor's own."""
 
 import json
+import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+# What every record has; the rest was given as `extra`.
+USUAL = logging.makeLogRecord({}).__dict__.keys() | {"message", "taskName"}
 LIMIT_BYTES = 8 * 1024**2
 READ_BYTES = 64 * 1024
 
@@ -46,3 +50,20 @@ class ChildLog:
         except ValueError:
             return line
         return str(event.get("error", line)) if isinstance(event, dict) else line
+
+
+class LineFormatter(logging.Formatter):
+    """Make one JSON object per line, as the services do."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the event, what was given with it, and the trace of an error."""
+        line: dict[str, object] = {
+            "event": record.getMessage(),
+            **{key: value for key, value in vars(record).items() if key not in USUAL},
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)

@@ -17,14 +17,15 @@ from lean_lite.config import BusConfig, Config, StreamsConfig
 from lean_lite.config.section import Secret
 from lean_lite.config.surroundings import child_environment
 from lean_lite.errors import StackError
+from lean_lite.stack.account import SIMULATOR
 from lean_lite.stack.brokers import NatsServer, ValkeyServer
 from lean_lite.stack.child import Child, end
-from lean_lite.stack.folder import StackFolder
+from lean_lite.stack.folder import Mode, StackFolder
 from lean_lite.stack.keeper import Keeper
 from lean_lite.stack.log import ChildLog
-from lean_lite.stack.passwords import new_password, new_passwords
-from lean_lite.stack.ports import free_port
+from lean_lite.stack.passwords import new_password
 from lean_lite.stack.readiness import Readiness
+from lean_lite.stack.session import Session, new_session, write_session
 from lean_lite.stack.simulator import SimulatorChild, SimulatorOptions
 from lean_lite.subjects import ADMIN
 
@@ -43,6 +44,9 @@ class Stack:
     With a simulator it is a demo: the folder's data is wiped at the start, because the same days
     are replayed every time. Children that die are started again and counted in `restarts`.
     StackError when something could not start, with what it said. Ends within three seconds.
+
+    A supervisor gives a session, which is kept in the folder for its successor, the descriptor of
+    a lock that was taken for it, and whether it `resumes` a session: then a demo's data stays.
     """
 
     def __init__(
@@ -52,16 +56,21 @@ class Stack:
         folder: Path,
         services: tuple[str, ...] = SERVICES,
         simulator: SimulatorOptions | None = None,
+        session: Session | None = None,
+        lock: int | None = None,
+        resumes: bool = False,
     ) -> None:
         """Start nothing before `start` or `async with`."""
-        self.config = config
+        self.config = config.replace(stack={"feed": SIMULATOR}) if simulator else config
         self.folder = folder.absolute()
         self.children: dict[str, Child] = {}
         self.metrics_url = ""
         self._names = services
         self._simulator = simulator
-        self._passwords = new_passwords()
-        self._held = StackFolder(self.folder, "demo" if simulator else "live")
+        self._session = session or new_session(self.config)
+        self._is_shared = session is not None
+        mode: Mode = "demo" if simulator else "live"
+        self._held = StackFolder(self.folder, mode, lock=lock, resumes=resumes)
         self._services: dict[str, Child] = {}
         self._readiness = Readiness(self._services)
         self._keeper = Keeper(self._readiness.on_exit)
@@ -74,7 +83,7 @@ class Stack:
 
     def bus_config(self, role: str) -> BusConfig:
         """Return what a process of that role (`client`, …, `admin`) needs to connect."""
-        password = Secret(self._passwords[role])
+        password = Secret(self._session.passwords[role])
         return msgspec.structs.replace(self.config.bus, user=role, password=password)
 
     def role_config(self, role: str) -> Config:
@@ -130,9 +139,16 @@ class Stack:
         self._stopping.result()
 
     async def _start(self, until: float) -> None:
-        await self._start_brokers(until)
-        if self._simulator is not None:
-            await self._start_simulator(self._simulator, until)
+        try:
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(self._start_brokers(until))
+                if self._simulator is not None:
+                    starting.create_task(self._start_simulator(self._simulator, until))
+        except* StackError as errors:
+            # The first one tells why; the others were cut off by it.
+            raise errors.exceptions[0] from None
+        if self._is_shared:
+            write_session(self.folder, self._session)
         # The beats of later starts interest nobody here, so the connection ends with the start.
         bus = await connect(self.bus_config(ADMIN), ADMIN, name="stack")
         try:
@@ -140,39 +156,53 @@ class Stack:
             await self._start_services(bus, until)
         finally:
             await bus.connection.close()
-        self._held.describe(
-            {
-                "feed": self.config.alpaca.feed,
-                "bus_url": self.config.bus.url,
-                "user": "client",
-                "password": self._passwords["client"],
-                "metrics_url": self.metrics_url,
-            }
-        )
+        self._held.describe(self._facts())
+
+    def _facts(self) -> dict[str, object]:
+        session = self._session
+        return {
+            "session": session.id if self._is_shared else "",
+            "feed": session.feed,
+            "account": session.account,
+            "bus_url": self.config.bus.url,
+            "user": "client",
+            "password": session.passwords["client"],
+            "feed_user": "feed",
+            "feed_password": session.passwords["feed"],
+            "metrics_url": self.metrics_url,
+        }
 
     async def _start_brokers(self, until: float) -> None:
-        programs = self.config.stack
+        programs, session = self.config.stack, self._session
         password = new_password()
-        nats = NatsServer(self.folder, self._passwords, program=programs.nats_server)
+        nats = NatsServer(
+            self.folder, session.passwords, program=programs.nats_server, port=session.nats_port
+        )
         valkey = ValkeyServer(self.folder, password, program=programs.valkey_server)
         for broker in (nats, valkey):
             self.children[broker.name] = broker.child
-            await broker.start(limit_s=max(until - time.monotonic(), LOOK_S))
+        limit_s = max(until - time.monotonic(), LOOK_S)
+        await asyncio.gather(*(broker.start(limit_s=limit_s) for broker in (nats, valkey)))
+        for broker in (nats, valkey):
             self._keeper.keep(broker.child)
         self.config = self.config.replace(
             bus={"url": nats.url},
             store={"path": str(self.folder / "store"), "redis_url": Secret(valkey.url)},
         )
 
-    async def _start_simulator(self, options: SimulatorOptions, until: float) -> None:
-        child = SimulatorChild(options, self._log("simulator"))
+    def _launch_simulator(self, options: SimulatorOptions) -> SimulatorChild:
+        child = SimulatorChild(options, self._log("simulator"), self._session.clock)
         self.children[child.name] = child
         child.start()
+        return child
+
+    async def _await_simulator(self, child: SimulatorChild, until: float) -> None:
         while (settings := child.settings()) is None:
             if not child.running or time.monotonic() > until:
                 raise StackError(f"the simulator could not start: {child.log.last_words()}")
             await asyncio.sleep(LOOK_S)
         self.config = self.config.replace(alpaca=settings)
+        self._session = msgspec.structs.replace(self._session, clock=child.reading)
         self._keeper.keep(child)
 
     async def _create_streams(self, bus: Bus) -> None:
@@ -191,8 +221,8 @@ class Stack:
         )
 
     async def _start_services(self, bus: Bus, until: float) -> None:
-        port = self.config.stack.metrics_port or self.config.metrics.port or free_port()
-        self.config = self.config.replace(metrics={"port": port}, service={"health_port": 0})
+        metrics = {"port": self._session.metrics_port}
+        self.config = self.config.replace(metrics=metrics, service={"health_port": 0})
         await self._readiness.listen(bus)
         for name in self._names:
             command = (sys.executable, "-m", f"lean_lite_{name}")
@@ -211,6 +241,7 @@ class Stack:
         return child_environment(config.environment())
 
     async def _stop(self) -> None:
+        self._held.withdraw()
         await self._keeper.stop()
         brokers = [self.children.pop(name) for name in ("nats", "valkey") if name in self.children]
         await end(self.children.values(), limit_s=STOP_SERVICES_S)

@@ -1,0 +1,93 @@
+"""What outlives the death of a supervisor, so that its successor is found at the same place."""
+
+import asyncio
+import secrets
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+
+from lean_lite.config import Config
+from lean_lite.stack.account import account_of
+from lean_lite.stack.brokers import write_private
+from lean_lite.stack.passwords import new_passwords
+from lean_lite.stack.ports import LOCALHOST, free_port
+from lean_lite.stack.simulator import Reading
+
+SESSION = "session.json"
+DYING_S = 5.0
+LOOK_S = 0.02
+
+
+class Session(msgspec.Struct, frozen=True):
+    """
+    Hold what users of a stack rely on, from its fresh start to its orderly end.
+
+    `clock` is a reading of the simulator's clock, from which a new simulator goes on.
+    """
+
+    id: str
+    feed: str
+    account: str
+    passwords: dict[str, str]
+    nats_port: int
+    metrics_port: int
+    clock: Reading | None = None
+
+
+def new_session(config: Config) -> Session:
+    """Return a session with passwords and ports of its own."""
+    metrics_port = config.stack.metrics_port or config.metrics.port or free_port()
+    return Session(
+        secrets.token_hex(8),
+        config.alpaca.feed,
+        account_of(config),
+        new_passwords(),
+        free_port(),
+        metrics_port,
+    )
+
+
+def read_session(folder: Path) -> Session | None:
+    """Return the session of a folder; None when it has ended in order, or never began."""
+    try:
+        return msgspec.json.decode((folder / SESSION).read_bytes(), type=Session)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write_session(folder: Path, session: Session) -> None:
+    """Keep a session, for its owner's eyes only."""
+    write_private(folder / SESSION, msgspec.json.encode(session).decode())
+
+
+def end_session(folder: Path) -> None:
+    """Leave nothing to go on from."""
+    (folder / SESSION).unlink(missing_ok=True)
+
+
+async def resumed(session: Session) -> Session:
+    """
+    Return the session to go on with.
+
+    The processes of a killed supervisor die within moments, and their ports come free. If somebody
+    else has taken one, it is another session on another port: its users have to join anew.
+    """
+    until = time.monotonic() + DYING_S
+    ports = (session.nats_port, session.metrics_port)
+    while not all(map(_is_free, ports)) and time.monotonic() < until:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_S)
+    if not _is_free(session.metrics_port):
+        session = msgspec.structs.replace(session, metrics_port=free_port())
+    if not _is_free(session.nats_port):
+        session = msgspec.structs.replace(session, id=secrets.token_hex(8), nats_port=free_port())
+    return session
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((LOCALHOST, port)).close()
+    except OSError:
+        return False
+    return True
