@@ -237,7 +237,7 @@ ROLES: dict[str, Grant] = {
             *_keeps(INTEREST),
             *_SERVICE,
         ),
-        ("md.ctl.>", *_DISCOVERY),
+        ("md.ctl.>", "md.credit.>", *_DISCOVERY),
         answers=True,
     ),
     "validate": Grant(

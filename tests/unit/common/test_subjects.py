@@ -136,7 +136,7 @@ def subscribers(subject: str) -> set[str]:
         (subjects.SUBSCRIBE, {"client"}, {"ingest"}),
         (subjects.feed_control("fx"), {"client"}, {"ingest", "feed"}),
         (subjects.HISTORY, {"client"}, {"store"}),
-        (subjects.credit("c0ffee") + ".1", {"client"}, {"store", "feed"}),
+        (subjects.credit("c0ffee") + ".1", {"client"}, {"ingest", "store", "feed"}),
         (subjects.beat("store", "store-0"), SERVICES, {"metrics", "client"}),
         (subjects.beat("feed", "feed-0"), SERVICES | {"feed"}, {"metrics", "client"}),
         (subjects.event("gap"), SERVICES, {"metrics"}),

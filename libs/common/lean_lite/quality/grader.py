@@ -61,7 +61,7 @@ class Grader:
         self, block: Block, good: npt.NDArray[np.bool_], reasons: npt.NDArray[np.uint64]
     ) -> None:
         values = np.column_stack([block[name].view("<i8") for name in block.kind.values])
-        flat = flat_without_volume(block) & (self._asset_class != "crypto")
+        flat = flat_without_volume(block) & (self._asset_class == "equity")
         symbols, starts = block.symbol_names, block["start_ns"].tolist()
         closes = block["close"].tolist()
         for row in np.flatnonzero(good).tolist():

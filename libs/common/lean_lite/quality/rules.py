@@ -65,7 +65,8 @@ def judge_records(block: Block, asset_class: str) -> dict[Check, Mask]:
     Return which rows fail which check, judging every row by itself.
 
     Crypto minutes without trades come as bars of volume 0 made of quotes, and crypto volume is a
-    fraction: the checks of zero volume and of count against volume are for other classes only.
+    fraction; forex often has none: the checks of zero volume and of count against volume are for
+    equities only.
     """
     hits = {
         Check.B01_SCHEMA: _unreadable(block),
@@ -75,7 +76,7 @@ def judge_records(block: Block, asset_class: str) -> dict[Check, Mask]:
         Check.B10_FUTURE: block["start_ns"] > block["received_ns"] + SKEW_NS,
         Check.B10_EARLY: block.end_ns > block["received_ns"] + SKEW_NS,
     }
-    if asset_class != "crypto":
+    if asset_class == "equity":
         hits[Check.B04_COUNT] = block["trade_count"] > block["volume"]
         hits[Check.B05_ZERO_VOLUME] = block["volume"] == 0
     return hits

@@ -11,15 +11,18 @@ from lean_lite.stack.log import LineFormatter
 from lean_lite.stack.supervisor import Supervisor
 
 COULD_NOT_START = 3
+FAILED = 1
 
 handler = logging.StreamHandler()
 handler.setFormatter(LineFormatter())
 logging.basicConfig(level=logging.INFO, handlers=[handler])
+log = logging.getLogger("lean_lite.stack")
 folder, lock = sys.argv[1:]
 try:
     asyncio.run(Supervisor(Config(), Path(folder), int(lock)).run())
 except LeanLiteError as error:
-    logging.getLogger("lean_lite.stack").error(  # noqa: TRY400 - one line
-        "supervisor.failed", extra={"error": str(error)}
-    )
+    log.error("supervisor.failed", extra={"error": str(error)})  # noqa: TRY400 - one line
     sys.exit(COULD_NOT_START)
+except Exception as error:
+    log.exception("supervisor.crashed", extra={"error": repr(error)})
+    raise SystemExit(FAILED) from None

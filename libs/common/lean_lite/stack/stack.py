@@ -190,13 +190,10 @@ class Stack:
             store={"path": str(self.folder / "store"), "redis_url": Secret(valkey.url)},
         )
 
-    def _launch_simulator(self, options: SimulatorOptions) -> SimulatorChild:
+    async def _start_simulator(self, options: SimulatorOptions, until: float) -> None:
         child = SimulatorChild(options, self._log("simulator"), self._session.clock)
         self.children[child.name] = child
         child.start()
-        return child
-
-    async def _await_simulator(self, child: SimulatorChild, until: float) -> None:
         while (settings := child.settings()) is None:
             if not child.running or time.monotonic() > until:
                 raise StackError(f"the simulator could not start: {child.log.last_words()}")
