@@ -97,9 +97,9 @@ def test_b04_a_trade_moves_at_least_one_share() -> None:
     assert hits("crypto", volume=0.1, trade_count=11) == set()
 
 
-def test_b05_a_bar_without_volume_is_odd_except_for_crypto() -> None:
+def test_b05_a_bar_without_volume_is_odd_for_equities_alone() -> None:
     assert hits(volume=0.0, trade_count=0) == {Check.B05_ZERO_VOLUME}
-    assert hits("forex", volume=0.0, trade_count=0) == {Check.B05_ZERO_VOLUME}
+    assert hits("forex", volume=0.0, trade_count=0) == set()
     assert hits("crypto", volume=0.0, trade_count=0, vwap=0.0) == set()
     assert hits(volume=1e-9, trade_count=0) == set()
 
