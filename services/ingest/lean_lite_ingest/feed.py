@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 
 from lean_lite import subjects
+from lean_lite.blocks import Origin
 from lean_lite.bus import Lease, Slowest
 from lean_lite.errors import FeedUnavailable
 from lean_lite.market.symbols import asset_class_of
@@ -27,7 +28,9 @@ from lean_lite_ingest.interest import Refusals, Wanted
 from lean_lite_ingest.outbox import Outbox
 from lean_lite_ingest.rate import RateLimit
 from lean_lite_ingest.refill import MINUTE_NS, Filled, Hole, Refill, describe
+from lean_lite_ingest.refusals import explained
 from lean_lite_ingest.rest import Rest
+from lean_lite_ingest.skew import Skew
 from lean_lite_ingest.stream import CryptoFrames, Hooks, Message, StockFrames
 from lean_lite_ingest.wire import ORIGINS, row_of
 
@@ -109,6 +112,7 @@ class Feed:
         self._told = asyncio.Event()
         self._subscribed: frozenset[str] = frozenset()
         self._refusal: tuple[int, str] | None = None
+        self._skew = Skew(name)
         self._breaks = 0
         self.connected = False
         self.loaded = asyncio.Event()
@@ -116,12 +120,13 @@ class Feed:
     def failing(self) -> Iterable[str]:
         """Name what keeps bars from coming."""
         if self._stream.refusal is not None:
-            code, text = self._stream.refusal
-            yield f"Alpaca refuses the feed {self.name}: {text} ({code}); check the keys and plan"
+            yield f"Alpaca refuses the feed {self.name}: {explained(*self._stream.refusal)}"
         elif not self.loaded.is_set():
             yield f"the lanes of feed {self.name} are being taken over"
         elif self._wanted.since_ns and not self.connected:
-            yield f"the feed {self.name} is not connected"
+            busy = self._stream.busy
+            why = f": {explained(*busy)}" if busy else ""
+            yield f"the feed {self.name} is not connected{why}"
 
     async def run(self) -> None:
         """Own the lanes, stay connected, fill holes, until cancelled."""
@@ -156,15 +161,12 @@ class Feed:
         self._refusal = None
         self._wish(new)
         await self._stream.ask()
-        if not self.connected:
-            return {}
         refusal = await self._answer(new)
         if refusal is None:
             return {}
         await self._stream.drop(new)
         await self._forget(new)
-        code, text = refusal
-        return dict.fromkeys(new, f"Alpaca refuses it: {text} ({code})")
+        return dict.fromkeys(new, f"Alpaca refuses it: {explained(*refusal)}")
 
     async def _drain(self) -> None:
         """Publish what has been received, now that nothing comes any more."""
@@ -186,7 +188,7 @@ class Feed:
         """Wait for Alpaca's word on a subscription; no word in time is taken as a yes."""
 
         def told() -> bool:
-            return self._refusal is not None or self._subscribed.issuperset(symbols)
+            return self._said_no() is not None or self._subscribed.issuperset(symbols)
 
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -195,21 +197,27 @@ class Feed:
                     await self._told.wait()
         except TimeoutError:
             log.warning("feed.no_answer", extra={"feed": self.name, "symbols": symbols})
-        return self._refusal
+        return self._said_no()
+
+    def _said_no(self) -> tuple[int, str] | None:
+        return self._refusal or self._stream.refusal
 
     async def _stay_connected(self) -> None:
         while True:
             await self._any_wanted.wait()
             await self._stream.stay()
             if self._stream.refusal is not None:
-                code, text = self._stream.refusal
-                log.error("feed.refused", extra={"feed": self.name, "code": code, "text": text})
-                await self._tell("refused", f"{text} ({code})")
+                # Whoever waits for an answer to a subscription has it now.
+                self._told.set()
+                why = explained(*self._stream.refusal)
+                log.error("feed.refused", extra={"feed": self.name, "error": why})
+                await self._tell("refused", why)
                 await asyncio.sleep(REFUSED_WAIT_S)
                 self._stream.refusal = None
 
     def _on_batch(self, messages: list[Message], wall_ns: int) -> None:
         received = 0
+        received_ns = self._clock.at(wall_ns)
         for message in messages:
             origin = ORIGINS.get(message.get("T", ""))
             if origin is None:
@@ -220,6 +228,8 @@ class Feed:
                 counters.UNREADABLE.labels(self.name).inc()
                 log.warning("message.unreadable", extra={"feed": self.name, "error": repr(error)})
                 continue
+            if row.origin == Origin.LIVE:
+                self._skew.check(row.start_ns + MINUTE_NS, received_ns)
             self._outboxes[Lane(self.asset_class, subjects.partition_of(row.symbol))].offer(row)
             received += 1
         counters.RECEIVED.labels(self.name).inc(received)

@@ -19,6 +19,7 @@ from lean_lite.blocks import Origin
 from lean_lite.config import AlpacaConfig
 from lean_lite.errors import FeedUnavailable
 from lean_lite_ingest.rate import RateLimit
+from lean_lite_ingest.refusals import explained
 from lean_lite_ingest.wire import Row, row_of
 
 CONNECT_S = 5.0
@@ -69,7 +70,10 @@ class Rest:
                 from_ns(end_ns),
                 TIMEFRAMES[resolution],
             )
-        except (APIError, requests.RequestException, AttributeError, ValueError) as error:
+        except APIError as error:
+            message = f"Alpaca's REST service refuses: {explained(error.status_code, str(error))}"
+            raise FeedUnavailable(message) from error
+        except (requests.RequestException, AttributeError, ValueError) as error:
             message = f"Alpaca's REST service gave no bars: {error}"
             raise FeedUnavailable(message) from error
         wall_ns = time.time_ns()

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from lean_lite import subjects
 from lean_lite.bus import Answer, Lease, Leases, Responder, Shares, Slowest
 from lean_lite.config import AlpacaConfig, IngestConfig
+from lean_lite.config.alpaca import NO_KEYS
 from lean_lite.errors import ConfigError, RequestError
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import BackfillRequest, SubscribeReply, SubscribeRequest
@@ -116,12 +117,9 @@ def _clock(alpaca: AlpacaConfig) -> FeedClock:
 
 
 def _check_keys(alpaca: AlpacaConfig) -> None:
-    if not alpaca.key_id or not alpaca.secret_key:
-        raise ConfigError(
-            "alpaca.key_id",
-            "there are no keys for Alpaca: set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or use "
-            "the simulator (`lean-lite demo`), which needs none",
-        )
+    for key in ("key_id", "secret_key"):
+        if not getattr(alpaca, key):
+            raise ConfigError(f"alpaca.{key}", NO_KEYS)
 
 
 def _check_symbols(ingest: IngestConfig) -> None:

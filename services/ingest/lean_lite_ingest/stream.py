@@ -22,6 +22,7 @@ YIELD_EVERY = 2_000
 CHANNELS = ("bars", "updatedBars")
 # What Alpaca says for good: bad keys, no such plan, no such scope.
 REFUSALS = {"auth failed": 402, "insufficient subscription": 409, "insufficient scope": 411}
+CONNECTION_LIMIT = 406
 PARAMETERS = {
     "max_size": None,
     "max_queue": 1024,
@@ -56,6 +57,8 @@ class _Frames(DataStream):
     _hooks: Hooks
     _ws: Any
     refusal: tuple[int, str] | None = None
+    # Why Alpaca does not let us in now; the base class tries again.
+    busy: tuple[int, str] | None = None
 
     def want(self, symbols: Iterable[str]) -> None:
         """Add symbols to the set that every subscription asks for."""
@@ -99,8 +102,11 @@ class _Frames(DataStream):
         except ValueError as error:
             self._judge(str(error))
             raise
+        self.busy = None
 
     def _judge(self, text: str) -> None:
+        if "connection limit" in text:
+            self.busy = (CONNECTION_LIMIT, text)
         for words, code in REFUSALS.items():
             if words in text:
                 self.refusal = (code, text)

@@ -138,7 +138,8 @@ class Latest:
         if up and self._up is False:
             log.info("store.redis_is_back")
         if not up and self._up is not False:
-            log.warning("store.redis_is_away", extra={"error": error})
+            todo = "start it or correct `store.redis_url`; the store works on and fills it later"
+            log.warning("store.redis_is_away", extra={"error": error, "todo": todo})
         self._up = up
 
 

@@ -7,6 +7,7 @@ from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack import default_folder, find_stack
 from lean_lite.stack.folder import StackFolder
+from lean_lite.stack.launch import launch
 
 
 def test_folders_stand_below_the_users_data_folder(
@@ -54,3 +55,10 @@ def test_a_released_folder_can_be_taken_again(tmp_path: Path) -> None:
         folder.take()
         folder.release()
         folder.release()
+
+
+def test_a_folder_that_can_not_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    with pytest.raises(StackError, match=r"can't be used as a stack's folder.*Not a directory"):
+        launch(Config(), file / "live")

@@ -14,7 +14,7 @@ from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from lean_lite.config import BusConfig
-from lean_lite.errors import BusUnavailable, ServerTooOld
+from lean_lite.errors import BusUnavailable, ConfigError, ServerTooOld
 from lean_lite.subjects import inbox_prefix
 
 FLOOR = (2, 10)
@@ -90,8 +90,14 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
     Connect to the bus as a role.
 
     BusUnavailable when nobody answers within `connect_timeout_s` or the user is refused;
-    ServerTooOld when the server lacks what we need.
+    ServerTooOld when the server lacks what we need; ConfigError without an address.
     """
+    if not config.url:
+        key = "bus.url"
+        raise ConfigError(
+            key,
+            "say where NATS is: set bus.url (LEAN_LITE_BUS__URL), for example to nats://host:4222",
+        )
     connection = Client()
     bus = Bus(connection, config)
     options: dict[str, Any] = {
@@ -124,7 +130,8 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
     version = connection.connected_server_version
     if (version.major, version.minor) < FLOOR:
         await connection.close()
-        raise ServerTooOld(str(version), ".".join(map(str, FLOOR)))
+        found = f"{version.major}.{version.minor}.{version.patch}"
+        raise ServerTooOld(found, ".".join(map(str, FLOOR)))
     return bus
 
 

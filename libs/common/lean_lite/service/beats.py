@@ -44,9 +44,10 @@ class Beats:
             on_beat()
             ready = self._ready()
             await self.once()
-            until = time.monotonic() + every_s
-            while self._ready() == ready and (left_s := until - time.monotonic()) > 0:
-                await asyncio.sleep(min(left_s, LOOK_S))
+            for _ in range(max(round(every_s / LOOK_S), 1)):
+                await asyncio.sleep(min(LOOK_S, every_s))
+                if self._ready() != ready:
+                    break
 
     async def once(self) -> None:
         """Beat now; a bus that is away is no reason to fail."""

@@ -13,6 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
+from lean_lite.errors import ConfigError
+
 STUCK_S = 10.0
 
 Respond = Callable[[str, list[tuple[str, str]]], Any]
@@ -22,11 +24,17 @@ class Health:
     """Serve the health of one process over HTTP."""
 
     def __init__(self, host: str, port: int, failing: Callable[[], Iterable[str]]) -> None:
-        """Bind the port (0 takes a free one); OSError when it is taken."""
+        """Bind the port (0 takes a free one); ConfigError when it can't be had."""
         self._failing = failing
         self._alive_at = time.monotonic()
         self._metrics = make_wsgi_app()
-        self._server = make_server(host, port, self._respond, WSGIServer, _Quiet)
+        try:
+            self._server = make_server(host, port, self._respond, WSGIServer, _Quiet)
+        except OSError as error:
+            raise ConfigError(
+                "service.health_port",
+                f"can't listen on {host}:{port}: {error}; name another port, or 0 for a free one",
+            ) from error
         self.url = f"http://{host}:{self._server.server_port}"
 
     def start(self) -> None:

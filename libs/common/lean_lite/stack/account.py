@@ -3,15 +3,12 @@
 import hashlib
 
 from lean_lite.config import Config
+from lean_lite.config.alpaca import NO_KEYS
 from lean_lite.errors import ConfigError
 from lean_lite.stack.folder import Mode
 
 SIMULATOR = "simulator"
 DIGITS = 12
-NO_KEYS = (
-    "there are no Alpaca keys: set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or replay recorded "
-    "days with LEAN_LITE_FEED=simulator (`lean-lite demo` shows them at once)"
-)
 
 
 def mode_of(config: Config) -> Mode:

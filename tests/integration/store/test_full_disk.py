@@ -1,0 +1,49 @@
+"""A full disk is told once, keeps the store from being ready, and loses nothing."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lean_lite.subjects import lane_of
+from lean_lite_store.journal import count_stored
+from tests.integration.store.parties import Asker, Publisher
+from tests.integration.store.processes import Store, until
+from tests.integration.store.samples import some_bars
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 2 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mounting, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(
+    small_disk: Path, store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    store.start(LEAN_LITE_STORE__PATH=str(small_disk))
+    await publisher.bars("AAPL", some_bars("AAPL", range(1)))
+    await store.ready()
+    file = small_disk / "store-0.sqlite"
+    await until(lambda: count_stored(file) == 1)
+    filler = small_disk / "filler"
+    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    filler.write_bytes(b"x" * free)
+    for frame in range(200):
+        minutes = range(1 + frame * 5, 6 + frame * 5)
+        seq = await publisher.bars("AAPL", some_bars("AAPL", minutes))
+    await until(lambda: "the disk refuses" in store.failing())
+    filler.unlink()
+    await store.ready()
+    reply, _ = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
+    assert reply.rows == count_stored(file) == 1_001
+    assert store.log.read_text().count("store.disk_refuses") == 1
+    assert "free space" in store.log.read_text()
