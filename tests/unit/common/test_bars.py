@@ -56,3 +56,8 @@ def test_no_bars_are_false_like_any_empty_sequence() -> None:
 
 def test_bars_say_how_many_they_are() -> None:
     assert repr(Bars(block_of([Row(), Row().at(1)]))) == "<Bars SPY: 2 x minute>"
+
+
+def test_a_slice_knows_what_was_expected_of_the_whole() -> None:
+    bars = Bars(block_of([Row(), Row().at(1)]), expected=390)
+    assert (bars.expected, bars[:1].expected) == (390, 390)

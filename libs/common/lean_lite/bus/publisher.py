@@ -101,6 +101,7 @@ class FencedSubject:
         self._count += 1
         message_id = f"{self._lease.revision}:{self.subject}:{self._count}"
         fenced = {**headers, MSG_ID: message_id, EXPECTED_LAST: str(self.last_seq)}
+        self._check_size(payload, fenced)
         while True:
             self._check()
             try:
@@ -131,6 +132,16 @@ class FencedSubject:
             raise Fenced(self.subject, self.last_seq, last.seq)
         self.last_seq = last.seq
         return last.seq
+
+    def _check_size(self, payload: bytes, headers: Mapping[str, str]) -> None:
+        """Refuse what the server would answer by closing the connection, again and again."""
+        size = len(payload) + sum(len(key) + len(text) + 4 for key, text in headers.items()) + 12
+        if size > self._connection.max_payload:
+            message = (
+                f"{self.subject}: a frame of {size} bytes does not fit into a message of "
+                f"{self._connection.max_payload}: raise `max_payload` of the NATS server"
+            )
+            raise BusError(message)
 
     def _check(self) -> None:
         if not self._lease.held:

@@ -25,6 +25,7 @@ from lean_lite.subjects import credit
 WINDOW = 4
 ACTIVE = 64
 CREDIT_LIMIT_S = 10.0
+HEADER_BYTES = 1024
 CREDIT = "Credit"
 CHUNKS = "Chunks"
 
@@ -43,7 +44,7 @@ class Responder:
     Answer requests of one service through `nats.micro`.
 
     Each request runs as a task of its own, `ACTIVE` at most: more are told to come again.
-    A handler raises RequestError to refuse.
+    A handler raises RequestError to refuse; a head that no message can hold is `too-large`.
     """
 
     def __init__(self, bus: Bus, name: str, instance: str, version: str) -> None:
@@ -117,8 +118,9 @@ class Responder:
             )
 
     async def _send(self, request: Request, answer: Answer) -> None:
+        head = _fitting(self._bus, encode(answer.head), "answer")
         if not answer.chunks:
-            await request.respond(encode(answer.head), {CHUNKS: "0"})
+            await request.respond(head, {CHUNKS: "0"})
             return
         self._count += 1
         ticket = str(self._count)
@@ -129,7 +131,7 @@ class Responder:
                 CHUNKS: str(len(answer.chunks)),
                 CREDIT: f"{credit(self._instance)}.{ticket}",
             }
-            await request.respond(encode(answer.head), headers)
+            await request.respond(head, headers)
             await self._stream(request, answer.chunks, taken)
         finally:
             del self._taken[ticket]
@@ -161,8 +163,8 @@ async def ask[Reply: msgspec.Struct](
     """
     Return the answer to a request that has no chunks.
 
-    RequestError when the service refuses, Busy when it can't answer now, BusUnavailable when
-    nobody answers in time.
+    RequestError when the service refuses or the request is too large for a message, Busy when it
+    can't answer now, BusUnavailable when nobody answers in time.
     """
     async with aclosing(ask_many(bus, subject, request, timeout_s=timeout_s)) as parts:
         async for part in parts:
@@ -184,11 +186,12 @@ async def ask_many(
     Errors are those of `ask`.
     """
     limit_s = timeout_s or bus.config.request_timeout_s
+    payload = _fitting(bus, encode(request), "request")
     inbox = bus.connection.new_inbox()
     messages: asyncio.Queue[Msg] = asyncio.Queue(WINDOW * 4)
     subscription = await bus.subscribe(inbox, messages.put)
     try:
-        await bus.connection.publish(subject, encode(request), reply=inbox)
+        await bus.connection.publish(subject, payload, reply=inbox)
         head = await _next(messages, subject, limit_s)
         yield head.data
         headers = head.headers or {}
@@ -216,6 +219,19 @@ async def _next(messages: asyncio.Queue[Msg], subject: str, limit_s: float) -> M
         text = headers.get(ERROR_HEADER, "")
         raise Busy(text) if code == "busy" else RequestError(code, text)
     return message
+
+
+def _fitting(bus: Bus, payload: bytes, what: str) -> bytes:
+    """Return bytes that one message can hold; RequestError for more."""
+    room = bus.connection.max_payload - HEADER_BYTES
+    if len(payload) > room:
+        code = "too-large"
+        message = (
+            f"the {what} has {len(payload)} bytes, and a message on this bus holds {room}: "
+            "ask for fewer symbols or a shorter span at a time"
+        )
+        raise RequestError(code, message)
+    return payload
 
 
 def _decoded[Reply: msgspec.Struct](data: bytes, reply_type: type[Reply]) -> Reply:

@@ -13,13 +13,15 @@ class Bars(Sequence[TradeBar]):
     Be a read-only sequence of bars of one resolution, in order of start.
 
     `block` holds the same bars as numpy columns; a bar is made only when it is asked for. `gaps`
-    names what was asked for and could not be had; a slice has the gaps of the whole.
+    names what was asked for and could not be had; `expected` is how many bars of regular trading
+    the calendar has in that time. A slice has both of the whole.
     """
 
-    def __init__(self, block: Block, gaps: tuple[Gap, ...] = ()) -> None:
+    def __init__(self, block: Block, gaps: tuple[Gap, ...] = (), expected: int = 0) -> None:
         """Show a block as bars."""
         self.block = block
         self.gaps = gaps
+        self.expected = expected
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -38,7 +40,7 @@ class Bars(Sequence[TradeBar]):
     def __getitem__(self, index: int | slice) -> "TradeBar | Bars":
         """Return one bar, or a slice that copies nothing; IndexError beyond the end."""
         if isinstance(index, slice):
-            return Bars(self.block.take(index), self.gaps)
+            return Bars(self.block.take(index), self.gaps, self.expected)
         return self.block.bar(range(len(self))[index])
 
     def __repr__(self) -> str:

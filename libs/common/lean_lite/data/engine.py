@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -25,6 +26,9 @@ from lean_lite.data.span import request_of
 from lean_lite.data.supplement import supplement
 from lean_lite.errors import FeedError, RequestError, StackError
 from lean_lite.feeds import DataFeed, FeedRunner
+from lean_lite.market.calendar import calendar_of
+from lean_lite.market.symbols import asset_class_of
+from lean_lite.messages import HistoryRequest
 
 CLIENT = "client"
 FEED = "feed"
@@ -187,7 +191,8 @@ class DataEngine:
         Return the bars that start from `start_date` until before `end_date`.
 
         What is not stored yet is fetched, within `timeout_s`; `progress` is called with the share
-        that is there. `gaps` of the result names what could not be had. A user's feed is asked for
+        that is there. `gaps` of the result names what could not be had, `expected` how many bars of
+        regular trading there were until now. A user's feed is asked for
         what is not stored of it. RequestError for a resolution that is not stored.
         """
         bus = self._connected()
@@ -197,10 +202,10 @@ class DataEngine:
             # What the callbacks have had already must not be missing.
             seen = self._following[symbol].seen_seq if symbol in self._following else {}
             request = msgspec.structs.replace(request, feed=name, min_seq=seen)
-            stored = _bars(await fetch(bus, request), name, resolution)
+            stored = _bars(await fetch(bus, request), request)
             return await supplement(stored, self._roster[name], request, timeout_s=timeout_s)
         snapshot = await read_through(bus, request, wait_s=timeout_s, progress=progress)
-        return _bars(snapshot, "", resolution)
+        return _bars(snapshot, request)
 
     async def _start_feeds(self, attachment: Attachment, bus: Bus) -> None:
         for feed in self._roster.values():
@@ -237,9 +242,13 @@ class DataEngine:
         return self._bus
 
 
-def _bars(snapshot: Snapshot, feed: str, resolution: Resolution) -> Bars:
-    blocks = snapshot.blocks or [empty_block(feed, resolution=resolution)]
-    return Bars(concat(blocks), snapshot.gaps)
+def _bars(snapshot: Snapshot, request: HistoryRequest) -> Bars:
+    resolution = Resolution.from_seconds(request.resolution_s)
+    blocks = snapshot.blocks or [empty_block(request.feed, resolution=resolution)]
+    calendar = calendar_of(asset_class_of(request.symbols[0]))
+    end_ns = max(min(request.end_ns, time.time_ns()), request.start_ns)
+    expected = calendar.expected(request.start_ns, end_ns, request.resolution_s)
+    return Bars(concat(blocks), snapshot.gaps, expected)
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:

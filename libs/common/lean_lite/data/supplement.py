@@ -45,8 +45,9 @@ async def supplement(
     except Exception as error:
         log.exception("the feed %s failed to return history of %s", feed.name, symbol)
         reason = f"the feed {feed.name} failed: {error!r}"
-        return Bars(stored.block, (*stored.gaps, Gap(symbol, start_ns, end_ns, reason)))
-    return Bars(merged(stored.block, own), stored.gaps)
+        gaps = (*stored.gaps, Gap(symbol, start_ns, end_ns, reason))
+        return Bars(stored.block, gaps, stored.expected)
+    return Bars(merged(stored.block, own), stored.gaps, stored.expected)
 
 
 def lacking(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
