@@ -23,6 +23,7 @@ class ControlRoutes:
         clock: FeedClock,
         stats: Stats,
         *,
+        symbols: Sequence[str],
         recording: Callable[[str], Sequence[Bar]],
         faults: FaultHistory,
         arm: Callable[[dict[str, object]], Faults],
@@ -30,6 +31,7 @@ class ControlRoutes:
     ) -> None:
         self._clock = clock
         self._stats = stats
+        self._symbols = symbols
         self._recording = recording
         self._faults = faults
         self._arm = arm
@@ -40,6 +42,7 @@ class ControlRoutes:
         return [
             Route("/sim/clock", self._on_clock),
             Route("/sim/stats", self._on_stats),
+            Route("/sim/symbols", self._on_symbols),
             Route("/sim/recording", self._on_recording),
             Route("/sim/faults", self._on_faults),
             Route("/sim/faults", self._on_arm, methods=["POST"]),
@@ -51,6 +54,9 @@ class ControlRoutes:
 
     async def _on_stats(self, _: Request) -> Response:
         return json_reply(self._stats.snapshot())
+
+    async def _on_symbols(self, _: Request) -> Response:
+        return json_reply({"symbols": self._symbols})
 
     async def _on_recording(self, request: Request) -> Response:
         symbol = request.query_params.get("symbol", "")

@@ -45,6 +45,11 @@ class Market:
         self._walk = SyntheticWalk(seed)
         self._test_walk = SyntheticWalk(seed, opens=time(), minutes=FULL_DAY_MINUTES)
 
+    @property
+    def symbols(self) -> list[str]:
+        """Everything that is traded, by name."""
+        return [*self._recorded, *self._synthetic, TEST_SYMBOL]
+
     def opens(self) -> list[int]:
         """List 09:30 New York of the days that every symbol has, in order."""
         return [local_instant(day, REGULAR_OPEN, NEW_YORK) for day in sorted(self._shared_days)]

@@ -134,6 +134,7 @@ class Simulator:
         control = ControlRoutes(
             self.clock,
             self._stats,
+            symbols=self._market.symbols,
             recording=self.recording,
             faults=self._faults,
             arm=self.arm,

@@ -24,6 +24,7 @@ from lean_lite_ingest import counters
 from lean_lite_ingest.backfill import Backfill
 from lean_lite_ingest.bulk import BulkLane
 from lean_lite_ingest.clock import FeedClock
+from lean_lite_ingest.directory import Directory
 from lean_lite_ingest.interest import Refusals, Wanted
 from lean_lite_ingest.outbox import Outbox
 from lean_lite_ingest.rate import RateLimit
@@ -81,6 +82,7 @@ class Feed:
             for lane in lanes
         }
         rest = Rest(config.alpaca, asset_class, name, limit, config.ingest.rest_timeout_s)
+        self._directory = Directory(rest)
         self._refill = Refill(rest, name, self._outboxes, config.ingest.refill_span_s)
         self._live_since_ns: dict[str, int] = {}
         self._backfill = Backfill(
@@ -154,19 +156,24 @@ class Feed:
 
     async def want(self, symbols: list[str]) -> Refusals:
         """Subscribe to symbols, remember them, and say which ones Alpaca refuses."""
-        new = [symbol for symbol in symbols if symbol not in self._wanted.since_ns]
+        unknown = await self._directory.refuse(self._new(symbols))
+        symbols = [symbol for symbol in symbols if symbol not in unknown]
+        new = self._new(symbols)
         await self._wanted.add(symbols, self._now_ns())
         if not new:
-            return {}
+            return unknown
         self._refusal = None
         self._wish(new)
         await self._stream.ask()
         refusal = await self._answer(new)
         if refusal is None:
-            return {}
+            return unknown
         await self._stream.drop(new)
         await self._forget(new)
-        return dict.fromkeys(new, f"Alpaca refuses it: {explained(*refusal)}")
+        return unknown | dict.fromkeys(new, f"Alpaca refuses it: {explained(*refusal)}")
+
+    def _new(self, symbols: Iterable[str]) -> list[str]:
+        return [symbol for symbol in symbols if symbol not in self._wanted.since_ns]
 
     async def _drain(self) -> None:
         """Publish what has been received, now that nothing comes any more."""

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,12 @@ import requests
 from alpaca.common.exceptions import APIError
 from alpaca.data.enums import DataFeed
 from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
-from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest
+from alpaca.data.requests import (
+    CryptoBarsRequest,
+    CryptoLatestBarRequest,
+    StockBarsRequest,
+    StockLatestBarRequest,
+)
 from alpaca.data.timeframe import TimeFrame
 
 from lean_lite.algorithm.data_models import Resolution, from_ns
@@ -35,6 +40,7 @@ class Rest:
         """Connect nothing before the first request."""
         self.feed = feed
         self._crypto = asset_class == "crypto"
+        self._simulator = config.rest_url if config.simulated else ""
         self._limit = limit
         client_type = CryptoHistoricalDataClient if self._crypto else StockHistoricalDataClient
         self._client: Any = client_type(
@@ -61,27 +67,42 @@ class Rest:
 
         FeedUnavailable when Alpaca does not answer, or refuses.
         """
-        await self._limit.take()
-        try:
-            found = await asyncio.to_thread(
-                self._fetch,
-                list(symbols),
-                from_ns(start_ns),
-                from_ns(end_ns),
-                TIMEFRAMES[resolution],
-            )
-        except APIError as error:
-            message = f"Alpaca's REST service refuses: {explained(error.status_code, str(error))}"
-            raise FeedUnavailable(message) from error
-        except (requests.RequestException, AttributeError, ValueError) as error:
-            message = f"Alpaca's REST service gave no bars: {error}"
-            raise FeedUnavailable(message) from error
+        span = (from_ns(start_ns), from_ns(end_ns), TIMEFRAMES[resolution])
+        found = await self._ask(lambda: self._fetch(list(symbols), *span))
         wall_ns = time.time_ns()
         return [
             row_of(bar, Origin.BACKFILL, wall_ns, symbol)
             for symbol, bars in found.items()
             for bar in bars
         ]
+
+    async def known(self, symbols: Collection[str]) -> set[str]:
+        """Return those symbols that have ever had a bar; FeedUnavailable as in `bars`."""
+        found = await self._ask(lambda: self._latest(list(symbols)))
+        return found & set(symbols)
+
+    async def _ask[Found](self, ask: Callable[[], Found]) -> Found:
+        await self._limit.take()
+        try:
+            return await asyncio.to_thread(ask)
+        except APIError as error:
+            message = f"Alpaca's REST service refuses: {explained(error.status_code, str(error))}"
+            raise FeedUnavailable(message) from error
+        except (requests.RequestException, AttributeError, ValueError) as error:
+            message = f"Alpaca's REST service gave no bars: {error}"
+            raise FeedUnavailable(message) from error
+
+    def _latest(self, symbols: list[str]) -> set[str]:
+        if self._simulator:
+            # Its symbols have no bar before the recording begins, and are known all the same.
+            reply = self._client._session.get(f"{self._simulator}/sim/symbols")  # noqa: SLF001
+            reply.raise_for_status()
+            return set(reply.json()["symbols"])
+        if self._crypto:
+            wanted = CryptoLatestBarRequest(symbol_or_symbols=symbols)
+            return set(self._client.get_crypto_latest_bar(wanted))
+        request = StockLatestBarRequest(symbol_or_symbols=symbols, feed=DataFeed(self.feed))
+        return set(self._client.get_stock_latest_bar(request))
 
     def _fetch(
         self, symbols: list[str], start: datetime, end: datetime, timeframe: TimeFrame

@@ -83,7 +83,8 @@ async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history
             (SYMBOL, rate(3), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(4), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(5), DataQualityLevel.EXCELLENT),
-            (SYMBOL, rate(6, volume=0.0), DataQualityLevel.POOR),
+            # Forex has no volume at all: that is no fault.
+            (SYMBOL, rate(6, volume=0.0), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(7, low=2.0), DataQualityLevel.INVALID),
         ]
         forex.past = [rate(number, volume=1.0) for number in range(10)]

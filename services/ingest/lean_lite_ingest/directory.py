@@ -1,0 +1,48 @@
+"""Which symbols have the right form and still are none: Alpaca never had a bar of them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from itertools import batched
+
+from lean_lite.errors import FeedUnavailable
+from lean_lite_ingest.interest import Refusals
+from lean_lite_ingest.rest import Rest
+
+AGAIN_S = 60.0
+ANSWER_S = 2.0
+SYMBOLS_PER_REQUEST = 500
+
+log = logging.getLogger(__name__)
+
+
+class Directory:
+    """Tell what one feed knows; the socket takes every symbol and stays silent."""
+
+    def __init__(self, rest: Rest) -> None:
+        """Ask nothing before `refuse`."""
+        self._rest = rest
+        self._unknown_at: dict[str, float] = {}
+
+    async def refuse(self, symbols: Collection[str]) -> Refusals:
+        """Return the symbols that the feed does not know; none while REST does not answer."""
+        now = time.monotonic()
+        self._unknown_at = {s: at for s, at in self._unknown_at.items() if at > now - AGAIN_S}
+        asked = [symbol for symbol in symbols if symbol not in self._unknown_at]
+        for some in batched(asked, SYMBOLS_PER_REQUEST):
+            self._unknown_at |= dict.fromkeys(set(some) - await self._known(some), now)
+        return {
+            symbol: f"Alpaca has never had a bar of it on the feed {self._rest.feed}: check the "
+            "spelling; a new one is taken after its first trade"
+            for symbol in symbols
+            if symbol in self._unknown_at
+        }
+
+    async def _known(self, symbols: Collection[str]) -> set[str]:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._rest.known(symbols)
+        except (FeedUnavailable, TimeoutError) as error:
+            log.warning("directory.silent", extra={"feed": self._rest.feed, "error": repr(error)})
+            return set(symbols)
