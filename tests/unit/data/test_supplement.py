@@ -87,7 +87,8 @@ async def test_the_feeds_own_bars_are_graded_and_come_in_order() -> None:
     given = [rate(number) for number in (9, 0, 3, 12, 5)]
     bars = await completed([*given, rate(1, high=0.5), rate(2, volume=0.0)])
     assert [round((bar.close - 1.1) * 10_000) for bar in bars] == [0, 2, 3, 4, 5, 9]
-    assert bars.block["level"].tolist() == [4, 1, 4, 4, 4, 4]
+    # The bar whose high lies below its low is INVALID and left out.
+    assert bars.block["level"].tolist() == [4, 4, 4, 4, 4, 4]
     assert bars[2].volume == 1.0
     assert bars.gaps == ()
 
