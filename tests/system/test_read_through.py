@@ -15,6 +15,7 @@ from lean_lite.data.live import Live
 from lean_lite.errors import RequestError
 from lean_lite.messages import HistoryRequest
 from lean_lite.stack import SimulatorOptions
+from tests.errors import shows
 from tests.system.pipeline import VALUES, Pipeline
 
 pytestmark = [pytest.mark.system, pytest.mark.containers]
@@ -128,7 +129,7 @@ async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_
     finally:
         pipeline.stack.children["simulator"].send(signal.SIGCONT)
     assert late.gaps
-    assert "still being fetched" in late.gaps[0].reason
+    shows("history that can't be had in time", late.gaps[0].reason)
     assert progress[0] < 1
     assert progress == sorted(progress)
     asked = request("AAPL")

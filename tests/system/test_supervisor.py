@@ -24,6 +24,7 @@ from lean_lite.messages import Beat
 from lean_lite.stack import SERVICES, Membership, end_stack, find_stack, join_stack
 from lean_lite.subjects import BEATS
 from lean_lite_sim import Simulator, SimulatorSettings
+from tests.errors import shows
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 KILLS = 50 if SOAK else 6
@@ -386,6 +387,8 @@ async def test_another_mode_or_feed_is_refused_with_what_to_do(home: Path) -> No
             await join_stack(live)
         with pytest.raises(StackError, match=r"feed iex, not sip.*lean-lite down.*stack\.folder"):
             await join_stack(Config().replace(alpaca={"feed": "sip"}))
+        refused = await asyncio.to_thread(run, "up", LEAN_LITE_ALPACA__FEED="sip")
+        shows("a stack of another mode, feed or account", refused.stderr, refused.returncode)
 
 
 async def test_another_account_is_refused_even_after_the_death_of_the_supervisor(

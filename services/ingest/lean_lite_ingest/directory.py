@@ -32,12 +32,19 @@ class Directory:
         asked = [symbol for symbol in symbols if symbol not in self._unknown_at]
         for some in batched(asked, SYMBOLS_PER_REQUEST):
             self._unknown_at |= dict.fromkeys(set(some) - await self._known(some), now)
-        return {
-            symbol: f"Alpaca has never had a bar of it on the feed {self._rest.feed}: check the "
-            "spelling; a new one is taken after its first trade"
-            for symbol in symbols
-            if symbol in self._unknown_at
-        }
+        return {symbol: self._reason for symbol in symbols if symbol in self._unknown_at}
+
+    @property
+    def _reason(self) -> str:
+        if self._rest.simulator_url:
+            return (
+                "the simulator has no bars of it: take SPY, AAPL or BTC/USD, or Alpaca's data with "
+                "APCA_API_KEY_ID and APCA_API_SECRET_KEY"
+            )
+        return (
+            f"Alpaca has never had a bar of it on the feed {self._rest.feed}: check the spelling; "
+            "a new one is taken after its first trade"
+        )
 
     async def _known(self, symbols: Collection[str]) -> set[str]:
         try:

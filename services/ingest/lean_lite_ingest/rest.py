@@ -40,7 +40,7 @@ class Rest:
         """Connect nothing before the first request."""
         self.feed = feed
         self._crypto = asset_class == "crypto"
-        self._simulator = config.rest_url if config.simulated else ""
+        self.simulator_url = config.rest_url if config.simulated else ""
         self._limit = limit
         client_type = CryptoHistoricalDataClient if self._crypto else StockHistoricalDataClient
         self._client: Any = client_type(
@@ -93,9 +93,9 @@ class Rest:
             raise FeedUnavailable(message) from error
 
     def _latest(self, symbols: list[str]) -> set[str]:
-        if self._simulator:
+        if self.simulator_url:
             # Its symbols have no bar before the recording begins, and are known all the same.
-            reply = self._client._session.get(f"{self._simulator}/sim/symbols")  # noqa: SLF001
+            reply = self._client._session.get(f"{self.simulator_url}/sim/symbols")  # noqa: SLF001
             reply.raise_for_status()
             return set(reply.json()["symbols"])
         if self._crypto:

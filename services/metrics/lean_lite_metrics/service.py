@@ -62,8 +62,7 @@ class MetricsService:
             yield "the pages are not served yet"
 
     def _failing_here(self) -> Iterable[str]:
-        if not self._bus.connected:
-            yield "the bus is away"
+        yield from self._bus.failing()
         yield from self.failing()
 
     async def _on_beat(self, message: Msg) -> None:

@@ -31,6 +31,7 @@ from lean_lite_store.shelf import JournalShelf
 # Keeps a flush's blob small and its table of symbols, whose index has 16 bits, from overflowing.
 FLUSH_ROWS = 32_768
 RETRY_S = 1.0
+TODO = "free space on it or mend it; nothing is lost, and the store goes on by itself"
 
 log = logging.getLogger(__name__)
 
@@ -125,14 +126,8 @@ class Flusher:
     async def _wait_for_mending(self, error: Exception) -> None:
         metrics.FLUSH_FAILED.inc()
         if not self._trouble:
-            log.error(
-                "store.disk_refuses",
-                extra={
-                    "error": repr(error),
-                    "todo": "free space or mend the disk; nothing is lost",
-                },
-            )
-        self._trouble = f"the disk refuses what we store: {error}"
+            log.error("store.disk_refuses", extra={"error": repr(error), "todo": TODO})
+        self._trouble = f"the disk refuses what we store ({error}): {TODO}"
         await asyncio.sleep(RETRY_S)
 
     async def _in_thread[Result](self, work: Callable[[], Result]) -> Result:

@@ -20,6 +20,7 @@ from lean_lite_validate.way import Way
 NO_PROFILE = "0"
 KEPT = (RAW_SEQ, RAW_STREAM, TAIL, RULES, PROFILE)
 COMPARE_EVERY_S = 5.0
+UNDECODABLE = "who wrote it is at fault: the store keeps its bytes in the table undecodable"
 MARKER_PAYLOAD = encode_block(empty_block(""))
 
 NO_ROWS: Mapping[str, int] = {}
@@ -146,7 +147,10 @@ class GradedLane:
         if frame.seq <= self._done_seq:
             return
         counters.UNDECODABLE.inc()
-        log.error("frame.undecodable", extra={"raw_seq": frame.seq, "error": str(error)})
+        log.error(
+            "frame.undecodable",
+            extra={"raw_seq": frame.seq, "error": str(error), "todo": UNDECODABLE},
+        )
         headers = self._headers(frame, self._grader.tail(frame.seq)) | {ERROR: str(error)}
         prev_seq = self._output.last_seq
         seq = await self._output.publish(frame.payload, headers)

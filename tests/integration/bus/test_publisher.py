@@ -5,7 +5,7 @@ import time
 import pytest
 
 from lean_lite.bus import Bus, FencedSubject, Lease
-from lean_lite.errors import Fenced, LeaseLost
+from lean_lite.errors import BusError, Fenced, LeaseLost
 from lean_lite.messages import COMPLETE, EXPECTED_LAST, MARKER, MSG_ID
 from lean_lite.subjects import RAW
 from tests.integration.conftest import Join
@@ -179,3 +179,15 @@ async def test_an_owner_cut_off_gives_up_when_its_lease_runs_out(
     with pytest.raises(LeaseLost):
         await owner.publish(b"late", {})
     assert [f.payload for f in await stored(admin, RAW, SUBJECT)] == [b"marker"]
+
+
+async def test_a_frame_that_no_message_holds_is_refused_and_the_next_one_is_stored(
+    join: Join, admin: Bus
+) -> None:
+    owner = FencedSubject(await join("ingest"), RAW, SUBJECT, lease(1))
+    await owner.take_over(b"marker")
+    # The headers count as well.
+    with pytest.raises(BusError, match="max_payload"):
+        await owner.publish(bytes(2**20 - 50), {})
+    await owner.publish(b"next", {})
+    assert [f.payload for f in await stored(admin, RAW, SUBJECT)] == [b"marker", b"next"]

@@ -12,12 +12,14 @@ from lean_lite.bus import Answer, Bus, Responder, ask, ask_many
 from lean_lite.bus.requests import ACTIVE, WINDOW
 from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
 from lean_lite.messages import (
+    Gap,
     HistoryReply,
     HistoryRequest,
     SubscribeReply,
     SubscribeRequest,
 )
 from lean_lite.subjects import HISTORY
+from tests.errors import shows
 from tests.integration.conftest import Join
 from tests.integration.patience import until
 
@@ -127,9 +129,30 @@ async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -
 async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
     client = await join("client", request_timeout_s=60.0)
     started = time.monotonic()
-    with pytest.raises(BusUnavailable, match="nobody answers"):
+    with pytest.raises(BusUnavailable) as failed:
         await ask(client, "md.ctl.subscribe", SubscribeRequest("x", ()), SubscribeReply)
+    shows("a service that does not run", str(failed.value))
     assert time.monotonic() - started < 20
+
+
+async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_out(
+    serve: Serve, join: Join
+) -> None:
+    async def answer(request: HistoryRequest) -> Answer:
+        gap = Gap("X" * 2**21, 0, 1, "too long a name") if request.symbols else None
+        return Answer(HistoryReply({}, 0, 0, gaps=() if gap is None else (gap,)))
+
+    await serve(answer)
+    client = await join("client")
+    many = tuple(f"SYN{number:07}" for number in range(2**17))
+    with pytest.raises(RequestError) as refused:
+        await ask(client, HISTORY, HistoryRequest(many), HistoryReply)
+    assert refused.value.code == "too-large"
+    shows("too large a request", str(refused.value))
+    with pytest.raises(RequestError, match=r"the answer has \d+ bytes") as refused:
+        await ask(client, HISTORY, HistoryRequest(("SPY",)), HistoryReply)
+    assert refused.value.code == "too-large"
+    assert (await ask(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 0
 
 
 async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) -> None:

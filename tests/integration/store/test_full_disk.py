@@ -1,7 +1,5 @@
 """A full disk is told once, keeps the store from being ready, and loses nothing."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,21 +7,17 @@ import pytest
 
 from lean_lite.subjects import lane_of
 from lean_lite_store.journal import count_stored
+from tests.errors import shows
 from tests.integration.store.parties import Asker, Publisher
 from tests.integration.store.processes import Store, until
 from tests.integration.store.samples import some_bars
+from tests.integration.store.small_disk import fill, mounted
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 2 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if os.getuid() != 0 or subprocess.run(mounting, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk") as disk:
+        yield disk
 
 
 async def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(
@@ -34,13 +28,12 @@ async def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_a
     await store.ready()
     file = small_disk / "store-0.sqlite"
     await until(lambda: count_stored(file) == 1)
-    filler = small_disk / "filler"
-    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
-    filler.write_bytes(b"x" * free)
+    filler = fill(small_disk)
     for frame in range(200):
         minutes = range(1 + frame * 5, 6 + frame * 5)
         seq = await publisher.bars("AAPL", some_bars("AAPL", minutes))
     await until(lambda: "the disk refuses" in store.failing())
+    shows("a full disk", store.failing())
     filler.unlink()
     await store.ready()
     reply, _ = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})

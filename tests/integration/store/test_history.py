@@ -12,6 +12,7 @@ from lean_lite.messages import ERROR, MARKER
 from lean_lite.quality.rules import Check
 from lean_lite.subjects import lane_of
 from lean_lite_store.journal import count_stored
+from tests.errors import shows
 from tests.integration.store.parties import Asker, Publisher
 from tests.integration.store.processes import Store, until
 from tests.integration.store.samples import DAY_NS, OPEN_NS, same_bits, some_bars
@@ -85,6 +86,7 @@ async def test_an_answer_that_would_be_too_large_is_refused_with_a_way_out(
     with pytest.raises(RequestError, match="shorter span") as refused:
         await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
     assert refused.value.code == "too-large"
+    shows("too large an answer", str(refused.value))
 
 
 async def test_the_best_version_wins_and_repeats_and_invalid_rows_stay_out(

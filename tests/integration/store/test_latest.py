@@ -4,6 +4,7 @@ from redis.asyncio import Redis
 
 from lean_lite_store.journal import count_stored
 from lean_lite_store.latest import read_latest
+from tests.errors import shows
 from tests.integration.store.parties import Publisher
 from tests.integration.store.processes import Server, Store, until
 from tests.integration.store.samples import OPEN_NS, some_bars
@@ -52,6 +53,7 @@ async def test_the_store_works_without_valkey_and_fills_it_when_it_is_back(
     await _written(valkey, "AAPL", 4, float(last["close"][0]))
     await until(lambda: store.counter("lean_lite_store_redis_up") == 1)
     assert store.log.read_text().count("store.redis_is_away") == 1
+    shows("Valkey is missing", store.log.read_text())
 
 
 async def _written(valkey: Server, symbol: str, minute: int, close: float) -> None:

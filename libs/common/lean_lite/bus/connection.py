@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -48,6 +48,14 @@ class Bus:
     def connected(self) -> bool:
         """Say whether the server is there now."""
         return self.connection.is_connected
+
+    def failing(self) -> Iterable[str]:
+        """Say that the server is away, while it is."""
+        if not self.connected:
+            yield (
+                f"NATS does not answer at {self.config.url}: start it, or see why it is away; "
+                "this goes on by itself when it is back"
+            )
 
     async def publish(self, subject: str, payload: bytes) -> None:
         """Send a message that nobody confirms."""

@@ -60,7 +60,7 @@ class FeedRunner:
         if self._work is not None and self._work.done():
             yield f"the feed {self._feed.name} has failed; its log says why"
         elif not self._bus.connected:
-            yield "the bus is away"
+            yield from self._bus.failing()
         elif not self._shares.owned:
             yield f"another process runs the feed {self._feed.name}, or did a moment ago"
 

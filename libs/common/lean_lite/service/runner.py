@@ -72,8 +72,7 @@ async def _live(
         host, port = config.service.health_host, config.service.health_port
 
         def failing() -> Iterable[str]:
-            if not bus.connected:
-                yield "the bus is away"
+            yield from bus.failing()
             yield from service.failing()
 
         health = Health(host, port, failing)

@@ -76,7 +76,7 @@ class StackFolder:
                 self._wipe()
         except OSError as error:
             self.release()
-            raise StackError(f"{self.path} can't be used as a stack's folder: {error}") from error
+            raise unusable(self.path, error) from error
         except StackError:
             self.release()
             raise
@@ -130,6 +130,14 @@ class StackFolder:
             path = self.path / name
             if path.exists():
                 shutil.rmtree(path)
+
+
+def unusable(path: Path, error: OSError) -> StackError:
+    """Return why a folder can't be a stack's, and what to do."""
+    return StackError(
+        f"{path} can't be used as a stack's folder: {error}; give yourself the right to write "
+        "there, or set `stack.folder` to another folder"
+    )
 
 
 def make_folder(path: Path) -> None:

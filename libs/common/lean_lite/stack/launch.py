@@ -9,7 +9,7 @@ from lean_lite.config import Config
 from lean_lite.config.surroundings import child_environment
 from lean_lite.errors import StackError
 from lean_lite.stack.file_lock import FileLock
-from lean_lite.stack.folder import make_folder, name_owner, owner_lock
+from lean_lite.stack.folder import make_folder, name_owner, owner_lock, unusable
 from lean_lite.stack.log import ChildLog
 
 LOG = "supervisor.log"
@@ -45,7 +45,7 @@ def launch(config: Config, folder: Path) -> Launch | None:
         if not lock.take():
             return None
     except OSError as error:
-        raise StackError(f"{folder} can't be used as a stack's folder: {error}") from error
+        raise unusable(folder, error) from error
     log = ChildLog(folder / LOG)
     try:
         process = _start(config, folder, lock, log)

@@ -1,0 +1,45 @@
+"""The table of docs/errors.md, held against what really happens."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
+HEADER = "| situation | what it says | exit | what to do |"
+QUOTED = re.compile(r"(`+) ?(.+?) ?\1")
+PLACEHOLDER = re.compile(r"<[a-z ]+>")
+
+
+class Row(NamedTuple):
+    """Hold what a user is promised to read, as a pattern, and the exit code if there is one."""
+
+    says: re.Pattern[str]
+    code: int | None
+
+
+@cache
+def table() -> dict[str, Row]:
+    """Return the rows of the page's tables by their situation."""
+    found: dict[str, Row] = {}
+    inside = False
+    for line in PAGE.read_text("utf-8").splitlines():
+        inside = line == HEADER or (inside and line.startswith("|"))
+        if inside and line != HEADER and not line.startswith("|--"):
+            situation, says, code, _ = (cell.strip() for cell in line.strip("|").split("|"))
+            assert situation not in found
+            found[situation] = Row(_pattern(says), None if code == "none" else int(code))
+    return found
+
+
+def shows(situation: str, text: str, code: int | None = None) -> None:
+    """Assert that a situation is told, and ends the process or not, as the page promises."""
+    row = table()[situation]
+    assert row.says.search(text), f"not {row.says.pattern!r} but {text!r}"
+    assert code == row.code
+
+
+def _pattern(cell: str) -> re.Pattern[str]:
+    quoted = QUOTED.fullmatch(cell)
+    assert quoted is not None, cell
+    return re.compile(".+?".join(re.escape(part) for part in PLACEHOLDER.split(quoted[2])))

@@ -1,0 +1,112 @@
+"""A service that runs and meets trouble stays, says what to do, and goes on by itself."""
+
+import asyncio
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import apsw
+
+from lean_lite.bus import Bus
+from lean_lite.subjects import GRADED
+from tests.errors import shows
+from tests.integration.brokers import Brokers
+from tests.integration.conftest import Join
+from tests.integration.ingest.conftest import SimulatorMaker
+from tests.integration.ingest.market import Market, alpaca
+from tests.integration.marks import ONLY_EMBEDDED
+from tests.integration.patience import until
+from tests.integration.raw import Feeder, undecodable
+from tests.integration.services import Process, Services
+from tests.integration.streams import stored
+
+pytestmark = ONLY_EMBEDDED
+
+BYTES = b"\xc1 no block"
+
+
+async def failing(process: Process) -> str:
+    """Ask a process itself what fails: without the bus nobody hears its beats."""
+    assert process.beat is not None
+    return await asyncio.to_thread(_read, f"{process.beat.url}/readyz")
+
+
+def _read(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=10):
+            return ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+
+
+async def test_nats_that_is_lost_is_told_and_the_service_goes_on_when_it_is_back(
+    services: Services, brokers: Brokers
+) -> None:
+    metrics = await services.start("metrics").ready()
+    pid = metrics.pid
+    await brokers.kill_nats()
+    try:
+
+        async def told() -> str:
+            return await failing(metrics)
+
+        shows("NATS is lost", await until(told, "the loss to be told"))
+    finally:
+        await brokers.start_nats()
+
+    async def ready() -> bool:
+        return not await failing(metrics)
+
+    await until(ready, "metrics to be ready again")
+    assert metrics.running
+    assert metrics.pid == pid
+
+
+async def test_a_clock_that_is_behind_is_told_once_a_minute_with_what_to_do(
+    simulator: SimulatorMaker, services: Services, market: Market
+) -> None:
+    # An Alpaca whose days have not come yet by our clock.
+    today = datetime.now(UTC).date() + timedelta(days=30)
+    sim = await simulator(today=today, start="last")
+    ingest = services.start("ingest", alpaca=alpaca(sim, simulated=False))
+    await market.subscribe("SPY")
+    await market.reach("SPY", 3)
+    shows("a clock that is behind", ingest.log)
+    assert ingest.log.count("clock.behind") == 1
+    await ingest.ready()
+
+
+async def test_a_simulators_own_clock_is_no_alarm(
+    simulator: SimulatorMaker, services: Services, market: Market
+) -> None:
+    sim = await simulator()
+    ingest = services.start("ingest", alpaca=alpaca(sim))
+    await market.subscribe("SPY")
+    await market.reach("SPY", 20)
+    assert "clock.behind" not in ingest.log
+
+
+async def test_a_frame_that_nobody_can_read_is_told_and_kept_with_its_bytes(
+    services: Services, join: Join, admin: Bus, tmp_path: Path
+) -> None:
+    validate = await services.start("validate").ready()
+    store = services.start("store", store={"path": str(tmp_path / "bars")})
+    await store.ready()
+    feeder = Feeder(await join("ingest"))
+    await feeder.publish(undecodable("AAPL", BYTES))
+    await feeder.bars("AAPL", range(3))
+
+    def stored_bars() -> bool:
+        return store.counted("lean_lite_store_bars_total") == 3
+
+    await until(stored_bars, "the bars behind it")
+    shows("a frame that nobody can read", validate.log)
+    assert [f.payload for f in await stored(admin, GRADED) if f.payload == BYTES] == [BYTES]
+    file = tmp_path / "bars" / "store-0.sqlite"
+    with apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY) as connection:
+        kept = connection.execute("SELECT data, error FROM undecodable").fetchall()
+    connection.close()
+    assert [data for data, _ in kept] == [BYTES]
+    assert kept[0][1]

@@ -1,0 +1,87 @@
+"""A process that can't start says why in one line and ends with 3."""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lean_lite.stack.ports import LOCALHOST, free_port
+from tests.errors import shows
+from tests.integration.brokers import Brokers
+from tests.integration.errors.command import NOWHERE
+from tests.integration.marks import ONLY_EMBEDDED
+from tests.integration.old_server import old_server
+from tests.integration.services import Services
+from tests.integration.store.small_disk import fill, mounted
+
+pytestmark = ONLY_EMBEDDED
+
+
+async def told(
+    services: Services, situation: str, name: str, **settings: Mapping[str, object]
+) -> None:
+    """Start a service and hold its only line and its exit code against the page."""
+    process = services.start(name, **settings)
+    code = await process.ended()
+    lines = process.log.splitlines()
+    assert len(lines) == 1, process.log
+    shows(situation, lines[0], code)
+
+
+@pytest.mark.parametrize("missing", ["key_id", "secret_key"])
+async def test_a_service_without_a_key_names_both_ways_out(
+    services: Services, missing: str
+) -> None:
+    process = services.start("ingest", alpaca={"key_id": "k", "secret_key": "s", missing: ""})
+    code = await process.ended()
+    shows("no keys, service", process.log.replace("key_id:", "secret_key:"), code)
+    assert f"alpaca.{missing}:" in process.log
+
+
+async def test_a_service_without_an_address_of_nats_names_the_setting(services: Services) -> None:
+    await told(services, "no address of NATS", "store", bus={"url": ""})
+
+
+async def test_nats_that_is_missing_is_named_with_its_address(services: Services) -> None:
+    url = f"nats://{LOCALHOST}:{free_port()}"
+    bus = {"url": url, "user": "store", "connect_timeout_s": 1.0}
+    await told(services, "NATS is missing", "store", bus=bus)
+
+
+async def test_a_user_that_nats_refuses_is_told_the_same(
+    services: Services, brokers: Brokers
+) -> None:
+    given = msgspec.structs.asdict(brokers.config("store", 2.0))
+    bus = {**given, "password": "wrong", "connect_timeout_s": 1.0}
+    await told(services, "NATS is missing", "store", bus=bus)
+
+
+async def test_a_server_that_is_too_old_is_named_with_its_version(services: Services) -> None:
+    async with old_server() as url:
+        await told(services, "a NATS server that is too old", "store", bus={"url": url})
+
+
+async def test_a_port_in_use_is_named_with_its_setting(services: Services, tmp_path: Path) -> None:
+    store = {"path": str(tmp_path / "bars")}
+    with socket.create_server((LOCALHOST, 0)) as other:
+        port = other.getsockname()[1]
+        situation = "the port of metrics is in use"
+        await told(services, situation, "metrics", metrics={"port": port})
+        situation = "the port of a service's health is in use"
+        await told(services, situation, "store", store=store, service={"health_port": port})
+
+
+async def test_a_folder_that_can_not_be_written_is_named(services: Services) -> None:
+    situation = "a store's folder that can't be written"
+    await told(services, situation, "store", store={"path": str(NOWHERE)})
+
+
+async def test_a_disk_that_is_full_at_the_start_is_named(
+    services: Services, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        fill(disk)
+        situation = "a disk that is full at the start"
+        await told(services, situation, "store", store={"path": str(disk)})
