@@ -212,9 +212,12 @@ class Stack:
     def _affordable_streams(self) -> StreamsConfig:
         # The server refuses streams that might need more than three quarters of the disk.
         streams = self.config.streams
-        share = shutil.disk_usage(self.folder).free // 5
+        share = shutil.disk_usage(self.folder).free // 8
         return msgspec.structs.replace(
-            streams, bytes=min(streams.bytes, share), event_bytes=min(streams.event_bytes, share)
+            streams,
+            bytes=min(streams.bytes, share),
+            bulk_bytes=min(streams.bulk_bytes, share),
+            event_bytes=min(streams.event_bytes, share),
         )
 
     async def _start_services(self, bus: Bus, until: float) -> None:
