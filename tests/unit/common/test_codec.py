@@ -152,7 +152,7 @@ def test_a_newer_version_is_named() -> None:
         decode_block(altered(version=VERSION + 1))
 
 
-@pytest.mark.parametrize("changes", [{"kind": "rumour"}, {"resolution_s": 7}])
+@pytest.mark.parametrize("changes", [{"kind": "rumour"}, {"resolution_s": -7}])
 def test_an_unknown_kind_or_resolution_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(DecodeError, match="unknown kind or resolution"):
         decode_block(altered(**changes))

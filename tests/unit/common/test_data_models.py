@@ -1,3 +1,4 @@
+import pickle
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -87,9 +88,34 @@ def test_a_resolution_is_found_by_its_length(resolution: Resolution) -> None:
     assert Resolution.from_seconds(resolution.seconds) is resolution
 
 
-def test_an_unknown_length_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="no resolution lasts 300 s; known lengths are 0, 1, 60"):
-        Resolution.from_seconds(300)
+@given(st.integers(1, 366 * 86_400))
+def test_every_whole_length_has_one_resolution(seconds: int) -> None:
+    resolution = Resolution.from_seconds(seconds)
+    assert resolution.seconds == seconds
+    assert Resolution.of(timedelta(seconds=seconds)) is resolution
+    assert Resolution(f"{seconds}s") is Resolution(resolution.value) is resolution
+    assert pickle.loads(pickle.dumps(resolution)) is resolution
+    assert msgspec.json.decode(msgspec.json.encode(resolution), type=Resolution) is resolution
+    assert len(Resolution) == 5
+
+
+def test_lengths_read_as_people_write_them() -> None:
+    lengths = [300, 5_400, 7_200, 86_400, 7 * 86_400, 90]
+    texts = [Resolution.from_seconds(length).value for length in lengths]
+    assert texts == ["5min", "90min", "2h", "daily", "7d", "90s"]
+
+
+@pytest.mark.parametrize("seconds", [-60, 367 * 86_400])
+def test_other_lengths_are_none_for_a_bar(seconds: int) -> None:
+    with pytest.raises(ValueError, match="give 1 s to 366 days"):
+        Resolution.from_seconds(seconds)
+    with pytest.raises(ValueError, match="is not a valid Resolution"):
+        Resolution(f"{seconds}s")
+
+
+def test_a_fraction_of_a_second_is_no_length() -> None:
+    with pytest.raises(ValueError, match="whole seconds"):
+        Resolution.of(timedelta(seconds=1, milliseconds=1))
 
 
 def test_grades_are_ordered_by_their_score() -> None:

@@ -1,6 +1,7 @@
 """Bars, their resolution and their quality: the types that a strategy handles."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import total_ordering
 
@@ -11,7 +12,12 @@ NS_PER_S = 1_000_000_000
 
 
 class Resolution(Enum):
-    """Say how much time a bar covers."""
+    """
+    Say how much time a bar covers.
+
+    Beside the named ones there is one for every whole number of seconds, minutes, hours or days:
+    `Resolution("5min")`, `Resolution.of(timedelta(minutes=5))`.
+    """
 
     TICK = "tick"
     SECOND = "second"
@@ -22,26 +28,60 @@ class Resolution(Enum):
     @property
     def seconds(self) -> int:
         """Return the length in seconds; 0 for ticks."""
-        return _SECONDS[self]
+        return _SECONDS[self.value]
 
     @classmethod
     def from_seconds(cls, seconds: int) -> "Resolution":
-        """Return the resolution of that length; ValueError when there is none."""
-        for resolution, length in _SECONDS.items():
-            if length == seconds:
-                return resolution
-        lengths = ", ".join(str(length) for length in _SECONDS.values())
-        message = f"no resolution lasts {seconds} s; known lengths are {lengths}"
-        raise ValueError(message)
+        """Return the resolution of that length; ValueError when it is no length for a bar."""
+        if seconds not in _TEXTS and not 0 < seconds <= LONGEST_S:
+            message = f"no bar lasts {seconds} s: give 1 s to {LONGEST_S // 86_400} days"
+            raise ValueError(message)
+        return cls(_text_of(seconds))
+
+    @classmethod
+    def of(cls, length: "Resolution | timedelta") -> "Resolution":
+        """Return the resolution of a length; ValueError when it is none of whole seconds."""
+        if isinstance(length, Resolution):
+            return length
+        seconds, rest = divmod(length, timedelta(seconds=1))
+        if rest:
+            message = f"a bar lasts whole seconds, not {length}"
+            raise ValueError(message)
+        return cls.from_seconds(seconds)
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Resolution | None":
+        """Return the one resolution of a text like `5min`, made when it is first asked for."""
+        found = _LENGTH.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            return None
+        count, unit = int(found["count"]), found["unit"]
+        seconds = count * _UNITS[unit]
+        if seconds > LONGEST_S:
+            return None
+        text = _text_of(seconds)
+        if text != value:
+            return cls(text)
+        made = object.__new__(cls)
+        made._name_ = f"{unit.upper()}_{count}"
+        made._value_ = text
+        _SECONDS[text], _TEXTS[seconds] = seconds, text
+        cls._value2member_map_[text] = made
+        return made
 
 
-_SECONDS = {
-    Resolution.TICK: 0,
-    Resolution.SECOND: 1,
-    Resolution.MINUTE: 60,
-    Resolution.HOUR: 3_600,
-    Resolution.DAILY: 86_400,
-}
+LONGEST_S = 366 * 86_400
+_UNITS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
+_LENGTH = re.compile(r"(?P<count>[1-9][0-9]{0,8})(?P<unit>d|h|min|s)")
+_SECONDS = {"tick": 0, "second": 1, "minute": 60, "hour": 3_600, "daily": 86_400}
+_TEXTS = {seconds: text for text, seconds in _SECONDS.items()}
+
+
+def _text_of(seconds: int) -> str:
+    if seconds in _TEXTS:
+        return _TEXTS[seconds]
+    unit = next(unit for unit, length in _UNITS.items() if seconds % length == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
 
 
 @total_ordering
