@@ -60,10 +60,12 @@ class Resolution(Enum):
         if seconds > LONGEST_S:
             return None
         text = _text_of(seconds)
-        if text != value:
-            return cls(text)
+        # Decoders may ask here for one that has been made already.
+        known = cls._value2member_map_.get(text)
+        if isinstance(known, Resolution):
+            return known
         made = object.__new__(cls)
-        made._name_ = f"{unit.upper()}_{count}"
+        made._name_ = text.upper()
         made._value_ = text
         _SECONDS[text], _TEXTS[seconds] = seconds, text
         cls._value2member_map_[text] = made
