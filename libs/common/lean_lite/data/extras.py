@@ -1,0 +1,13 @@
+"""Libraries that not everyone needs."""
+
+from importlib import import_module
+from typing import Any
+
+
+def load(library: str, extra: str) -> Any:  # noqa: ANN401 - any library
+    """Return a module; ImportError names the extra that brings it."""
+    try:
+        return import_module(library)
+    except ImportError as error:
+        message = f"{library} is not installed: `pip install 'lean-lite[{extra}]'` brings it"
+        raise ImportError(message) from error

@@ -1,0 +1,283 @@
+"""A file of what a strategy saw, in tables that anyone can open."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from lean_lite.data.metrics import DataMetrics
+from lean_lite.errors import StoreError
+
+try:
+    import apsw
+except ImportError as error:
+    message = "DataPersistence needs apsw: pip install 'lean-lite[persistence]'"
+    raise ImportError(message) from error
+
+BUSY_MS = 5_000
+PRUNE_S = 3_600.0
+# In order; each is one transaction, and the number of the last one done is the schema's version.
+MIGRATIONS = (
+    """
+    CREATE TABLE market_data(
+      id INTEGER PRIMARY KEY,
+      symbol TEXT NOT NULL,
+      timestamp TEXT NOT NULL,
+      data_type TEXT NOT NULL,
+      data TEXT NOT NULL,
+      quality_score REAL
+    ) STRICT;
+    CREATE INDEX market_data_symbol ON market_data(symbol, timestamp);
+    CREATE INDEX market_data_timestamp ON market_data(timestamp);
+    CREATE TABLE metrics(
+      id INTEGER PRIMARY KEY,
+      timestamp TEXT NOT NULL,
+      data TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX metrics_timestamp ON metrics(timestamp);
+    CREATE TABLE errors(
+      id INTEGER PRIMARY KEY,
+      timestamp TEXT NOT NULL,
+      error_type TEXT NOT NULL,
+      message TEXT NOT NULL,
+      symbol TEXT
+    ) STRICT;
+    CREATE INDEX errors_timestamp ON errors(timestamp);
+    """,
+)
+COLUMNS = MappingProxyType(
+    {
+        "market_data": ("symbol", "timestamp", "data_type", "data", "quality_score"),
+        "metrics": ("timestamp", "data"),
+        "errors": ("timestamp", "error_type", "message", "symbol"),
+    }
+)
+TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Record(NamedTuple):
+    """Hold what `save_market_data` takes, for `save_many`."""
+
+    symbol: str
+    timestamp: datetime
+    data_type: str
+    data: object
+    quality_score: float | None = None
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """Say how old rows may become, by their own time; None keeps them for ever."""
+
+    market_data: timedelta | None = timedelta(days=30)
+    metrics: timedelta | None = timedelta(days=90)
+    errors: timedelta | None = timedelta(days=90)
+
+
+class DataPersistence:
+    """
+    Keep market data, metrics and errors in an SQLite file, for debugging and analysis.
+
+    The tables are `market_data`, `metrics` and `errors`; times are text in UTC that sorts by time
+    (`2026-11-23T14:30:00.000000Z`), data is JSON, in which a number that is not finite is null.
+    Every method is thread-safe, and several processes may use one file. Each call is a transaction
+    of its own; `batch` makes one of many. Rows older than their `retention` go when the file is
+    opened and once an hour.
+    """
+
+    def __init__(
+        self, path: str | Path = "data_pipeline.db", *, retention: Retention | None = None
+    ) -> None:
+        """Open the file, and make it with its folder when it is not there; StoreError if not."""
+        self.path = Path(path)
+        self.retention = retention or Retention()
+        self._lock = threading.RLock()
+        self._batches = 0
+        self._pruned_s = 0.0
+        self._connection = _opened(self.path)
+        self.prune()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; does nothing when that is done."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Make one transaction of all that this thread saves inside; others wait for it."""
+        with self._transaction():
+            yield
+
+    def save_market_data(
+        self,
+        symbol: str,
+        timestamp: datetime,
+        data_type: str,
+        data: object,
+        quality_score: float | None = None,
+    ) -> None:
+        """
+        Keep one record: a bar, a mapping, or whatever JSON can carry.
+
+        TypeError when it can't; StoreError when the disk is full or the file is closed.
+        """
+        self.save_many([Record(symbol, timestamp, data_type, data, quality_score)])
+
+    def save_many(self, records: Iterable[Record]) -> None:
+        """Keep many records in one transaction, all of them or none; errors as for one."""
+        rows = [
+            (symbol, _text(timestamp), data_type, _json(data), score)
+            for symbol, timestamp, data_type, data, score in records
+        ]
+        self._insert("market_data", rows)
+
+    def save_metrics(self, metrics: DataMetrics | Mapping[str, object]) -> None:
+        """Keep figures as they are now: a `DataMetrics`, or what `engine.get_metrics()` returns."""
+        data = metrics.to_dict() if isinstance(metrics, DataMetrics) else metrics
+        self._insert("metrics", [(_text(datetime.now(UTC)), _json(data))])
+
+    def save_error(
+        self, error_type: str, message: str | Exception, symbol: str | None = None
+    ) -> None:
+        """Keep an error that happened now."""
+        now = _text(datetime.now(UTC))
+        self._insert("errors", [(now, error_type, str(message), symbol)])
+
+    def get_recent_data(
+        self, symbol: str, hours: float = 24, *, data_type: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return a symbol's records of the last hours, oldest first, `data` read from JSON."""
+        return self._recent("market_data", hours, symbol=symbol, data_type=data_type)
+
+    def get_metrics_history(self, hours: float = 24) -> list[dict[str, Any]]:
+        """Return the figures that were saved in the last hours, oldest first."""
+        return self._recent("metrics", hours)
+
+    def get_errors(
+        self, hours: float = 24, *, symbol: str | None = None, error_type: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the errors of the last hours, oldest first."""
+        return self._recent("errors", hours, symbol=symbol, error_type=error_type)
+
+    def prune(self) -> int:
+        """Remove what is older than its retention, now; return how many rows that were."""
+        moment = datetime.now(UTC)
+        gone = 0
+        with self._transaction(prunes=False):
+            for table, age in msgspec.structs.asdict(self.retention).items():
+                if age is None:
+                    continue
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE timestamp < ?",  # noqa: S608 - our own names
+                    (_text(moment - age),),
+                )
+                gone += self._connection.changes()
+            self._pruned_s = time.monotonic()
+        return gone
+
+    def _insert(self, table: str, rows: Sequence[tuple[str | float | None, ...]]) -> None:
+        columns = COLUMNS[table]
+        places = ", ".join("?" * len(columns))
+        with self._transaction():
+            self._connection.executemany(
+                f"INSERT INTO {table}({', '.join(columns)}) VALUES({places})",
+                rows,
+            )
+
+    @contextmanager
+    def _transaction(self, *, prunes: bool = True) -> Iterator[None]:
+        with self._lock, _told(self.path):
+            if prunes and not self._batches and time.monotonic() - self._pruned_s > PRUNE_S:
+                self.prune()
+            self._batches += 1
+            try:
+                # One inside another is a savepoint: what fails in it takes back only itself.
+                with self._connection:
+                    yield
+            finally:
+                self._batches -= 1
+
+    def _recent(self, table: str, hours: float, **equal: str | None) -> list[dict[str, Any]]:
+        wanted = {name: value for name, value in equal.items() if value is not None}
+        columns = COLUMNS[table]
+        where = " AND ".join(["timestamp >= ?", *(f"{name} = ?" for name in wanted)])
+        since = _text(datetime.now(UTC) - timedelta(hours=hours))
+        with self._lock, _told(self.path):
+            rows = self._connection.execute(
+                f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - our own names
+                f" WHERE {where} ORDER BY timestamp, id",
+                (since, *wanted.values()),
+            ).fetchall()
+        return [_read(dict(zip(columns, row, strict=True))) for row in rows]
+
+
+def _opened(path: Path) -> apsw.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(BUSY_MS)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        # Two processes may open a new file at once: who comes second sees what the first has done.
+        connection.transaction_mode = "IMMEDIATE"
+        with connection:
+            _migrate(connection, path)
+    except (apsw.Error, OSError) as error:
+        message = f"{path} can't be opened: {error}; name another file, or mend its rights"
+        raise StoreError(message) from error
+    return connection
+
+
+def _migrate(connection: apsw.Connection, path: Path) -> None:
+    version = connection.pragma("user_version")
+    if version > len(MIGRATIONS):
+        message = f"{path} comes from a newer version of Lean-Lite: upgrade, or name another file"
+        raise StoreError(message)
+    for number, sql in enumerate(MIGRATIONS[version:], version + 1):
+        connection.execute(sql)
+        connection.pragma("user_version", number)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except apsw.ConnectionClosedError as error:
+        message = f"{path} is closed: open it again with DataPersistence({str(path)!r})"
+        raise StoreError(message) from error
+    except apsw.Error as error:
+        message = f"{path} can't be used: {error}; look at the disk's space and the file's rights"
+        raise StoreError(message) from error
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime(TIME)
+
+
+def _json(data: object) -> str:
+    return msgspec.json.encode(data).decode()
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    row["timestamp"] = datetime.strptime(row["timestamp"], TIME).replace(tzinfo=UTC)
+    if "data" in row:
+        row["data"] = msgspec.json.decode(row["data"])
+    return row
