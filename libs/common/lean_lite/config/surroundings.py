@@ -15,6 +15,12 @@ def data_folder() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "share") / NAME
 
 
+def cache_folder() -> Path:
+    """Return where Lean-Lite keeps what it can get again: `$XDG_CACHE_HOME/lean-lite`."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / NAME
+
+
 def child_environment(overlay: Mapping[str, str]) -> dict[str, str]:
     """Return this process' environment with an overlay of settings in the place of its own."""
     kept = {key: value for key, value in os.environ.items() if not _is_setting(key)}

@@ -1,11 +1,24 @@
 """What history returns: a sequence of bars over columns."""
 
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
-from lean_lite.algorithm.data_models import TradeBar
-from lean_lite.blocks import Block
+import numpy as np
+import numpy.typing as npt
+
+from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar
+from lean_lite.blocks import Block, empty_block, from_bars
+from lean_lite.market.buckets import regular
+from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import Gap
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+SCORES = np.array([level.value for level in sorted(DataQualityLevel)])
+OHLCV = ("open", "high", "low", "close", "volume")
+ROWS_SHOWN = 10
 
 
 class Bars(Sequence[TradeBar]):
@@ -14,14 +27,29 @@ class Bars(Sequence[TradeBar]):
 
     `block` holds the same bars as numpy columns; a bar is made only when it is asked for. `gaps`
     names what was asked for and could not be had; `expected` is how many bars of regular trading
-    the calendar has in that time. A slice has both of the whole.
+    the calendar has in that time. `partial` says which bars were made of less than their whole
+    time. A slice has gaps and expectation of the whole.
     """
 
-    def __init__(self, block: Block, gaps: tuple[Gap, ...] = (), expected: int = 0) -> None:
-        """Show a block as bars."""
+    def __init__(
+        self,
+        block: Block,
+        gaps: tuple[Gap, ...] = (),
+        expected: int = 0,
+        partial: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Show a block as bars; none is partial unless it is said."""
         self.block = block
         self.gaps = gaps
         self.expected = expected
+        self.partial = np.zeros(len(block), np.bool_) if partial is None else partial
+
+    @classmethod
+    def of(cls, bars: Sequence[TradeBar], *, resolution: Resolution = Resolution.MINUTE) -> "Bars":
+        """Return any sequence of bars as `Bars`; an empty one has the resolution given."""
+        if isinstance(bars, Bars):
+            return bars
+        return cls(from_bars(bars, feed="") if bars else empty_block("", resolution=resolution))
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -40,7 +68,7 @@ class Bars(Sequence[TradeBar]):
     def __getitem__(self, index: int | slice) -> "TradeBar | Bars":
         """Return one bar, or a slice that copies nothing; IndexError beyond the end."""
         if isinstance(index, slice):
-            return Bars(self.block.take(index), self.gaps, self.expected)
+            return Bars(self.block.take(index), self.gaps, self.expected, self.partial[index])
         return self.block.bar(range(len(self))[index])
 
     def __repr__(self) -> str:
@@ -48,3 +76,59 @@ class Bars(Sequence[TradeBar]):
         return (
             f"<Bars {', '.join(self.block.symbols)}: {len(self)} x {self.block.resolution.value}>"
         )
+
+    @property
+    def resolution(self) -> Resolution:
+        """Return how much time each bar covers."""
+        return self.block.resolution
+
+    @property
+    def quality(self) -> npt.NDArray[np.float64]:
+        """Return the score of every bar, 0 to 1; NaN where nobody has graded it."""
+        levels = self.block.columns.get("level")
+        return np.full(len(self), np.nan) if levels is None else SCORES[levels]
+
+    @property
+    def completeness(self) -> float:
+        """Return the share of expected bars that is there, 0 to 1; NaN when none is expected."""
+        if not self.expected:
+            return float("nan")
+        return min(self._regular() / self.expected, 1.0)
+
+    def to_numpy(self) -> npt.NDArray[np.float64]:
+        """Return open, high, low, close and volume, one row for each bar: shape (n, 5)."""
+        return np.column_stack([self.block[name] for name in OHLCV])
+
+    def to_df(self) -> "pd.DataFrame":
+        """
+        Return a frame with the start as its index, in UTC, and a column `symbol`.
+
+        `vwap` and `trade_count` are missing where the feed has none; `quality` is the score and
+        `partial` as in `partial`. ImportError without `lean-lite[pandas]`.
+        """
+        from lean_lite.data.frames import frame_of  # noqa: PLC0415 - pandas is an extra
+
+        return frame_of(self)
+
+    def plot(self) -> "Figure":
+        """
+        Return a plotly figure: candles coloured by quality, and volume below.
+
+        ValueError for several symbols; ImportError without `lean-lite[plot]`.
+        """
+        from lean_lite.data.candles import candles_of  # noqa: PLC0415 - plotly is an extra
+
+        return candles_of(self)
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first and the last bars, for notebooks."""
+        from lean_lite.data.table import table_of  # noqa: PLC0415 - only notebooks need it
+
+        return table_of(self, ROWS_SHOWN)
+
+    def _regular(self) -> int:
+        """Count the bars that hold regular trading."""
+        if not len(self):
+            return 0
+        asset_class = asset_class_of(self.block.symbols[0])
+        return int(regular(asset_class, self.block["start_ns"], self.block.end_ns).sum())

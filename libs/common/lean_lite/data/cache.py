@@ -1,0 +1,178 @@
+"""History that was asked for before, in memory and on disk."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from lean_lite.algorithm.data_models import Resolution, TradeBar, to_ns
+from lean_lite.config.surroundings import cache_folder
+from lean_lite.data.bars import Bars
+from lean_lite.data.cache_folder import CacheFolder, Key
+
+MAX_BYTES = 256 * 1024**2
+MAX_DISK_BYTES = 1024**3
+# Alpaca's names of a timeframe, next to those of `Resolution`.
+_UNITS = {"sec": "s", "min": "min", "hour": "h", "day": "d", "week": "w"}
+
+
+class _Entry(NamedTuple):
+    bars: Bars
+    size: int
+
+
+class DataCache:
+    """
+    Keep bars by symbol, resolution and span; what was used longest ago goes first.
+
+    Memory is bounded by `max_size` entries and `max_bytes`, the folder by `max_disk_bytes`. What
+    leaves memory stays on disk, where another process, or the next run, finds it; a file that was
+    damaged is skipped and counted in `corrupt`. Without `disk` nothing is written. Every method is
+    thread-safe.
+    """
+
+    def __init__(
+        self,
+        max_size: int = 1_000,
+        cache_dir: str | Path | None = None,
+        *,
+        max_bytes: int = MAX_BYTES,
+        max_disk_bytes: int = MAX_DISK_BYTES,
+        disk: bool = True,
+    ) -> None:
+        """Use a folder, or the one of this user; ValueError when a bound leaves no room."""
+        if min(max_size, max_bytes, max_disk_bytes) < 1:
+            message = "a cache needs room: max_size, max_bytes and max_disk_bytes are 1 or more"
+            raise ValueError(message)
+        self.max_size = max_size
+        self.max_bytes = max_bytes
+        self.hits = 0
+        self.misses = 0
+        self._entries: OrderedDict[Key, _Entry] = OrderedDict()
+        self._bytes = 0
+        self._generation = 0
+        self._lock = threading.Lock()
+        folder = Path(cache_dir) if cache_dir is not None else cache_folder()
+        self._folder = CacheFolder(folder, max_disk_bytes) if disk else None
+
+    def __len__(self) -> int:
+        """Return the number of entries in memory."""
+        return len(self._entries)
+
+    @property
+    def hit_rate(self) -> float:
+        """Return the share of looks that found something, 0 to 1; 0 of none."""
+        looks = self.hits + self.misses
+        return self.hits / looks if looks else 0.0
+
+    @property
+    def utilization(self) -> float:
+        """Return how full memory is, 0 to 100, by whichever bound is nearer."""
+        return 100.0 * max(len(self._entries) / self.max_size, self._bytes / self.max_bytes)
+
+    @property
+    def corrupt(self) -> int:
+        """Return how many damaged files were skipped."""
+        return self._folder.corrupt if self._folder else 0
+
+    def put(
+        self,
+        symbol: str,
+        resolution: Resolution | str,
+        start: datetime,
+        end: datetime,
+        bars: Sequence[TradeBar],
+    ) -> None:
+        """Keep bars; a full or read-only disk is logged, and memory alone serves."""
+        key = _key(symbol, resolution, start, end)
+        kept = Bars.of(bars, resolution=_length(resolution))
+        with self._lock:
+            self._remember(key, kept)
+        if self._folder is not None:
+            self._folder.write(key, kept)
+
+    def get(
+        self, symbol: str, resolution: Resolution | str, start: datetime, end: datetime
+    ) -> Bars | None:
+        """Return the bars that were kept for exactly this; None when there are none."""
+        key = _key(symbol, resolution, start, end)
+        with self._lock:
+            entry = self._entries.get(key)
+            generation = self._generation
+            if entry is not None:
+                self._entries.move_to_end(key)
+                self.hits += 1
+                return entry.bars
+        found = self._folder.read(key) if self._folder is not None else None
+        with self._lock:
+            self.hits += found is not None
+            self.misses += found is None
+            # What was invalidated while we read must not come back.
+            if found is not None and generation == self._generation:
+                self._remember(key, found)
+        return found
+
+    def invalidate(
+        self,
+        symbol: str,
+        start: datetime,
+        end: datetime,
+        resolution: Resolution | str | None = None,
+    ) -> int:
+        """Let go of every entry of a symbol whose span touches this one; return how many."""
+        wanted = _key(symbol, resolution or Resolution.MINUTE, start, end)
+
+        def touches(key: Key) -> bool:
+            same = resolution is None or key.resolution_s == wanted.resolution_s
+            near = key.start_ns < wanted.end_ns and wanted.start_ns < key.end_ns
+            return key.symbol == symbol and same and near
+
+        with self._lock:
+            self._generation += 1
+            gone = {key for key in self._entries if touches(key)}
+            for key in gone:
+                self._bytes -= self._entries.pop(key).size
+        if self._folder is not None:
+            gone |= self._folder.remove(touches)
+        return len(gone)
+
+    def clear(self) -> None:
+        """Remove everything, from the disk too."""
+        with self._lock:
+            self._generation += 1
+            self._entries.clear()
+            self._bytes = 0
+        if self._folder is not None:
+            self._folder.remove(lambda _: True)
+
+    def _remember(self, key: Key, bars: Bars) -> None:
+        size = sum(column.nbytes for column in bars.block.columns.values())
+        if (known := self._entries.pop(key, None)) is not None:
+            self._bytes -= known.size
+        self._entries[key] = _Entry(bars, size)
+        self._bytes += size
+        while len(self._entries) > self.max_size or self._bytes > self.max_bytes:
+            _, oldest = self._entries.popitem(last=False)
+            self._bytes -= oldest.size
+
+
+def _key(symbol: str, resolution: Resolution | str, start: datetime, end: datetime) -> Key:
+    return Key(symbol, _length(resolution).seconds, to_ns(start), to_ns(end))
+
+
+def _length(resolution: Resolution | str) -> Resolution:
+    if isinstance(resolution, Resolution):
+        return resolution
+    text = resolution.lower()
+    for name, unit in _UNITS.items():
+        if text.endswith(name):
+            count = text.removesuffix(name)
+            text = f"{int(count) * 7}d" if unit == "w" and count.isdigit() else f"{count}{unit}"
+            break
+    try:
+        return Resolution(text)
+    except ValueError as error:
+        message = f"{resolution!r} is no resolution: use Resolution.MINUTE, '1Min', '5Min', '1Day'"
+        raise ValueError(message) from error

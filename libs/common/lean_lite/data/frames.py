@@ -1,0 +1,41 @@
+"""Bars as pandas has them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lean_lite.data.extras import load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lean_lite.data.bars import Bars
+
+
+def index_of(bars: "Bars") -> "pd.DatetimeIndex":
+    """Return the starts of bars in UTC."""
+    pandas = load("pandas", "pandas")
+    index: pd.DatetimeIndex = pandas.DatetimeIndex(
+        bars.block["start_ns"].astype("datetime64[ns]"), name="timestamp"
+    ).tz_localize("UTC")
+    return index
+
+
+def frame_of(bars: "Bars") -> "pd.DataFrame":
+    """Return bars as a frame; see `Bars.to_df`."""
+    pandas = load("pandas", "pandas")
+    block = bars.block
+    counts = block["trade_count"]
+    names = np.array(block.symbols, object)
+    frame: pd.DataFrame = pandas.DataFrame(
+        {
+            "symbol": names[block["symbol"]] if len(names) else np.empty(0, object),
+            **{name: block[name] for name in ("open", "high", "low", "close", "volume", "vwap")},
+            "trade_count": pandas.array(counts, dtype="Int64"),
+            "quality": bars.quality,
+            "partial": bars.partial,
+        },
+        index=index_of(bars),
+    )
+    frame.loc[counts < 0, "trade_count"] = pandas.NA
+    return frame
