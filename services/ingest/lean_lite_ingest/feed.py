@@ -109,6 +109,7 @@ class Feed:
             Hooks(self._on_batch, self._on_control, self._on_disconnected),
         )
         self._holes: set[Lane] = set()
+        self._joints: set[str] = set()
         self._holes_found = asyncio.Event()
         self._any_wanted = asyncio.Event()
         self._told = asyncio.Event()
@@ -167,10 +168,17 @@ class Feed:
         await self._stream.ask()
         refusal = await self._answer(new)
         if refusal is None:
+            self._join(new)
             return unknown
         await self._stream.drop(new)
         await self._forget(new)
         return unknown | dict.fromkeys(new, f"Alpaca refuses it: {explained(*refusal)}")
+
+    def _join(self, symbols: list[str]) -> None:
+        # A connection still to come opens its lanes with holes, which hold these minutes too.
+        if self.connected:
+            self._joints.update(symbols)
+            self._holes_found.set()
 
     def _new(self, symbols: Iterable[str]) -> list[str]:
         return [symbol for symbol in symbols if symbol not in self._wanted.since_ns]
@@ -279,14 +287,17 @@ class Feed:
             await self._holes_found.wait()
             self._holes_found.clear()
             lanes, self._holes = self._holes, set()
+            joints, self._joints = self._joints, set()
             breaks = self._breaks
             await self._set_clock()
             await self._clock.wait()
-            await self._tell("connected", f"{len(self._wanted.since_ns)} symbols")
+            if lanes:
+                await self._tell("connected", f"{len(self._wanted.since_ns)} symbols")
             holes, lost = self._refill.holes(lanes, self._wanted.since_ns, self._now_ns())
             for hole in lost:
                 self._live_since_ns |= dict.fromkeys(hole.symbols, hole.end_ns + MINUTE_NS)
                 await self._report(Filled(hole, 0), "unrecoverable")
+            holes += self._refill.joints(joints, self._wanted.since_ns, self._now_ns())
             await self._fill(holes)
             if breaks == self._breaks:
                 for lane in lanes:

@@ -73,6 +73,19 @@ class Refill:
         ]
         return list(_grouped([(max(s, earliest_ns), n) for s, n in wanted], end_ns)), lost
 
+    def joints(
+        self, symbols: Iterable[str], since_ns: Mapping[str, int], now_ns: int
+    ) -> list[Hole]:
+        """
+        Return the minutes between what history has of new symbols and what comes live.
+
+        History ends where bars are final, 35 s ago; the last whole minute before a subscription
+        would be in neither.
+        """
+        end_ns = now_ns - now_ns % MINUTE_NS - MINUTE_NS
+        starts = sorted((self._begin_ns(since_ns[s]), s) for s in symbols if s in since_ns)
+        return list(_grouped([start for start in starts if start[0] <= end_ns], end_ns))
+
     async def fill(self, holes: Iterable[Hole], since_ns: Mapping[str, int]) -> list[Filled]:
         """Fetch and publish; return when all is in RAW."""
         filled = []

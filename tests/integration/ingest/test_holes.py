@@ -6,6 +6,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from lean_lite.blocks import Origin
 from lean_lite.bus import Bus
 from lean_lite.subjects import EVENTS, RAW, event, lane_of, raw
@@ -26,7 +28,10 @@ async def connected(*processes: Process) -> None:
     def all_connected() -> bool:
         return sum(one.counted("lean_lite_ingest_connected") for one in processes) == 2
 
-    await until(all_connected, "both feeds to be connected")
+    try:
+        await until(all_connected, "both feeds to be connected")
+    except AssertionError:
+        pytest.fail("\n".join(f"{one.failing()}\n{one.log[-3000:]}" for one in processes))
 
 
 async def test_a_broken_connection_leaves_no_hole(
