@@ -1,8 +1,8 @@
 """What strategies write against: type-checked, never run."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import assert_type
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,19 @@ import numpy.typing as npt
 from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar
 from lean_lite.blocks import Block, decode_block, encode_block, from_bars
 from lean_lite.config import AlpacaConfig, BusConfig, Config, Source
-from lean_lite.data import AlpacaDataFeed, Bars, DataEngine, DataFeed, Live
+from lean_lite.data import (
+    AlpacaDataFeed,
+    Bars,
+    BarStream,
+    DataBuffer,
+    DataCache,
+    DataEngine,
+    DataFeed,
+    DataMetrics,
+    DataPersistence,
+    Live,
+    Slice,
+)
 from lean_lite.errors import ConfigError, LeanLiteError, RequestError
 from lean_lite.feeds import ConnectionStatus
 from lean_lite.messages import Gap, LiveBar
@@ -91,7 +103,21 @@ async def an_engine_lends_itself() -> None:
         assert_type(await engine.subscribe_symbol("SPY"), bool)
         assert_type(await engine.subscribe_symbol("EUR/USD", feed_name="forex_feed"), bool)
         assert_type(await engine.unsubscribe_symbol("SPY"), bool)
-        assert_type(engine.bars("SPY", "AAPL"), AsyncIterator[TradeBar])
+        stream = engine.bars("SPY", "AAPL", since=timedelta(days=5), revisions="all", name="mine")
+        assert_type(stream, BarStream)
+        assert_type(stream.gaps, list[Gap])
+        assert_type(stream.record, LiveBar | None)
+        engine.bars("SPY", since=NOON, revisions="sometimes")  # type: ignore[arg-type]
+        async with engine.slices(["SPY", "AAPL"]) as slices:
+            async for one in slices:
+                assert_type(one, Slice)
+                assert_type(one["SPY"], TradeBar)
+                assert_type(one.missing, tuple[str, ...])
+        engine.add_data_callback(print, policy="latest")
+        engine.add_data_callback(print, policy="drop_newest")  # type: ignore[arg-type]
+        assert_type(engine.get_metrics(), dict[str, Any])
+        assert_type(engine.get_data_quality_report("SPY", hours=24), dict[str, Any])
+        assert_type(await engine.quality_report("SPY", NOON, NOON), dict[str, Any])
         async for bar in engine.bars("SPY"):
             assert_type(bar, TradeBar)
 
@@ -167,3 +193,25 @@ def errors_tell_what_can_be_done(refused: RequestError, wrong: ConfigError) -> N
     assert_type(wrong.key, str)
     root: LeanLiteError = refused
     assert_type(str(root), str)
+
+
+def parts_stand_alone() -> None:
+    buffer = DataBuffer(max_size=10)
+    assert_type(buffer.get_latest(10), list[TradeBar | QuoteBar])
+    assert_type(buffer.utilization, float)
+    buffer.add("SPY")  # type: ignore[arg-type]
+    cache = DataCache(max_size=10, cache_dir="cache")
+    assert_type(cache.get("SPY", "1Min", NOON, NOON), Bars | None)
+    metrics = DataMetrics()
+    assert_type(metrics.to_dict(), dict[str, Any])
+    assert_type(metrics.to_json(), str)
+
+
+def persistence(bar: TradeBar) -> None:
+    with DataPersistence("data_pipeline.db") as kept, kept.batch():
+        kept.save_market_data("AAPL", NOON, "trade", bar, quality_score=0.95)
+        kept.save_metrics(DataMetrics())
+        kept.save_error("connection_error", "Failed to connect", "AAPL")
+        assert_type(kept.get_recent_data("AAPL", hours=24), list[dict[str, Any]])
+        assert_type(kept.get_metrics_history(hours=24), list[dict[str, Any]])
+        assert_type(kept.get_errors(), list[dict[str, Any]])

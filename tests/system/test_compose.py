@@ -232,7 +232,7 @@ def test_live_uses_the_keys_and_never_the_simulator(any_command: list[str]) -> N
 
 
 def test_live_without_keys_names_both_ways_out(any_command: list[str]) -> None:
-    with pytest.raises(ValueError, match="set APCA_API_KEY_ID, or run the demo"):
+    with pytest.raises(ValueError, match=r"set APCA_API_(KEY_ID|SECRET_KEY), or run the demo"):
         config_of(any_command, DEMO, LIVE)
 
 

@@ -13,7 +13,7 @@ Every error that Lean-Lite raises on purpose.
     │   └── Busy             it can't answer in time; ask again
     ├── FeedError            the source of bars
     │   └── FeedUnavailable  it does not answer
-    ├── StoreError           the files of the store
+    ├── StoreError           a file of the store or of DataPersistence
     └── StackError           the embedded stack could not start or was lost
 
 Catch `LeanLiteError` at the edge of a program; the branches tell what can be done about it.

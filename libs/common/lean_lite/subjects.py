@@ -31,6 +31,7 @@ LEASES = "leases"
 MEMBERS = "members"
 INTEREST = "interest"
 POSITIONS = "positions"
+STRATEGIES = "strategies"
 
 SUBSCRIBE = "md.ctl.subscribe"
 BACKFILL = "md.ctl.backfill"
@@ -279,7 +280,7 @@ ROLES: dict[str, Grant] = {
         answers=True,
     ),
     "client": Grant(
-        ("md.history", "md.ctl.>", "md.credit.>"),
+        ("md.history", "md.ctl.>", "md.credit.>", *_keeps(STRATEGIES)),
         ("md.live.>", "md.beat.>"),
     ),
 }

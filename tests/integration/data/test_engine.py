@@ -1,6 +1,8 @@
 """An engine on real services: what it starts it ends, whoever fails, waits or is cancelled."""
 
 import asyncio
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -11,16 +13,18 @@ from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeB
 from lean_lite.bus import Bus
 from lean_lite.config import BusConfig, Config
 from lean_lite.data import AlpacaDataFeed, DataEngine, DataFeed
+from lean_lite.data.callbacks import Callback
 from lean_lite.errors import ConfigError, FeedError, FeedUnavailable, RequestError, StackError
 from tests.integration.brokers import Brokers
 from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.integration.patience import until
-from tests.integration.raw import Feeder, bars, raw_frame
+from tests.integration.raw import OPEN_NS, Feeder, bars, raw_frame
 from tests.integration.services import Process
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
 
+POOREST, BEST = DataQualityLevel.INVALID, DataQualityLevel.EXCELLENT
 Update = tuple[str, TradeBar, DataQualityLevel]
 Engine = Callable[..., DataEngine]
 
@@ -128,9 +132,98 @@ async def test_callbacks_that_raise_harm_nobody(
         running.remove_data_callback(before)
         await pipeline.bars("AAPL", range(5, 8))
         await until(lambda: len(after) == 8, "more bars")
+        await until(lambda: running.get_metrics()["engine"]["error_count"] == 16, "all errors")
+        figures = running.get_metrics()
+        failed = {one["callback"].rpartition(".")[2]: one["failed"] for one in figures["callbacks"]}
+        assert (failed["broken"], failed["broken_later"]) == (8, 8)
+        assert figures["engine"]["total_messages"] == 8
+        json.dumps(figures)
     assert len(before) == 5
+    # The 1st, 2nd, 4th and 8th failure of each is told.
     failures = [line for line in caplog.messages if "failed for AAPL" in line]
-    assert len(failures) == 16
+    assert len(failures) == 8
+
+
+async def test_a_slow_callback_harms_nobody_and_its_policy_decides_what_it_gets(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    gate = asyncio.Event()
+    fast, blocked, newest, tail = Updates(), Updates(), Updates(), Updates()
+
+    def slow(updates: Updates) -> Callback:
+        async def callback(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+            await gate.wait()
+            updates(symbol, bar, quality)
+
+        return callback
+
+    async with engine() as running:
+        running.add_data_callback(slow(blocked))
+        running.add_data_callback(slow(newest), policy="latest")
+        running.add_data_callback(slow(tail), policy="drop_oldest", bound=3)
+        running.add_data_callback(fast)
+        await running.subscribe_symbol("AAPL")
+        await pipeline.bars("AAPL", [0])
+        await until(lambda: len(fast) == 1, "the first bar")
+        await pipeline.bars("AAPL", range(1, 10))
+        await until(lambda: len(fast) == 10, "all bars")
+        assert not [*blocked, *newest, *tail]
+        gate.set()
+        every = [bar.timestamp for _, bar, _ in fast]
+        await until(lambda: len(blocked) == 10, "what was held back")
+        assert [bar.timestamp for _, bar, _ in blocked] == every
+        # Each held its first bar in its hands when the others came.
+        await until(lambda: len(newest) == 2 and len(tail) == 4, "what was left")
+        assert [bar.timestamp for _, bar, _ in newest] == [every[0], every[-1]]
+        assert [bar.timestamp for _, bar, _ in tail] == [every[0], *every[-3:]]
+        dropped = [one["dropped"] for one in running.get_metrics()["callbacks"]]
+        assert dropped == [0, 8, 6, 0]
+
+
+async def test_a_full_callback_that_blocks_holds_the_rest_back_and_loses_nothing(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    gate = asyncio.Event()
+    blocked = Updates()
+
+    async def slow(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        await gate.wait()
+        blocked(symbol, bar, quality)
+
+    async with engine() as running:
+        running.add_data_callback(slow, bound=2)
+        await running.subscribe_symbol("AAPL")
+        await pipeline.bars("AAPL", range(20))
+        await until(lambda: running.get_metrics()["engine"]["waiting"] > 10, "bars to wait")
+        gate.set()
+        await until(lambda: len(blocked) == 20, "all bars")
+    starts = [bar.timestamp for _, bar, _ in blocked]
+    assert starts == sorted(set(starts))
+
+
+async def test_reports_and_figures_are_of_what_came(pipeline: Feeder, engine: Engine) -> None:
+    updates = Updates()
+    await pipeline.bars("AAPL", range(3))
+    async with engine() as running:
+        running.add_data_callback(updates)
+        with pytest.raises(RequestError, match="AAPL is not subscribed"):
+            running.get_data_quality_report("AAPL")
+        await running.subscribe_symbol("AAPL")
+        await pipeline.publish(raw_frame("AAPL", bars("AAPL", range(3, 6), invalid=[4])))
+        await until(lambda: {POOREST, BEST} <= {quality for _, _, quality in updates}, "the bars")
+        hours = (time.time() - OPEN_NS / 1e9) / 3_600 + 1
+        report = running.get_data_quality_report("AAPL", hours=hours)
+        assert report["levels"]["INVALID"] == 1
+        assert report["reasons"] == {"B02_OHLC": 1}
+        assert [one["quality"] for one in report["worst"]] == ["INVALID"]
+        assert 0 < report["average_quality_score"] < 1
+        assert running.get_data_quality_report("AAPL", hours=1)["average_quality_score"] is None
+        await until(lambda: "store" in str(running.get_metrics()["services"]), "beats")
+        states = {
+            one["service"]: one["ready"] for one in running.get_metrics()["services"].values()
+        }
+        assert states["store"]
+        assert states["validate"]
 
 
 async def test_a_callback_may_unsubscribe_and_stop(pipeline: Feeder, engine: Engine) -> None:
@@ -259,8 +352,8 @@ async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: Bu
             await running.subscribe_symbol("AAPL", feed_name="nobody")
         with pytest.raises(FeedError, match=r"no feed serves EUR/USD \(forex\)"):
             await running.subscribe_symbol(SYMBOL)
-        with pytest.raises(RequestError, match="DataTransformer"):
-            await running.get_historical_data("AAPL", NIGHT, NIGHT, Resolution.HOUR)
+        with pytest.raises(RequestError, match="no stored bars add up to second"):
+            await running.get_historical_data("AAPL", NIGHT, NIGHT, Resolution.SECOND)
     plain = DataEngine(Config(bus=replace(bus_config, feed_user="")))
     plain.add_feed(CustomForexFeed("fx"))
     with pytest.raises(ConfigError, match="LEAN_LITE_BUS__FEED_PASSWORD"):

@@ -2,11 +2,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from lean_lite.algorithm.data_models import Resolution
-from lean_lite.data.span import request_of
+from lean_lite.algorithm.data_models import Resolution, from_ns
+from lean_lite.data.span import span_of
 from lean_lite.errors import RequestError
+from lean_lite.messages import HistoryRequest
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def request_of(symbol: str, start: datetime, end: datetime, res: Resolution) -> HistoryRequest:
+    return span_of(symbol, start, end, res).request
 
 
 def test_a_naive_moment_is_local_time() -> None:
@@ -18,11 +23,41 @@ def test_a_naive_moment_is_local_time() -> None:
     assert wanted.end_ns - wanted.start_ns == 3_600_000_000_000
 
 
-@pytest.mark.parametrize("resolution", [Resolution.TICK, Resolution.SECOND, Resolution.HOUR])
-def test_a_resolution_that_is_not_stored_is_told_with_the_way_out(resolution: Resolution) -> None:
-    with pytest.raises(RequestError, match=r"DataTransformer.*MINUTE") as caught:
+@pytest.mark.parametrize(
+    "resolution",
+    [
+        Resolution.TICK,
+        Resolution.SECOND,
+        Resolution("90s"),
+        Resolution("36h"),
+        Resolution("1500min"),
+    ],
+)
+def test_a_resolution_that_nothing_adds_up_to_is_told_with_the_way_out(
+    resolution: Resolution,
+) -> None:
+    with pytest.raises(RequestError, match="whole minutes") as caught:
         request_of("SPY", NOON, NOON, resolution)
     assert caught.value.code == "resolution"
+
+
+@pytest.mark.parametrize(
+    ("resolution", "base", "first", "end"),
+    [
+        ("hour", "minute", "2026-11-23T13:00", "2026-11-23T16:00"),
+        ("4h", "minute", "2026-11-23T13:00", "2026-11-23T17:00"),
+        ("7d", "daily", "2026-11-30T05:00", "2026-11-30T05:00"),
+    ],
+)
+def test_another_resolution_is_made_of_whole_buckets(
+    resolution: str, base: str, first: str, end: str
+) -> None:
+    start = datetime(2026, 11, 23, 12, 1, tzinfo=UTC)
+    span = span_of("SPY", start, start + timedelta(hours=3), Resolution(resolution))
+    assert not span.is_stored
+    assert span.request.resolution_s == Resolution(base).seconds
+    assert f"{from_ns(span.request.start_ns):%Y-%m-%dT%H:%M}" == first
+    assert f"{from_ns(span.request.end_ns):%Y-%m-%dT%H:%M}" == end
 
 
 @pytest.mark.parametrize("resolution", [Resolution.MINUTE, Resolution.DAILY])

@@ -18,6 +18,7 @@ from lean_lite.subjects import (
     MEMBERS,
     POSITIONS,
     ROLES,
+    STRATEGIES,
     STREAMS,
     inbox_prefix,
 )
@@ -120,4 +121,5 @@ def _buckets(lease_ttl_s: float) -> dict[str, float | None]:
         MEMBERS: lease_ttl_s,
         POSITIONS: POSITION_TTL_S,
         INTEREST: None,
+        STRATEGIES: None,
     }

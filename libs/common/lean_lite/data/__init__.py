@@ -5,20 +5,44 @@ from importlib import import_module
 TYPE_CHECKING = False  # as in `typing`, which costs more to load than this module
 if TYPE_CHECKING:
     from lean_lite.data.alpaca_feed import AlpacaDataFeed
+    from lean_lite.data.bar_stream import BarStream
     from lean_lite.data.bars import Bars
+    from lean_lite.data.buffer import DataBuffer
+    from lean_lite.data.cache import DataCache
     from lean_lite.data.engine import DataEngine
+    from lean_lite.data.feed import DataFeed
     from lean_lite.data.live import Live
-    from lean_lite.feeds.feed import DataFeed
-
-__all__ = ["AlpacaDataFeed", "Bars", "DataEngine", "DataFeed", "Live"]
+    from lean_lite.data.metrics import DataMetrics
+    from lean_lite.data.persistence import DataPersistence
+    from lean_lite.data.slices import Slice
 
 _HOMES = {
-    "AlpacaDataFeed": "lean_lite.data.alpaca_feed",
-    "Bars": "lean_lite.data.bars",
-    "DataEngine": "lean_lite.data.engine",
-    "DataFeed": "lean_lite.feeds.feed",
-    "Live": "lean_lite.data.live",
+    "AlpacaDataFeed": "alpaca_feed",
+    "BarStream": "bar_stream",
+    "Bars": "bars",
+    "DataBuffer": "buffer",
+    "DataCache": "cache",
+    "DataEngine": "engine",
+    "DataFeed": "feed",
+    "DataMetrics": "metrics",
+    "DataPersistence": "persistence",
+    "Live": "live",
+    "Slice": "slices",
 }
+
+__all__ = [
+    "AlpacaDataFeed",
+    "BarStream",
+    "Bars",
+    "DataBuffer",
+    "DataCache",
+    "DataEngine",
+    "DataFeed",
+    "DataMetrics",
+    "DataPersistence",
+    "Live",
+    "Slice",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -26,4 +50,4 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"lean_lite.data.{_HOMES[name]}"), name)

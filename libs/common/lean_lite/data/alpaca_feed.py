@@ -12,8 +12,9 @@ from lean_lite.algorithm.data_models import Resolution
 from lean_lite.bus import Bus
 from lean_lite.config import Config
 from lean_lite.data.bars import Bars
+from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
-from lean_lite.feeds import ConnectionStatus, DataFeed
+from lean_lite.feeds import ConnectionStatus
 from lean_lite.messages import Beat
 from lean_lite.stack import account_of
 from lean_lite.subjects import beat

@@ -1,39 +1,121 @@
 """The functions that get every bar of the subscribed symbols."""
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from typing import Any
 
 from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
+from lean_lite.data.mailbox import BOUND, Mailbox, Policy, Update
 
 Callback = Callable[[str, TradeBar, DataQualityLevel], Awaitable[object] | object]
+
+STOP_S = 2.0
 
 log = logging.getLogger(__name__)
 
 
-class Callbacks:
-    """Call functions one after the other; one that raises is logged and harms nobody."""
+class Listener:
+    """Call one function with what is in its mailbox, one update after the other."""
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self._callbacks: list[Callback] = []
+    def __init__(self, callback: Callback, mailbox: Mailbox) -> None:
+        """Call nothing before the first update."""
+        self.callback = callback
+        self._mailbox = mailbox
+        self._work: asyncio.Task[None] | None = None
+        self.called = 0
+        self.failed = 0
+        self._calling = False
 
-    def add(self, callback: Callback) -> None:
-        """Call it for every bar from now on."""
-        self._callbacks.append(callback)
+    async def put(self, update: Update) -> None:
+        """Hand an update over; waits only when the mailbox says so."""
+        if self._work is None:
+            self._work = asyncio.create_task(self._run(), name=f"callback {self.callback!r}")
+        await self._mailbox.put(update)
 
-    def remove(self, callback: Callback) -> None:
-        """Call it no more; one that is not there is no error."""
-        with suppress(ValueError):
-            self._callbacks.remove(callback)
+    def end(self) -> None:
+        """Call the function no more; a call that is under way ends by itself."""
+        self._mailbox.close()
+        if self._work is not None and not self._calling:
+            self._work.cancel()
 
-    async def call(self, symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
-        """Hand a bar to all, and wait for those that are awaitable."""
-        for callback in tuple(self._callbacks):
+    async def stop(self) -> None:
+        """Cancel a call that is under way, and give it a moment to end."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.cancel()
+            # A callback may be what stops us: nobody can wait for what waits for him.
+            if work is not asyncio.current_task():
+                await asyncio.wait([work], timeout=STOP_S)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return how it goes, for people and programs."""
+        return {
+            "callback": getattr(self.callback, "__qualname__", repr(self.callback)),
+            "policy": self._mailbox.policy,
+            "called": self.called,
+            "failed": self.failed,
+            "waiting": len(self._mailbox),
+            "dropped": self._mailbox.dropped,
+        }
+
+    async def _run(self) -> None:
+        while not self._mailbox.closed:
+            update = await self._mailbox.take()
+            if update.source.stopped:
+                continue
+            self.called += 1
+            self._calling = True
             try:
-                result = callback(symbol, bar, quality)
+                result = self.callback(update.symbol, update.bar, update.quality)
                 if inspect.isawaitable(result):
                     await result
             except Exception:
-                log.exception("the callback %r failed for %s", callback, symbol)
+                self.failed += 1
+                # One that always fails must not fill the disk: failures 1, 2, 4, 8… are told.
+                if self.failed & (self.failed - 1) == 0:
+                    log.exception("the callback %r failed for %s", self.callback, update.symbol)
+            finally:
+                self._calling = False
+
+
+class Callbacks:
+    """Give every update to every function; none waits for another one unless its mailbox blocks."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._listeners: list[Listener] = []
+        self._failed_before = 0
+
+    @property
+    def failed(self) -> int:
+        """Return how often any function has raised, those included that were removed since."""
+        return self._failed_before + sum(listener.failed for listener in self._listeners)
+
+    def add(self, callback: Callback, policy: Policy = "block", bound: int = BOUND) -> None:
+        """Call it for every update from now on; ValueError as in `Mailbox`."""
+        self._listeners.append(Listener(callback, Mailbox(policy, bound)))
+
+    def remove(self, callback: Callback) -> None:
+        """Call it no more; one that is not there is no error."""
+        for listener in self._listeners:
+            if listener.callback == callback:
+                self._listeners.remove(listener)
+                self._failed_before += listener.failed
+                listener.end()
+                return
+
+    async def put(self, update: Update) -> None:
+        """Hand an update to all."""
+        for listener in tuple(self._listeners):
+            await listener.put(update)
+
+    async def stop(self) -> None:
+        """Call none any more until the next update."""
+        for listener in tuple(self._listeners):
+            await listener.stop()
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return how each function goes."""
+        return [listener.to_dict() for listener in self._listeners]

@@ -2,37 +2,38 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
-import msgspec
-
-from lean_lite.algorithm.data_models import Resolution, TradeBar
-from lean_lite.blocks import concat, empty_block
+from lean_lite.algorithm.data_models import Resolution
 from lean_lite.bus import Bus, connect
 from lean_lite.config import Config
 from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.attachment import Attachment, attach
+from lean_lite.data.bar_stream import BarStream, Revisions
 from lean_lite.data.bars import Bars
-from lean_lite.data.callbacks import Callback, Callbacks
+from lean_lite.data.cache import DataCache
+from lean_lite.data.callbacks import Callback
+from lean_lite.data.feed import DataFeed
 from lean_lite.data.following import Following
-from lean_lite.data.history import Snapshot, fetch, read_through
+from lean_lite.data.history import Snapshot
+from lean_lite.data.intake import Intake
 from lean_lite.data.live import Live
+from lean_lite.data.mailbox import BOUND, Policy
+from lean_lite.data.past import HISTORY_S, Past, since_of
+from lean_lite.data.patience import patiently
+from lean_lite.data.quality_report import quality_report_of
+from lean_lite.data.resume import Resume
 from lean_lite.data.roster import Roster
-from lean_lite.data.span import request_of
-from lean_lite.data.supplement import supplement
+from lean_lite.data.services import Services
+from lean_lite.data.slices import GRACE_S, Slices
 from lean_lite.errors import FeedError, RequestError, StackError
-from lean_lite.feeds import DataFeed, FeedRunner
-from lean_lite.market.calendar import calendar_of
-from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import HistoryRequest
+from lean_lite.feeds import FeedRunner
 
 CLIENT = "client"
 FEED = "feed"
-HISTORY_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +43,17 @@ class DataEngine:
     Give a strategy live bars and history.
 
     Use it as an async context manager, or call `start` and `stop`. Without a `bus.url` it shares
-    the stack of this machine, and starts it when there is none.
+    the stack of this machine, and starts it when there is none. A `cache` answers for history of
+    subscribed symbols that was asked for before.
     """
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, *, cache: DataCache | None = None) -> None:
         """Take the settings; nothing is connected before `start`."""
         self.config = config or Config()
+        self.cache = cache
         self._roster = Roster()
-        self._callbacks = Callbacks()
+        self._intake = Intake(cache)
+        self._services = Services()
         self._following: dict[str, Following] = {}
         self._bus: Bus | None = None
         self._attachment: Attachment | None = None
@@ -93,6 +97,8 @@ class DataEngine:
                 self._resources.push_async_callback(attachment.leave)
                 bus = await connect(attachment.bus, CLIENT, name="strategy")
                 self._resources.push_async_callback(bus.close)
+                await self._services.start(bus)
+                self._resources.push_async_callback(self._services.stop)
                 await self._start_feeds(attachment, bus)
             except BaseException:
                 await _whole(self._resources.aclose())
@@ -105,13 +111,22 @@ class DataEngine:
             if self._bus is not None:
                 await _whole(self._stop())
 
-    def add_data_callback(self, callback: Callback) -> None:
-        """Call `callback(symbol, bar, quality)` for every bar of a subscribed symbol."""
-        self._callbacks.add(callback)
+    def add_data_callback(
+        self, callback: Callback, *, policy: Policy = "block", bound: int = BOUND
+    ) -> None:
+        """
+        Call `callback(symbol, bar, quality)` for every bar of a subscribed symbol.
+
+        It may be sync or async, and is called with one bar after the other. What it is too slow for
+        waits, up to `bound` bars: then with `block` everything waits for it, in the store and
+        without loss; with `drop_oldest` the oldest goes; with `latest` only the newest bar of
+        every symbol ever waits. One that raises is logged and counted.
+        """
+        self._intake.callbacks.add(callback, policy, bound)
 
     def remove_data_callback(self, callback: Callback) -> None:
         """Call it no more; one that was never added is no error."""
-        self._callbacks.remove(callback)
+        self._intake.callbacks.remove(callback)
 
     async def subscribe_symbol(self, symbol: str, feed_name: str | None = None) -> bool:
         """
@@ -129,8 +144,11 @@ class DataEngine:
                     raise FeedError(message)
                 return True
             live = await self.live(symbol, feed_name=feed_name)
-            following = Following(bus, symbol, live, feed, self._callbacks)
+            following = Following(bus, symbol, live, feed, self._intake.take)
             self._following[symbol] = following
+            chosen = self._roster.choose(symbol, feed_name)
+            handle = chosen if isinstance(chosen, AlpacaDataFeed) else None
+            self._intake.begin(symbol, handle, await self._past().lately(symbol, feed))
             await following.start()
         return True
 
@@ -139,17 +157,54 @@ class DataEngine:
         following = self._following.pop(symbol, None)
         if following is None:
             return False
+        self._intake.end(symbol)
         await following.stop()
         return True
 
-    async def bars(self, *symbols: str) -> AsyncIterator[TradeBar]:
-        """Yield the live bars of symbols, each bar once and in order."""
-        live = await self.live(*symbols)
-        try:
-            async for record in live:
-                yield record.bar()
-        finally:
-            await live.stop()
+    def bars(
+        self,
+        *symbols: str,
+        since: datetime | timedelta | None = None,
+        revisions: Revisions = "first",
+        name: str | None = None,
+        feed_name: str | None = None,
+    ) -> BarStream:
+        """
+        Return the bars of symbols as a stream: history since a moment, or that long ago, then live.
+
+        Without `since` it begins with the next bar. A `name` makes it durable: after a restart the
+        stream goes on where the reader of that name stopped. See `BarStream` for `revisions`.
+        RequestError when a symbol is refused, with the first bar.
+        """
+        bus = self._connected()
+        since_ns = since_of(since)
+        past = self._past()
+        feeds = {symbol: self._runs(symbol, feed_name) for symbol in symbols}
+
+        async def begin(after: Mapping[str, int] | None) -> Live:
+            return await patiently(lambda: self.live(*symbols, after=after, feed_name=feed_name))
+
+        def pages(start_ns: int) -> AsyncIterator[Snapshot]:
+            return past.pages(feeds, start_ns)
+
+        resume = None if name is None else Resume(bus, name)
+        return BarStream(
+            begin,
+            None if since is None else pages,
+            since_ns,
+            revisions=revisions,
+            resume=resume,
+        )
+
+    def slices(self, symbols: list[str] | tuple[str, ...], *, grace_s: float = GRACE_S) -> Slices:
+        """
+        Return the live bars of several symbols and feeds, one slice for each minute.
+
+        A slice comes as soon as every symbol has a bar of its minute or of a later one; a symbol
+        that is silent is waited for `grace_s` once another one has come to a later minute.
+        """
+        self._connected()
+        return Slices(lambda: patiently(lambda: self.live(*symbols)), symbols, grace_s)
 
     async def live(
         self,
@@ -192,20 +247,67 @@ class DataEngine:
 
         What is not stored yet is fetched, within `timeout_s`; `progress` is called with the share
         that is there. `gaps` of the result names what could not be had, `expected` how many bars of
-        regular trading there were until now. A user's feed is asked for
-        what is not stored of it. RequestError for a resolution that is not stored.
+        regular trading there were until now. A user's feed is asked for what is not stored of it.
+        RequestError for a resolution that can't be had.
         """
-        bus = self._connected()
-        request = request_of(symbol, start_date, end_date, resolution)
-        name = self._runs(symbol, feed_name)
-        if name:
+        past, feed = self._past(), self._runs(symbol, feed_name)
+        if feed:
             # What the callbacks have had already must not be missing.
             seen = self._following[symbol].seen_seq if symbol in self._following else {}
-            request = msgspec.structs.replace(request, feed=name, min_seq=seen)
-            stored = _bars(await fetch(bus, request), request)
-            return await supplement(stored, self._roster[name], request, timeout_s=timeout_s)
-        snapshot = await read_through(bus, request, wait_s=timeout_s, progress=progress)
-        return _bars(snapshot, request)
+            own = self._roster[feed]
+            span = (start_date, end_date)
+            return await past.of_feed(symbol, span, resolution, own, seen, timeout_s=timeout_s)
+        known = self._intake.cached(symbol, resolution, start_date, end_date)
+        if known is not None:
+            return known
+        bars = await past.of_bus(
+            symbol, start_date, end_date, resolution, timeout_s=timeout_s, progress=progress
+        )
+        self._intake.keep(symbol, resolution, start_date, end_date, bars)
+        return bars
+
+    def get_metrics(self) -> dict[str, Any]:
+        """
+        Return the figures of this engine, its feeds, its callbacks and the services, as JSON can.
+
+        `engine` has those of `DataMetrics`; `services` has each instance's state and counters.
+        """
+        return {
+            "engine": self._intake.to_dict(
+                waiting=sum(one.behind for one in self._following.values()),
+                symbols=sorted(self._following),
+            ),
+            "feeds": {
+                name: {
+                    "connected": feed.get_connection_status().connected,
+                    "detail": feed.get_connection_status().detail,
+                    **feed.metrics.to_dict(),
+                }
+                for name, feed in self._roster.items()
+            },
+            "callbacks": self._intake.callbacks.to_list(),
+            "services": self._services.to_dict(),
+        }
+
+    def get_data_quality_report(self, symbol: str, hours: float = 24) -> dict[str, Any]:
+        """
+        Return how good a subscribed symbol's bars of the last hours are, at once.
+
+        `average_quality_score` and what else `quality_report.report_of` names. RequestError when
+        the symbol is not subscribed: `quality_report` answers for any symbol.
+        """
+        return self._intake.report(symbol, hours)
+
+    async def quality_report(
+        self,
+        symbol: str,
+        start_date: datetime,
+        end_date: datetime,
+        resolution: Resolution = Resolution.MINUTE,
+    ) -> dict[str, Any]:
+        """Return how good the stored bars of any symbol and span are; errors as for history."""
+        bars = await self.get_historical_data(symbol, start_date, end_date, resolution)
+        return quality_report_of(symbol, start_date, end_date, bars)
 
     async def _start_feeds(self, attachment: Attachment, bus: Bus) -> None:
         for feed in self._roster.values():
@@ -226,7 +328,11 @@ class DataEngine:
         self._bus = self._attachment = None
         for symbol in list(self._following):
             await self.unsubscribe_symbol(symbol)
+        await self._intake.callbacks.stop()
         await self._resources.aclose()
+
+    def _past(self) -> Past:
+        return Past(self._connected())
 
     def _runs(self, symbol: str, feed_name: str | None) -> str:
         """Return the name of the user's feed that serves a symbol; empty when ingest does."""
@@ -240,15 +346,6 @@ class DataEngine:
         if self._attachment is not None:
             self._attachment.check()
         return self._bus
-
-
-def _bars(snapshot: Snapshot, request: HistoryRequest) -> Bars:
-    resolution = Resolution.from_seconds(request.resolution_s)
-    blocks = snapshot.blocks or [empty_block(request.feed, resolution=resolution)]
-    calendar = calendar_of(asset_class_of(request.symbols[0]))
-    end_ns = max(min(request.end_ns, time.time_ns()), request.start_ns)
-    expected = calendar.expected(request.start_ns, end_ns, request.resolution_s)
-    return Bars(concat(blocks), snapshot.gaps, expected)
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:

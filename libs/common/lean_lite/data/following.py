@@ -1,7 +1,8 @@
-"""One subscribed symbol, from the bus to the callbacks."""
+"""One subscribed symbol, from the bus to the engine."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from nats.aio.msg import Msg
@@ -9,7 +10,6 @@ from nats.aio.subscription import Subscription
 
 from lean_lite import subjects
 from lean_lite.bus import Bus
-from lean_lite.data.callbacks import Callbacks
 from lean_lite.data.live import Live
 from lean_lite.messages import LiveBar
 
@@ -21,51 +21,59 @@ _decode = msgspec.msgpack.Decoder(LiveBar).decode
 
 class Following:
     """
-    Send a symbol's bars to the callbacks.
+    Hand a symbol's records on.
 
-    Graded bars come each once and in order. INVALID ones come as they are reported: they are in no
+    Graded ones come each once and in order. INVALID ones come as they are reported: they are in no
     history, and one that is lost on the wire is not fetched again.
     """
 
-    def __init__(self, bus: Bus, symbol: str, live: Live, feed: str, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        symbol: str,
+        live: Live,
+        feed: str,
+        deliver: Callable[["Following", LiveBar], Awaitable[None]],
+    ) -> None:
         """Use a started stream of the symbol; `feed` is the user's feed that serves it, or none."""
         self._bus = bus
-        self._symbol = symbol
+        self.symbol = symbol
         self._live = live
         self.feed = feed
-        self._callbacks = callbacks
+        self._deliver = deliver
         self._invalid: Subscription | None = None
         self._work: asyncio.Task[None] | None = None
-        self._stopped = False
+        self.stopped = False
 
     @property
     def seen_seq(self) -> dict[str, int]:
         """Return the last GRADED sequence, by lane, that has been queued for the callbacks."""
         return self._live.done
 
+    @property
+    def behind(self) -> int:
+        """Return how many bars wait here for callbacks that block."""
+        return self._live.behind
+
     async def start(self) -> None:
         """Follow in the background."""
-        self._work = asyncio.create_task(self._follow(), name=f"follow {self._symbol}")
-        subject = subjects.live_invalid(self._symbol)
+        self._work = asyncio.create_task(self._follow(), name=f"follow {self.symbol}")
+        subject = subjects.live_invalid(self.symbol)
         self._invalid = await self._bus.subscribe(subject, self._on_invalid)
 
     async def stop(self) -> None:
         """Follow no more; what has not been delivered is dropped."""
-        self._stopped = True
+        self.stopped = True
         if self._invalid is not None:
             await self._invalid.unsubscribe()
         await self._live.stop()
         if self._work is not None:
             self._work.cancel()
-            # A callback may be what stops us: nobody can wait for the end of what waits for him.
-            if self._work is not asyncio.current_task():
-                await asyncio.wait([self._work], timeout=STOP_S)
+            await asyncio.wait([self._work], timeout=STOP_S)
 
     async def _follow(self) -> None:
         async for record in self._live:
-            if self._stopped:
-                return
-            await self._callbacks.call(record.symbol, record.bar(), record.quality)
+            await self._deliver(self, record)
 
     async def _on_invalid(self, message: Msg) -> None:
         try:
@@ -73,5 +81,5 @@ class Following:
         except msgspec.MsgspecError as error:
             log.warning("live.unreadable", extra={"subject": message.subject, "error": str(error)})
             return
-        if not self._stopped and self.feed in ("", record.feed):
-            await self._callbacks.call(record.symbol, record.bar(), record.quality)
+        if not self.stopped and self.feed in ("", record.feed):
+            await self._deliver(self, record)

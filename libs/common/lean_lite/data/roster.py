@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
-from lean_lite.feeds import DataFeed
 from lean_lite.market.symbols import asset_class_of
 
 WORDS = {

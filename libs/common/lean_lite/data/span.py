@@ -1,27 +1,44 @@
 """What a caller asks of the past, as the request that the store understands."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from lean_lite.algorithm.data_models import Resolution, to_ns
 from lean_lite.errors import RequestError
+from lean_lite.market.buckets import Buckets
+from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import HistoryRequest
 
-STORED = (Resolution.MINUTE, Resolution.DAILY)
+# What is stored, the longest first: longer bars are made of the longest that divides them.
+STORED = (Resolution.DAILY, Resolution.MINUTE)
 
 
-def request_of(
-    symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
-) -> HistoryRequest:
+class Span(NamedTuple):
+    """Hold what the store is asked for, and what its bars are made into."""
+
+    request: HistoryRequest
+    resolution: Resolution
+
+    @property
+    def is_stored(self) -> bool:
+        """Tell whether the bars are given as they are stored."""
+        return self.request.resolution_s == self.resolution.seconds
+
+
+def span_of(symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution) -> Span:
     """
-    Return the request for one symbol's bars; naive moments are local time, as in Python.
+    Return what to ask for one symbol's bars; naive moments are local time, as in Python.
 
-    RequestError `resolution` for one that is not stored, `span` when the end is before the start.
+    The bars of another resolution than those stored are made of whole buckets that start in the
+    span. RequestError `resolution` for one that no stored bars add up to, `span` when the end is
+    before the start.
     """
-    if resolution not in STORED:
+    base = next((one for one in STORED if _adds_up(one, resolution)), None)
+    if base is None:
         code = "resolution"
         message = (
-            f"bars of resolution {resolution.value} are not stored: ask for Resolution.MINUTE or "
-            "Resolution.DAILY (resampling comes with DataTransformer; until then use MINUTE)"
+            f"no stored bars add up to {resolution.value}: ask for whole minutes up to a day "
+            "(Resolution.MINUTE, Resolution('5min'), Resolution.HOUR) or for whole days"
         )
         raise RequestError(code, message)
     start_ns, end_ns = to_ns(start_date), to_ns(end_date)
@@ -29,4 +46,22 @@ def request_of(
         code = "span"
         message = f"end_date {end_date} is before start_date {start_date}: exchange them"
         raise RequestError(code, message)
-    return HistoryRequest((symbol,), start_ns, end_ns, resolution.seconds)
+    if base != resolution:
+        buckets = Buckets(asset_class_of(symbol), resolution.seconds)
+        start_ns, end_ns = _next_start(buckets, start_ns), _next_start(buckets, end_ns)
+    return Span(HistoryRequest((symbol,), start_ns, end_ns, base.seconds), resolution)
+
+
+def _adds_up(base: Resolution, resolution: Resolution) -> bool:
+    is_day_in_part = resolution.seconds > Resolution.DAILY.seconds and base == Resolution.MINUTE
+    return (
+        resolution.seconds >= base.seconds
+        and resolution.seconds % base.seconds == 0
+        and not is_day_in_part
+    )
+
+
+def _next_start(buckets: Buckets, at_ns: int) -> int:
+    """Return the first start of a bucket that is not before an instant."""
+    start_ns = buckets.start(at_ns)
+    return start_ns if start_ns == at_ns else buckets.end(start_ns)

@@ -11,8 +11,8 @@ from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, from
 from lean_lite.blocks import Block, concat, from_bars
 from lean_lite.blocks.columns import PLACES
 from lean_lite.data.bars import Bars
+from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
-from lean_lite.feeds import DataFeed
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import Gap, HistoryRequest
 from lean_lite.quality import Check, Grader

@@ -1,6 +1,6 @@
-"""A source of bars that a user writes, and what carries its bars to the bus."""
+"""What carries the bars of a source to the bus, while its lease is ours."""
 
-from lean_lite.feeds.feed import ConnectionStatus, DataFeed
 from lean_lite.feeds.runner import FeedRunner
+from lean_lite.feeds.source import Carrier, ConnectionStatus, Source
 
-__all__ = ["ConnectionStatus", "DataFeed", "FeedRunner"]
+__all__ = ["Carrier", "ConnectionStatus", "FeedRunner", "Source"]

@@ -9,16 +9,18 @@ a feed; others that run it stand by, and their strategies ask the owner.
 import asyncio
 import logging
 import os
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Iterable
+from itertools import count
 
 from lean_lite import subjects
 from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.bus import Answer, Bus, Lease, Leases, Responder, Shares
 from lean_lite.errors import FeedError, FeedUnavailable
-from lean_lite.feeds.feed import ConnectionStatus, DataFeed
 from lean_lite.feeds.outbox import Outbox
+from lean_lite.feeds.source import ConnectionStatus, Source
 from lean_lite.feeds.wishes import Wishes
 from lean_lite.messages import Beat, FeedEvent, Sample, SubscribeReply, SubscribeRequest
 from lean_lite.version import VERSION
@@ -29,6 +31,8 @@ BEAT_S = 1.0
 LOOK_S = 1.0
 ANSWER_S = 4.0
 CONNECT_S = 20.0
+RETRY_S = 0.5
+RETRY_MAX_S = 30.0
 DRAIN_S = 2.0
 ALPACAS = ("iex", "sip", "us")
 
@@ -38,7 +42,7 @@ log = logging.getLogger(__name__)
 class FeedRunner:
     """Carry the bars of one feed to the bus, while the feed's lease is ours."""
 
-    def __init__(self, feed: DataFeed, bus: Bus, *, pending: int = PENDING_BARS) -> None:
+    def __init__(self, feed: Source, bus: Bus, *, pending: int = PENDING_BARS) -> None:
         """Use a connection with the role `feed`; FeedError when the name is Alpaca's."""
         if feed.name in ALPACAS:
             message = f"{feed.name} is a feed of Alpaca's: give yours another name"
@@ -52,6 +56,8 @@ class FeedRunner:
         self._turn = asyncio.Lock()
         leases = Leases(bus, KIND, self._instance)
         self._shares = Shares(leases, [subjects.lease(KIND, feed.name)], self._own)
+        self._lost = asyncio.Event()
+        self._why = ""
         self._work: asyncio.Task[None] | None = None
         self._started_ns = time.time_ns()
 
@@ -63,6 +69,8 @@ class FeedRunner:
             yield from self._bus.failing()
         elif not self._shares.owned:
             yield f"another process runs the feed {self._feed.name}, or did a moment ago"
+        elif self._lost.is_set():
+            yield f"the feed {self._feed.name} has lost its source and connects again{self._why}"
 
     def status(self) -> ConnectionStatus:
         """Say whether this process publishes the feed."""
@@ -73,6 +81,12 @@ class FeedRunner:
     async def publish(self, bar: TradeBar) -> None:
         """Queue a bar of the feed."""
         await self._outbox.put(bar)
+
+    def lost(self, why: str) -> None:
+        """Hear that the source is gone: it is connected again."""
+        log.warning("feed.lost", extra={"feed": self._feed.name, "error": why})
+        self._why = f": {why}" if why else ""
+        self._lost.set()
 
     async def start(self) -> None:
         """Connect the feed, and publish from now on; FeedUnavailable when it can't connect."""
@@ -108,10 +122,25 @@ class FeedRunner:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._shares.run())
                 group.create_task(self._look())
+                group.create_task(self._stay_connected())
                 group.create_task(self._beat())
         except Exception:
             log.exception("the feed %s has failed", self._feed.name)
             raise
+
+    async def _stay_connected(self) -> None:
+        while True:
+            await self._lost.wait()
+            await self._bounded(self._feed.disconnect(), "disconnect")
+            for most_s in (min(RETRY_MAX_S, RETRY_S * 2 ** min(n, 10)) for n in count()):
+                # Full jitter: feeds that lose one source together do not come back together.
+                await asyncio.sleep(random.uniform(0, most_s))  # noqa: S311 - no secret
+                if await self._bounded(self._feed.connect(), "connect", CONNECT_S):
+                    break
+            self._lost.clear()
+            self._why = ""
+            self._subscribed.clear()
+            await self._follow_wishes()
 
     async def _own(self, lease: Lease) -> None:
         responder = Responder(self._bus, KIND, self._instance, VERSION)
@@ -145,10 +174,12 @@ class FeedRunner:
                 await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
             return refused
 
-    async def _bounded(self, call: Awaitable[bool | None], what: str) -> bool:
+    async def _bounded(
+        self, call: Awaitable[bool | None], what: str, limit_s: float = ANSWER_S
+    ) -> bool:
         """Call into the user's code; whatever goes wrong there ends here."""
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(limit_s):
                 return bool(await call)
         except Exception:
             log.exception("the feed %s failed to %s", self._feed.name, what)

@@ -4,33 +4,16 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
-
-import msgspec
 
 from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.config import Config
+from lean_lite.data.buffer import DataBuffer
+from lean_lite.data.metrics import DataMetrics
 from lean_lite.errors import FeedError
+from lean_lite.feeds import Carrier, ConnectionStatus
 from lean_lite.subjects import ASSET_CLASSES
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class ConnectionStatus(msgspec.Struct, frozen=True):
-    """Say whether bars can come, and in words how it stands."""
-
-    connected: bool
-    detail: str = ""
-
-
-class Carrier(Protocol):
-    """Be what takes a feed's bars to the bus."""
-
-    async def publish(self, bar: TradeBar) -> None:
-        """Queue a bar."""
-
-    def status(self) -> ConnectionStatus:
-        """Say how it stands."""
 
 
 class DataFeed(ABC):
@@ -40,6 +23,10 @@ class DataFeed(ABC):
     Implement the five methods, add the feed to a `DataEngine`, and hand every bar to `publish`:
     it is graded, stored and delivered like any other. `asset_classes` are those that the feed can
     serve; a word in its name (`stocks`, `crypto`, `forex`) makes it the first choice for one.
+
+    `buffer` holds the newest bars and `metrics` counts them. When the source is lost, call
+    `connection_lost`: `connect` is called again until it succeeds, after waits that grow, and then
+    `subscribe` for everything that is wanted.
     """
 
     asset_classes: Sequence[str] = ASSET_CLASSES
@@ -51,6 +38,8 @@ class DataFeed(ABC):
             raise FeedError(message)
         self.name = name
         self.config = config or Config()
+        self.buffer = DataBuffer()
+        self.metrics = DataMetrics()
         self._carrier: Carrier | None = None
 
     @abstractmethod
@@ -82,9 +71,22 @@ class DataFeed(ABC):
         FeedError when the feed is not running, the bar can't be sent, or nothing takes it in time.
         """
         if self._carrier is None:
-            message = f"the feed {self.name} is not running: add it to a DataEngine and start that"
-            raise FeedError(message)
+            raise FeedError(self._not_running())
         await self._carrier.publish(bar)
+        self.note(bar)
+
+    def connection_lost(self, why: str = "") -> None:
+        """Say that the source is gone, and why: it is connected again; FeedError as `publish`."""
+        self.metrics.increment_errors()
+        if self._carrier is None:
+            raise FeedError(self._not_running())
+        self._carrier.lost(why)
+
+    def note(self, bar: TradeBar) -> None:
+        """Count a bar of this feed and keep it in the buffer."""
+        self.metrics.increment_messages()
+        self.buffer.add(bar)
+        self.metrics.set_buffer_utilization(self.buffer.utilization)
 
     def get_connection_status(self) -> ConnectionStatus:
         """Say whether the feed runs."""
@@ -95,3 +97,6 @@ class DataFeed(ABC):
     def attach(self, carrier: Carrier | None) -> None:
         """Be carried from now on, or no more; the engine calls this."""
         self._carrier = carrier
+
+    def _not_running(self) -> str:
+        return f"the feed {self.name} is not running: add it to a DataEngine and start that"

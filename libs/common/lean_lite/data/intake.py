@@ -1,0 +1,117 @@
+"""What becomes of every record that an engine gets: counted, kept, handed to the callbacks."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, from_ns, to_ns
+from lean_lite.blocks import Block
+from lean_lite.data.bars import Bars
+from lean_lite.data.cache import DataCache
+from lean_lite.data.callbacks import Callbacks
+from lean_lite.data.feed import DataFeed
+from lean_lite.data.following import Following
+from lean_lite.data.mailbox import Update
+from lean_lite.data.metrics import DataMetrics
+from lean_lite.data.quality_log import QualityLog
+from lean_lite.data.quality_report import marks_of
+from lean_lite.errors import RequestError
+from lean_lite.messages import LiveBar
+
+END_NS = 2**62
+
+
+class Intake:
+    """Take records in; keep figures and grades of the subscribed symbols."""
+
+    def __init__(self, cache: DataCache | None) -> None:
+        """Start with no symbol."""
+        self._cache = cache
+        self._logs: dict[str, QualityLog] = {}
+        self._handles: dict[str, DataFeed] = {}
+        self.callbacks = Callbacks()
+        self.metrics = DataMetrics()
+
+    def begin(self, symbol: str, handle: DataFeed | None, known: Block) -> None:
+        """
+        Keep the grades of a symbol, beginning with those of stored bars.
+
+        `handle` is a feed whose bars come from elsewhere and are counted here.
+        """
+        log = self._logs[symbol] = QualityLog(symbol)
+        if len(known):
+            log.seed(marks_of(known), simulated=known.simulated)
+        if handle is not None:
+            self._handles[symbol] = handle
+
+    def end(self, symbol: str) -> None:
+        """Forget a symbol; without its revisions nothing cached of it can be trusted."""
+        self._logs.pop(symbol, None)
+        self._handles.pop(symbol, None)
+        if self._cache is not None:
+            self._cache.invalidate(symbol, from_ns(0), from_ns(END_NS))
+
+    async def take(self, source: Following, record: LiveBar) -> None:
+        """Take one record."""
+        quality, bar = record.quality, record.bar()
+        self.metrics.increment_messages()
+        self.metrics.record_quality(quality)
+        if record.wall_ns and not record.late:
+            self.metrics.update_latency((time.time_ns() - record.wall_ns) / 1e6)
+        if (log := self._logs.get(record.symbol)) is not None:
+            log.note(record)
+        if quality is not DataQualityLevel.INVALID:
+            if (feed := self._handles.get(record.symbol)) is not None:
+                feed.note(bar)
+            self._invalidate(record)
+        await self.callbacks.put(Update(record.symbol, bar, quality, source))
+
+    def cached(
+        self, symbol: str, resolution: Resolution, start: datetime, end: datetime
+    ) -> Bars | None:
+        """Return history that was kept; None when there is none."""
+        if self._cache is None or symbol not in self._logs:
+            return None
+        found = self._cache.get(symbol, resolution, start, end)
+        self.metrics.record_cache(found is not None)
+        return found
+
+    def keep(
+        self, symbol: str, resolution: Resolution, start: datetime, end: datetime, bars: Bars
+    ) -> None:
+        """Keep history that is whole, of a symbol whose revisions are heard."""
+        log = self._logs.get(symbol)
+        if self._cache is None or log is None or bars.gaps:
+            return
+        # Bars come in order: what is older than the newest one is only changed by late ones.
+        if to_ns(end) <= log.newest_ns:
+            self._cache.put(symbol, resolution, start, end, bars)
+
+    def report(self, symbol: str, hours: float) -> dict[str, Any]:
+        """Return the grades of the last hours; RequestError when the symbol is not subscribed."""
+        if symbol not in self._logs:
+            known = ", ".join(sorted(self._logs)) or "none"
+            message = (
+                f"{symbol} is not subscribed (subscribed: {known}): subscribe it first, or ask "
+                "`await engine.quality_report(symbol, start, end)`"
+            )
+            raise RequestError("unknown-symbol", message)
+        return self._logs[symbol].report(hours)
+
+    def to_dict(self, *, waiting: int, symbols: Sequence[str]) -> dict[str, Any]:
+        """Return the figures of the engine."""
+        figures = self.metrics.to_dict()
+        return {
+            **figures,
+            "error_count": figures["error_count"] + self.callbacks.failed,
+            "waiting": waiting,
+            "symbols": list(symbols),
+        }
+
+    def _invalidate(self, record: LiveBar) -> None:
+        """Let go of what is cached of the time of a bar that comes late, or is corrected."""
+        if self._cache is not None and record.late:
+            start = from_ns(record.start_ns)
+            length = timedelta(seconds=record.resolution_s)
+            self._cache.invalidate(record.symbol, start, start + length)

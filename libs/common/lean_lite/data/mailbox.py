@@ -1,0 +1,91 @@
+"""What waits for one callback: bounded, and by one of three policies when it is full."""
+
+import asyncio
+from collections import OrderedDict
+from typing import Literal, NamedTuple, Protocol
+
+from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
+
+Policy = Literal["block", "latest", "drop_oldest"]
+POLICIES: tuple[Policy, ...] = ("block", "latest", "drop_oldest")
+BOUND = 8_192
+
+
+class Source(Protocol):
+    """Be what an update comes from."""
+
+    @property
+    def stopped(self) -> bool:
+        """Say whether nobody wants its updates any more."""
+
+
+class Update(NamedTuple):
+    """Hold what a callback is called with, and where it came from."""
+
+    symbol: str
+    bar: TradeBar
+    quality: DataQualityLevel
+    source: Source
+
+
+class Mailbox:
+    """
+    Keep updates in order until they are taken.
+
+    A full mailbox makes the sender wait (`block`: the rest stays in the store), lets go of the
+    oldest (`drop_oldest`), or keeps only the newest of every symbol (`latest`), which `bound`
+    limits in symbols. `dropped` counts what was let go.
+    """
+
+    def __init__(self, policy: Policy = "block", bound: int = BOUND) -> None:
+        """Start empty; ValueError for another policy, or a bound below one."""
+        if policy not in POLICIES:
+            message = f"{policy!r} is no policy for a callback: use one of {', '.join(POLICIES)}"
+            raise ValueError(message)
+        if bound < 1:
+            message = f"a callback needs room for one bar at least, not {bound}"
+            raise ValueError(message)
+        self.policy = policy
+        self.bound = bound
+        self.dropped = 0
+        self._count = 0
+        self.closed = False
+        self._waiting: OrderedDict[int | str, Update] = OrderedDict()
+        self._filled = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return how many updates wait."""
+        return len(self._waiting)
+
+    async def put(self, update: Update) -> None:
+        """Keep an update; waits for room when the policy says so."""
+        while self.policy == "block" and len(self._waiting) >= self.bound:
+            self._taken.clear()
+            await self._taken.wait()
+        if self.closed:
+            return
+        self._count += 1
+        key = update.symbol if self.policy == "latest" else self._count
+        if key in self._waiting:
+            self.dropped += 1
+        elif len(self._waiting) >= self.bound:
+            self._waiting.popitem(last=False)
+            self.dropped += 1
+        self._waiting[key] = update
+        self._filled.set()
+
+    async def take(self) -> Update:
+        """Return the oldest update as soon as there is one."""
+        while not self._waiting:
+            self._filled.clear()
+            await self._filled.wait()
+        _, update = self._waiting.popitem(last=False)
+        self._taken.set()
+        return update
+
+    def close(self) -> None:
+        """Let go of everything, now and from now on; nobody waits for room any more."""
+        self.closed = True
+        self._waiting.clear()
+        self._taken.set()

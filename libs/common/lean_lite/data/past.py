@@ -1,0 +1,140 @@
+"""History, as an engine asks for it."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
+from lean_lite.blocks import Block, concat, empty_block
+from lean_lite.bus import Bus
+from lean_lite.data.bars import Bars
+from lean_lite.data.feed import DataFeed
+from lean_lite.data.history import Snapshot, fetch, read_through
+from lean_lite.data.longer import expected_of, longer
+from lean_lite.data.span import Span, span_of
+from lean_lite.data.supplement import supplement
+from lean_lite.errors import BusError, DecodeError, RequestError
+from lean_lite.messages import HistoryRequest
+
+HISTORY_S = 60.0
+DAY_NS = 86_400 * NS_PER_S
+# Bars of one page, at most: a share of what the store puts into one answer.
+PAGE_ROWS = 400_000
+DAY_ROWS = 1_440
+
+
+class Past:
+    """Ask the store, and what stands behind it."""
+
+    def __init__(self, bus: Bus) -> None:
+        """Ask for nothing yet."""
+        self._bus = bus
+
+    async def of_bus(
+        self,
+        symbol: str,
+        start_date: datetime,
+        end_date: datetime,
+        resolution: Resolution,
+        *,
+        timeout_s: float = HISTORY_S,
+        progress: Callable[[float], None] | None = None,
+    ) -> Bars:
+        """Return the bars of a span; what is not stored is fetched within `timeout_s`."""
+        asked = span_of(symbol, start_date, end_date, resolution)
+        snapshot = await read_through(self._bus, asked.request, wait_s=timeout_s, progress=progress)
+        return _made(_stored(snapshot, asked.request), asked)
+
+    async def of_feed(
+        self,
+        symbol: str,
+        span: tuple[datetime, datetime],
+        resolution: Resolution,
+        feed: DataFeed,
+        seen: Mapping[str, int],
+        *,
+        timeout_s: float,
+    ) -> Bars:
+        """Return the bars of a user's feed: those stored, and what the feed itself can tell."""
+        asked = span_of(symbol, *span, resolution)
+        request = msgspec.structs.replace(asked.request, feed=feed.name, min_seq=dict(seen))
+        stored = _stored(await fetch(self._bus, request), request)
+        return _made(await supplement(stored, feed, request, timeout_s=timeout_s), asked)
+
+    async def lately(self, symbol: str, feed: str, span: timedelta = timedelta(days=7)) -> Block:
+        """Return what is stored of the last days; nothing when the store does not answer."""
+        start_ns = to_ns(datetime.now(UTC) - span)
+        try:
+            snapshot = await fetch(self._bus, HistoryRequest((symbol,), start_ns, feed=feed))
+        except (BusError, DecodeError, RequestError):
+            return empty_block(feed)
+        return concat(snapshot.blocks) if snapshot.blocks else empty_block(feed)
+
+    async def pages(self, feeds: Mapping[str, str], start_ns: int) -> AsyncIterator[Snapshot]:
+        """
+        Yield all there is from a moment on, in parts of whole days.
+
+        `feeds` maps every symbol to the user's feed that serves it, or to nothing. Each part says
+        up to which frames it goes at least.
+        """
+        days = max(PAGE_ROWS // (DAY_ROWS * max(len(feeds), 1)), 1)
+        end_ns = time.time_ns() + DAY_NS
+        while start_ns < end_ns:
+            until_ns = min(start_ns + days * DAY_NS, end_ns)
+            parts = [
+                await self._page(feed, symbols, start_ns, until_ns)
+                for feed, symbols in _by_feed(feeds).items()
+            ]
+            lanes = set.intersection(*(set(part.through) for part in parts))
+            yield Snapshot(
+                {lane: min(part.through[lane] for part in parts) for lane in lanes},
+                [block for part in parts for block in part.blocks],
+                gaps=tuple(gap for part in parts for gap in part.gaps),
+            )
+            start_ns = until_ns
+
+    async def _page(
+        self, feed: str, symbols: tuple[str, ...], start_ns: int, end_ns: int
+    ) -> Snapshot:
+        request = HistoryRequest(symbols, start_ns, end_ns, feed=feed)
+        if feed:
+            return await fetch(self._bus, request)
+        return await read_through(self._bus, request, wait_s=HISTORY_S)
+
+
+def _by_feed(feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for symbol, feed in feeds.items():
+        found[feed] = (*found.get(feed, ()), symbol)
+    return found
+
+
+def since_of(since: datetime | timedelta | None) -> int:
+    """Return the moment, or the moment so long ago; 0 for none."""
+    if since is None:
+        return 0
+    return to_ns(datetime.now(UTC) - since if isinstance(since, timedelta) else since)
+
+
+def _stored(snapshot: Snapshot, request: HistoryRequest) -> Bars:
+    resolution = Resolution.from_seconds(request.resolution_s)
+    blocks = snapshot.blocks or [empty_block(request.feed, resolution=resolution)]
+    return Bars(concat(blocks), snapshot.gaps, _expected(request, resolution))
+
+
+def _made(stored: Bars, asked: Span) -> Bars:
+    """Return stored bars in the resolution that was asked for."""
+    if asked.is_stored:
+        return stored
+    request = asked.request
+    end_ns = min(request.end_ns, time.time_ns())
+    bars = longer(stored, asked.resolution, start_ns=request.start_ns, end_ns=end_ns)
+    return Bars(bars.block, bars.gaps, _expected(request, asked.resolution), bars.partial)
+
+
+def _expected(request: HistoryRequest, resolution: Resolution) -> int:
+    """Return how many bars of regular trading a span has until now."""
+    end_ns = max(min(request.end_ns, time.time_ns()), request.start_ns)
+    return expected_of(request.symbols[0], resolution, request.start_ns, end_ns)

@@ -1,0 +1,23 @@
+"""Outlast a service or a broker that is starting again."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from lean_lite.bus.connection import TROUBLE
+from lean_lite.errors import BusUnavailable, Busy
+
+LIMIT_S = 20.0
+RETRY_S = 0.2
+
+
+async def patiently[Result](attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Return what an attempt returns; one that nobody answers is made again for 20 s at most."""
+    until = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            return await attempt()
+        except (Busy, BusUnavailable, *TROUBLE):
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(RETRY_S)

@@ -1,0 +1,122 @@
+"""How good the bars of a symbol were in a span of time."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, from_ns, to_ns
+from lean_lite.blocks import Block
+from lean_lite.data.bars import Bars
+from lean_lite.market.calendar import calendar_of
+from lean_lite.market.symbols import asset_class_of
+from lean_lite.messages import Gap
+from lean_lite.quality import checks_of
+
+WORST = 10
+
+
+class Mark(NamedTuple):
+    """Hold what grading said of the bar that starts then."""
+
+    start_ns: int
+    level: int
+    reasons: int
+
+
+def marks_of(block: Block) -> list[Mark]:
+    """Return the marks of a graded block."""
+    columns = (block[name].tolist() for name in ("start_ns", "level", "reasons"))
+    return [Mark(*row) for row in zip(*columns, strict=True)]
+
+
+def quality_report_of(
+    symbol: str, start_date: datetime, end_date: datetime, bars: Bars
+) -> dict[str, Any]:
+    """Return `report_of` the bars of history."""
+    return report_of(
+        symbol,
+        (to_ns(start_date), min(to_ns(end_date), time.time_ns())),
+        marks_of(bars.block) if len(bars) else (),
+        resolution_s=bars.block.resolution.seconds,
+        gaps=bars.gaps,
+    )
+
+
+def report_of(
+    symbol: str,
+    span: tuple[int, int],
+    marks: Iterable[Mark],
+    *,
+    resolution_s: int = 60,
+    gaps: Iterable[Gap] = (),
+) -> dict[str, Any]:
+    """
+    Return a report on the bars that start in a span, as plain values that JSON can carry.
+
+    `average_quality_score` is the mean of the scores, INVALID bars included, and None without any
+    bar; `levels` and `reasons` count bars; `bars` are those that history has, `expected` those of
+    regular trading that the calendar has, and `completeness` the share of them, at most 1. `worst`
+    lists the ten worst bars below EXCELLENT, the newest of equals first.
+    """
+    start_ns, end_ns = span
+    found = sorted(mark for mark in marks if start_ns <= mark.start_ns < end_ns)
+    scores = [DataQualityLevel.from_code(mark.level).value for mark in found]
+    calendar = calendar_of(asset_class_of(symbol))
+    expected = calendar.expected(start_ns, end_ns, resolution_s)
+    # A bar may start before the session that it holds a part of.
+    early_ns = (resolution_s - 1) * NS_PER_S
+    opened = [(o - early_ns, c) for o, c in calendar.spans(start_ns, end_ns, extended=False)]
+    good = [mark for mark in found if mark.level > DataQualityLevel.INVALID.code]
+    return {
+        "symbol": symbol,
+        "start": from_ns(start_ns).isoformat(),
+        "end": from_ns(end_ns).isoformat(),
+        "average_quality_score": float(np.mean(scores)) if scores else None,
+        "levels": _levels(found),
+        "reasons": _reasons(found),
+        "bars": len(good),
+        "expected": expected,
+        "completeness": min(_within(good, opened) / expected, 1.0) if expected else None,
+        "worst": [_told(mark) for mark in _worst(found)],
+        "gaps": [
+            {
+                "start": from_ns(gap.start_ns).isoformat(),
+                "end": from_ns(gap.end_ns).isoformat(),
+                "reason": gap.reason,
+            }
+            for gap in gaps
+        ],
+    }
+
+
+def _levels(marks: Iterable[Mark]) -> Mapping[str, int]:
+    counted = Counter(mark.level for mark in marks)
+    return {level.name: counted[level.code] for level in sorted(DataQualityLevel, reverse=True)}
+
+
+def _reasons(marks: Iterable[Mark]) -> Mapping[str, int]:
+    counted = Counter(check.name for mark in marks for check in checks_of(mark.reasons))
+    return dict(counted.most_common())
+
+
+def _within(marks: list[Mark], spans: list[tuple[int, int]]) -> int:
+    starts = np.array([mark.start_ns for mark in marks], "<i8")
+    edges = np.array(spans, "<i8").reshape(-1, 2)
+    return int((np.searchsorted(starts, edges[:, 1]) - np.searchsorted(starts, edges[:, 0])).sum())
+
+
+def _worst(marks: Iterable[Mark]) -> list[Mark]:
+    flawed = [mark for mark in marks if mark.level < DataQualityLevel.EXCELLENT.code]
+    return sorted(flawed, key=lambda mark: (mark.level, -mark.start_ns))[:WORST]
+
+
+def _told(mark: Mark) -> dict[str, Any]:
+    return {
+        "timestamp": from_ns(mark.start_ns).isoformat(),
+        "quality": DataQualityLevel.from_code(mark.level).name,
+        "reasons": [check.name for check in checks_of(mark.reasons)],
+    }

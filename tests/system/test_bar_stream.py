@@ -1,0 +1,149 @@
+"""History and live join without a gap or a repeat, whatever dies while they do."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lean_lite.algorithm.data_models import TradeBar, to_ns
+from lean_lite.config import Config
+from lean_lite.data import BarStream, DataEngine
+from tests.system.pipeline import SYMBOLS, VALUES, Pipeline, until
+
+if TYPE_CHECKING:
+    from lean_lite.data.slices import Slice
+
+SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
+RUNS = 100 if SOAK else 4
+LIVE_BARS = 30
+LIMIT_S = 60.0
+LONG = timedelta(days=30)
+VICTIMS = ("store", "validate", "nats")
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(3600 if SOAK else 300)]
+
+
+@pytest.fixture
+async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with Pipeline(tmp_path / "stack") as pipeline:
+        await until(lambda: len(pipeline.followers[0].bars) > 30, "the first bars")
+        yield pipeline
+
+
+@pytest.fixture
+async def engine(pipeline: Pipeline) -> AsyncIterator[DataEngine]:
+    async with DataEngine(Config(bus=pipeline.stack.bus_config("client"))) as engine:
+        yield engine
+
+
+async def take(stream: BarStream, live_bars: int) -> list[TradeBar]:
+    """Return history and so many live bars."""
+    got: list[TradeBar] = []
+    live = 0
+    async with asyncio.timeout(LIMIT_S), stream:
+        async for bar in stream:
+            got.append(bar)
+            live += stream.record is not None and stream.record.wall_ns > 0
+            if live == live_bars:
+                return got
+    raise AssertionError
+
+
+async def check(pipeline: Pipeline, got: list[TradeBar]) -> None:
+    """Prove that every recorded minute of each symbol came once, in order, as recorded."""
+    for symbol in SYMBOLS:
+        truth = await pipeline.recording(symbol)
+        mine = [bar for bar in got if bar.symbol == symbol]
+        starts = [to_ns(bar.timestamp) for bar in mine]
+        assert starts, symbol
+        due = [start for start in sorted(truth) if starts[0] <= start <= starts[-1]]
+        assert starts == due, f"{symbol}: {len(starts)} came, {len(due)} were recorded"
+        for name in VALUES:
+            recorded = [float(truth[start][name[0]]) for start in starts]
+            assert [getattr(bar, name) for bar in mine] == recorded, f"{symbol}: {name} differs"
+
+
+@pytest.mark.soak
+async def test_a_stream_is_whole_whatever_is_killed_while_it_begins(tmp_path: Path) -> None:
+    chance = random.Random(RUNS)
+    for _ in range(-(-RUNS // 20)):
+        async with Pipeline(tmp_path / f"stack-{chance.random()}") as pipeline:
+            await until(lambda p=pipeline: len(p.followers[0].bars) > 30, "the first bars")
+            config = Config(bus=pipeline.stack.bus_config("client"))
+            for _ in range(min(RUNS, 20)):
+                await survive(pipeline, config, chance)
+
+
+async def survive(pipeline: Pipeline, config: Config, chance: random.Random) -> None:
+    """Read a stream while something dies, and compare it with the source."""
+    async with DataEngine(config) as engine:
+        reading = asyncio.create_task(take(engine.bars(*SYMBOLS, since=LONG), LIVE_BARS))
+        await asyncio.sleep(chance.uniform(0, 0.4))
+        victim = chance.choice(VICTIMS)
+        restarts = pipeline.stack.restarts[victim]
+        pipeline.kill(victim)
+        await pipeline.recovered(victim, restarts + 1)
+        await check(pipeline, await reading)
+
+
+async def test_two_who_ask_for_the_same_both_get_it_and_it_is_fetched_once(
+    pipeline: Pipeline, engine: DataEngine
+) -> None:
+    first, second = await asyncio.gather(
+        take(engine.bars(*SYMBOLS, since=LONG), 5), take(engine.bars(*SYMBOLS, since=LONG), 5)
+    )
+    await check(pipeline, first)
+    await check(pipeline, second)
+
+
+async def test_a_named_stream_goes_on_where_its_reader_stopped(
+    pipeline: Pipeline, engine: DataEngine
+) -> None:
+    got = await take(engine.bars(*SYMBOLS, since=LONG, name="mine"), 10)
+    await asyncio.sleep(1)
+    rest = await take(engine.bars(*SYMBOLS, since=LONG, name="mine"), 20)
+    # What was in the reader's hands when it stopped was not done: it may come once more.
+    again = {(bar.symbol, bar.timestamp) for bar in got} & {
+        (bar.symbol, bar.timestamp) for bar in rest
+    }
+    assert len(again) <= len(SYMBOLS)
+    joined = [bar for bar in got if (bar.symbol, bar.timestamp) not in again] + rest
+    await check(pipeline, joined)
+    assert len(rest) < len(got)
+
+
+async def test_slices_hold_the_bars_of_one_minute(pipeline: Pipeline, engine: DataEngine) -> None:
+    slices: list[Slice] = []
+    async with asyncio.timeout(LIMIT_S), engine.slices(SYMBOLS) as stream:
+        async for one in stream:
+            slices.append(one)
+            if len(slices) == 20:
+                break
+    starts = [one.timestamp for one in slices if one.revision == 0]
+    assert starts == sorted(set(starts))
+    for one in slices:
+        assert set(one.bars) | set(one.missing) == set(SYMBOLS)
+        for symbol, bar in one.bars.items():
+            assert (bar.symbol, bar.timestamp) == (symbol, one.timestamp)
+    truth = {symbol: await pipeline.recording(symbol) for symbol in SYMBOLS}
+    for one in slices:
+        for symbol in one.missing:
+            assert to_ns(one.timestamp) not in truth[symbol], f"{symbol} at {one.timestamp}"
+
+
+async def test_final_bars_come_corrected_and_once(pipeline: Pipeline, engine: DataEngine) -> None:
+    got: list[TradeBar] = []
+    stream = engine.bars("BTC/USD", revisions="final")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(10), stream:
+            async for bar in stream:
+                got.append(bar)  # noqa: PERF401 - a timeout ends it, and what came is kept
+    starts = [bar.timestamp for bar in got]
+    assert len(starts) > 5
+    assert starts == sorted(set(starts))

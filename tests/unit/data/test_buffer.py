@@ -1,0 +1,105 @@
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from lean_lite.algorithm.data_models import QuoteBar, TradeBar
+from lean_lite.data import DataBuffer
+from lean_lite.data.buffer import QUOTE_BYTES, TRADE_BYTES
+
+START = datetime(2026, 11, 23, 15, tzinfo=UTC)
+SYMBOLS = ("SPY", "AAPL")
+
+
+def trade(number: int, symbol: str = "SPY") -> TradeBar:
+    return TradeBar(symbol, START + number * timedelta(minutes=1), 1, 1, 1, 1, number)
+
+
+def quote(number: int, symbol: str = "SPY") -> QuoteBar:
+    return QuoteBar(symbol, START + number * timedelta(minutes=1), 1, 1, 1, 1, 1, 1, 1, 1)
+
+
+class BufferMachine(RuleBasedStateMachine):
+    """Compare a buffer with a list that is cut."""
+
+    @initialize(size=st.integers(1, 8), room=st.integers(1, 8))
+    def begin(self, size: int, room: int) -> None:
+        self.size, self.bytes = size, room * QUOTE_BYTES
+        self.buffer = DataBuffer(max_size=self.size, max_bytes=self.bytes)
+        self.model: list[TradeBar | QuoteBar] = []
+        self.evicted = 0
+
+    @rule(number=st.integers(0, 99), symbol=st.sampled_from(SYMBOLS), is_quote=st.booleans())
+    def add(self, *, number: int, symbol: str, is_quote: bool) -> None:
+        record = quote(number, symbol) if is_quote else trade(number, symbol)
+        self.buffer.add(record)
+        self.model.append(record)
+        while len(self.model) > self.size or self.taken() > self.bytes:
+            self.model.pop(0)
+            self.evicted += 1
+
+    @rule()
+    def clear(self) -> None:
+        self.buffer.clear()
+        self.model.clear()
+
+    @rule(count=st.integers(0, 10), symbol=st.sampled_from([None, *SYMBOLS]))
+    def look(self, count: int, symbol: str | None) -> None:
+        found = [one for one in self.model if symbol in (None, one.symbol)]
+        assert self.buffer.get_latest(count, symbol) == (found[-count:] if count else [])
+        assert self.buffer.get_latest(symbol=symbol) == found
+
+    @invariant()
+    def agrees(self) -> None:
+        if hasattr(self, "buffer"):
+            assert list(self.buffer) == self.model
+            assert self.buffer.evicted == self.evicted
+            share = max(len(self.model) / self.size, self.taken() / self.bytes)
+            assert self.buffer.utilization == pytest.approx(100 * share)
+            assert 0 <= self.buffer.utilization <= 100
+
+    def taken(self) -> int:
+        sizes = {TradeBar: TRADE_BYTES, QuoteBar: QUOTE_BYTES}
+        return sum(sizes[type(one)] for one in self.model)
+
+
+test_a_buffer_is_a_list_that_is_cut = BufferMachine.TestCase
+
+
+def test_threads_lose_nothing_and_keep_the_bound() -> None:
+    buffer = DataBuffer(max_size=500)
+
+    def work(symbol: str) -> None:
+        buffer.extend(trade(number, symbol) for number in range(1_000))
+        assert len(buffer.get_latest(10)) == 10
+
+    threads = [threading.Thread(target=work, args=(f"S{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(buffer) == 500
+    assert buffer.evicted == 7_500
+    for number in range(8):
+        mine = [one.timestamp for one in buffer.get_latest(symbol=f"S{number}")]
+        assert mine == sorted(mine)
+
+
+@pytest.mark.parametrize("bounds", [{"max_size": 0}, {"max_bytes": 10}])
+def test_a_buffer_without_room_is_refused(bounds: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="a buffer holds one record at least"):
+        DataBuffer(**bounds)
+
+
+@pytest.mark.parametrize("record", ["SPY", None, {"close": 1.0}])
+def test_only_bars_are_kept(record: Any) -> None:
+    with pytest.raises(TypeError, match="a buffer holds TradeBar and QuoteBar"):
+        DataBuffer().add(record)
+
+
+def test_a_count_below_nought_is_refused() -> None:
+    with pytest.raises(ValueError, match="nought or more"):
+        DataBuffer().get_latest(-1)

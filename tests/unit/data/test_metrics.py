@@ -1,0 +1,134 @@
+import json
+import threading
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.algorithm.data_models import DataQualityLevel
+from lean_lite.data import DataMetrics
+from lean_lite.data.histogram import Histogram
+from lean_lite.data.metrics import MetricsSnapshot
+
+LATENCIES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=200)
+
+
+@given(LATENCIES, st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0]))
+def test_a_percentile_is_told_within_its_error(values: list[float], share: float) -> None:
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    at = min(int(-(-share * len(values) // 1)), len(values)) - 1
+    assert histogram.percentile(share) == pytest.approx(sorted(values)[at], rel=0.006)
+
+
+@given(LATENCIES, LATENCIES)
+def test_histograms_add_up(first: list[float], second: list[float]) -> None:
+    one, other, both = Histogram(), Histogram(), Histogram()
+    for value in first:
+        one.record(value)
+        both.record(value)
+    for value in second:
+        other.record(value)
+        both.record(value)
+    one.merge(Histogram(other.counts()))
+    assert one.counts() == both.counts()
+    assert one.total == len(first) + len(second)
+
+
+def test_what_is_beyond_the_buckets_counts_at_the_ends() -> None:
+    histogram = Histogram()
+    histogram.record(0.0)
+    histogram.record(1e12)
+    assert histogram.total == 2
+    assert histogram.percentile(0.5) < 0.002
+    assert histogram.percentile(1.0) > 8e6
+
+
+def test_fresh_figures_are_nought() -> None:
+    figures = DataMetrics().to_dict()
+    assert figures["total_messages"] == 0
+    assert figures["average_latency_ms"] == 0
+    assert figures["latency_p99_ms"] == 0
+    assert figures["cache_hit_rate"] == 0
+    assert figures["average_quality_score"] is None
+
+
+def test_figures_are_of_what_was_told() -> None:
+    now = [100.0]
+    metrics = DataMetrics(clock=lambda: now[0])
+    for second in range(20):
+        now[0] = 100.0 + second
+        metrics.increment_messages(3)
+    for latency_ms in (1.0, 3.0, 50.0, -2.0):
+        metrics.update_latency(latency_ms)
+    metrics.increment_errors()
+    metrics.record_quality(DataQualityLevel.EXCELLENT, 3)
+    metrics.record_quality(DataQualityLevel.INVALID)
+    metrics.record_cache(hit=True)
+    metrics.record_cache(hit=False)
+    metrics.set_buffer_utilization(12.5)
+    figures = json.loads(metrics.to_json())
+    assert figures == metrics.to_dict()
+    assert figures["total_messages"] == metrics.total_messages == 60
+    assert figures["rates"] == {"1s": 3.0, "10s": 3.0, "60s": 1.0}
+    assert figures["messages_per_second"] == metrics.messages_per_second == 3.0
+    assert figures["average_latency_ms"] == metrics.average_latency_ms == 13.5
+    assert figures["latency_max_ms"] == 50.0
+    assert figures["latency_p50_ms"] == pytest.approx(1.0, rel=0.006)
+    assert figures["error_count"] == metrics.error_count == 1
+    assert figures["average_quality_score"] == metrics.average_quality_score == 0.75
+    assert figures["quality"]["EXCELLENT"] == 3
+    assert figures["cache_hit_rate"] == metrics.cache_hit_rate == 0.5
+    assert figures["buffer_utilization"] == metrics.buffer_utilization == 12.5
+    assert figures["uptime_s"] == 19.0
+
+
+@pytest.mark.parametrize("latency_ms", [float("nan"), float("inf")])
+def test_a_latency_that_is_no_number_is_refused(latency_ms: float) -> None:
+    with pytest.raises(ValueError, match="a latency is a number of milliseconds"):
+        DataMetrics().update_latency(latency_ms)
+
+
+def test_processes_add_up() -> None:
+    now = [0.0]
+    parts = []
+    for number in (1, 2):
+        part = DataMetrics(clock=lambda: now[0])
+        part.increment_messages(number * 10)
+        part.update_latency(number)
+        part.record_quality(DataQualityLevel.GOOD, number)
+        part.record_cache(hit=number == 1)
+        part.set_buffer_utilization(number)
+        parts.append(part)
+    data = msgspec.msgpack.encode(parts[1].snapshot())
+    travelled = msgspec.msgpack.decode(data, type=MetricsSnapshot)
+    whole = DataMetrics.merged([parts[0], travelled]).to_dict()
+    assert whole["total_messages"] == 30
+    assert whole["average_latency_ms"] == 1.5
+    assert whole["latency_max_ms"] == 2.0
+    assert whole["quality"]["GOOD"] == 3
+    assert whole["cache_hit_rate"] == 0.5
+    assert whole["buffer_utilization"] == 2.0
+    assert whole["rates"]["10s"] == 3.0
+
+
+def test_threads_lose_no_count() -> None:
+    metrics = DataMetrics()
+
+    def work() -> None:
+        for _ in range(2_000):
+            metrics.increment_messages()
+            metrics.update_latency(1.0)
+            metrics.record_quality(DataQualityLevel.GOOD)
+            metrics.increment_errors()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    figures = metrics.to_dict()
+    assert figures["total_messages"] == figures["error_count"] == 16_000
+    assert figures["quality"]["GOOD"] == metrics.snapshot().latencies[0][1] == 16_000

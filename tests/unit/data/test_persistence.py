@@ -1,0 +1,163 @@
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lean_lite.algorithm.data_models import TradeBar
+from lean_lite.data import DataMetrics, DataPersistence
+from lean_lite.data.persistence import MIGRATIONS, Record, Retention
+from lean_lite.errors import StoreError
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "pipeline.db"
+
+
+def bar(close: float = 1.0) -> TradeBar:
+    return TradeBar("AAPL", NOW, 1, 2, 0.5, close, 100)
+
+
+def test_a_bar_comes_back_with_its_score(path: Path) -> None:
+    with DataPersistence(path) as persistence:
+        persistence.save_market_data("AAPL", NOW, "trade", bar(), quality_score=0.95)
+        (row,) = persistence.get_recent_data("AAPL", hours=24)
+    assert (row["symbol"], row["timestamp"], row["data_type"]) == ("AAPL", NOW, "trade")
+    assert row["quality_score"] == 0.95
+    assert (row["data"]["close"], row["data"]["resolution"]) == (1.0, "minute")
+
+
+def test_only_what_was_asked_for_comes_back_in_order_of_time(path: Path) -> None:
+    persistence = DataPersistence(path)
+    for hours in (30, 1, 3):
+        persistence.save_market_data("AAPL", NOW - timedelta(hours=hours), "trade", {"at": hours})
+    persistence.save_market_data("MSFT", NOW, "trade", {})
+    persistence.save_market_data("AAPL", NOW, "quote", {"at": 0})
+    assert [row["data"]["at"] for row in persistence.get_recent_data("AAPL")] == [3, 1, 0]
+    assert len(persistence.get_recent_data("AAPL", data_type="quote")) == 1
+    assert [row["data"]["at"] for row in persistence.get_recent_data("AAPL", 48)] == [30, 3, 1, 0]
+
+
+def test_metrics_and_errors_have_a_history(path: Path) -> None:
+    metrics = DataMetrics()
+    metrics.increment_messages(7)
+    with DataPersistence(path) as persistence:
+        persistence.save_metrics(metrics)
+        persistence.save_metrics({"engine": {"error_count": 1}})
+        persistence.save_error("connection_error", "Failed to connect", "AAPL")
+        persistence.save_error("callback", ValueError("no such thing"))
+        first, second = persistence.get_metrics_history(hours=24)
+        failed, raised = persistence.get_errors()
+        assert persistence.get_errors(symbol="AAPL") == [failed]
+        assert persistence.get_errors(error_type="callback") == [raised]
+    assert first["data"]["total_messages"] == 7
+    assert second["data"] == {"engine": {"error_count": 1}}
+    assert (failed["message"], failed["symbol"]) == ("Failed to connect", "AAPL")
+    assert (raised["message"], raised["symbol"]) == ("no such thing", None)
+
+
+def test_what_is_too_old_goes_by_the_time_that_it_has(path: Path) -> None:
+    kept = Retention(market_data=timedelta(days=1), errors=None)
+    with DataPersistence(path, retention=kept) as persistence:
+        persistence.save_market_data("AAPL", NOW - timedelta(days=2), "trade", {})
+        persistence.save_market_data("AAPL", NOW, "trade", {})
+        assert persistence.prune() == 1
+        assert len(persistence.get_recent_data("AAPL", hours=100)) == 1
+
+
+def test_opening_removes_what_is_too_old(path: Path) -> None:
+    with DataPersistence(path, retention=Retention(None, None, None)) as persistence:
+        persistence.save_market_data("AAPL", NOW - timedelta(days=31), "trade", {})
+    with DataPersistence(path) as persistence:
+        assert persistence.get_recent_data("AAPL", hours=10_000) == []
+
+
+def test_a_batch_that_fails_leaves_nothing(path: Path) -> None:
+    persistence = DataPersistence(path)
+
+    def fail() -> None:
+        with persistence.batch():
+            persistence.save_market_data("AAPL", NOW, "trade", {})
+            persistence.save_error("test", "in the same transaction")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert persistence.get_recent_data("AAPL") == persistence.get_errors() == []
+
+
+def test_what_json_can_not_carry_is_refused_before_anything_is_kept(path: Path) -> None:
+    persistence = DataPersistence(path)
+    with pytest.raises(TypeError):
+        persistence.save_many(
+            [Record("AAPL", NOW, "trade", {}), Record("AAPL", NOW, "trade", object())]
+        )
+    assert persistence.get_recent_data("AAPL") == []
+
+
+def test_threads_lose_nothing(path: Path) -> None:
+    persistence = DataPersistence(path)
+
+    def save(number: int) -> None:
+        for _ in range(50):
+            with persistence.batch():
+                persistence.save_market_data("AAPL", NOW, "trade", {"thread": number})
+                persistence.save_error("thread", str(number))
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(persistence.get_recent_data("AAPL")) == len(persistence.get_errors()) == 200
+
+
+def test_two_processes_open_a_new_file_at_once(path: Path) -> None:
+    code = (
+        "import sys; from datetime import *; from lean_lite.data import DataPersistence\n"
+        "p = DataPersistence(sys.argv[1])\n"
+        "for _ in range(50): p.save_market_data('AAPL', datetime.now(UTC), 'trade', {})"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(3)]
+    assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
+    assert len(DataPersistence(path).get_recent_data("AAPL")) == 150
+
+
+def test_any_sqlite_tool_reads_the_tables(path: Path) -> None:
+    with DataPersistence(path) as persistence:
+        persistence.save_market_data("AAPL", NOW, "trade", bar(2.5), quality_score=1.0)
+    close, day = (
+        sqlite3.connect(path)
+        .execute("SELECT json_extract(data, '$.close'), date(timestamp) FROM market_data")
+        .fetchone()
+    )
+    assert (close, day) == (2.5, NOW.date().isoformat())
+
+
+def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
+    DataPersistence(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
+    with pytest.raises(StoreError, match="newer version"):
+        DataPersistence(path)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to look like a file of some other kind" * 20)
+    with pytest.raises(StoreError, match=r"notes\.txt can't be opened"):
+        DataPersistence(path)
+
+
+def test_a_closed_file_says_so(path: Path) -> None:
+    persistence = DataPersistence(path)
+    persistence.close()
+    persistence.close()
+    with pytest.raises(StoreError, match="is closed"):
+        persistence.save_error("late", "too late")
