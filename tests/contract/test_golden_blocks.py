@@ -12,12 +12,24 @@ import msgspec
 import numpy as np
 import pytest
 
-from lean_lite.blocks import BAR, KINDS, Block, Origin, decode_block, empty_block, encode_block
+from lean_lite.algorithm.data_models import QuoteBar, from_ns
+from lean_lite.blocks import (
+    BAR,
+    KINDS,
+    QUOTE,
+    Block,
+    Origin,
+    decode_block,
+    empty_block,
+    encode_block,
+    from_quotes,
+)
 from lean_lite.bus.connection import encode
 from lean_lite.messages import Event
-from tests.unit.common.samples import MESSAGES, Row, block_of
+from tests.unit.common.samples import MESSAGES, MINUTE_NS, NINE_THIRTY_NS, Row, block_of
 
 GOLDEN = Path(__file__).with_name("golden")
+OHLC = ("open", "high", "low", "close")
 
 RAW = block_of(
     [
@@ -37,6 +49,16 @@ BLOCKS = {
         seq=np.array([7, 8, 9], "<i8"), stored_ns=np.array([1, 2, 3], "<i8")
     ),
     "block_empty": empty_block(""),
+    "block_quotes": from_quotes(
+        [
+            QuoteBar(
+                "SPY", from_ns(NINE_THIRTY_NS), 1.0, 4.0, 0.5, 2.0, 3.0, 5.0, 2.5, 4.0, 6.0, 7.0
+            )
+        ],
+        feed="sip",
+        origin=Origin.LIVE,
+        received_ns=NINE_THIRTY_NS + MINUTE_NS,
+    ),
 }
 # These have grown since by a field with a default: they are read, and written no more.
 OUTGROWN = {"history_request", "history_request_of_defaults", "history_reply"}
@@ -57,6 +79,8 @@ COLUMNS = [
     ("seq", "<i8"),
     ("stored_ns", "<i8"),
 ]
+QUOTE_COLUMNS = [f"{side}_{price}" for side in ("bid", "ask") for price in OHLC]
+QUOTE_COLUMNS += ["bid_size", "ask_size"]
 
 
 def golden(name: str) -> bytes:
@@ -81,7 +105,9 @@ def test_a_block_of_ever_is_read(name: str) -> None:
 def test_columns_keep_their_names_types_and_order() -> None:
     assert list(BAR.columns.items()) == COLUMNS
     assert list(BAR.required.items()) == COLUMNS[:11]
-    assert list(KINDS) == ["bar"]
+    assert [name for name in QUOTE.columns if name not in BAR.columns] == QUOTE_COLUMNS
+    assert {QUOTE.columns[name] for name in QUOTE_COLUMNS} == {"<f8"}
+    assert list(KINDS) == ["bar", "quote"]
 
 
 def test_origins_keep_their_numbers() -> None:

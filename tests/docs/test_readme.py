@@ -119,4 +119,4 @@ def test_the_page_of_messages_lists_every_column_and_every_check() -> None:
     for column in BAR.columns:
         assert re.search(rf"`[^`]*\b{column}\b[^`]*`", text), column
     for check in Check:
-        assert f"| {check.value} | {check.name.split('_')[0]} " in text, check
+        assert f"| {check.value} | {check.name.split('_')[0]} {check.text}" in text, check

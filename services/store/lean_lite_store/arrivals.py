@@ -11,7 +11,7 @@ from lean_lite.blocks.columns import GRADES
 from lean_lite.bus import Frame
 from lean_lite.errors import DecodeError
 from lean_lite.messages import COVERS, ERROR, MARKER, RAW_SEQ, Span
-from lean_lite.quality.rules import Check
+from lean_lite.quality import Check
 from lean_lite.subjects import BULK_GRADED, stream_of
 from lean_lite_store.coverage import Covered
 from lean_lite_store.journal import Undecodable

@@ -9,7 +9,7 @@ import pytest
 from lean_lite.bus import Bus
 from lean_lite.errors import Busy, RequestError
 from lean_lite.messages import ERROR, MARKER
-from lean_lite.quality.rules import Check
+from lean_lite.quality import Check
 from lean_lite.subjects import lane_of
 from lean_lite_store.journal import count_stored
 from tests.errors import shows

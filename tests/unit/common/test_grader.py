@@ -125,6 +125,27 @@ def test_b06_is_not_for_crypto() -> None:
     assert reasons(grader, 1, Row("BTC/USD"), Row("BTC/USD").flat(100.0).at(1)) == [[], []]
 
 
+@pytest.mark.parametrize("asset_class", ["equity", "crypto", "forex"])
+@pytest.mark.parametrize(
+    ("price", "expected"),
+    [(150.0, []), (151.0, [Check.S08_STEP]), (50.0, []), (49.0, [Check.S08_STEP])],
+)
+def test_s08_a_price_far_from_the_one_before_is_a_step(
+    asset_class: str, price: float, expected: list[Check]
+) -> None:
+    grader = Grader(asset_class)
+    bar = Row().flat(100.0, volume=1_000.0)
+    later = Row().at(120).flat(price, volume=1_000.0)
+    assert reasons(grader, 1, bar, later) == [[], expected]
+    assert grader.grade(2, block_of([later.at(121)])).block["level"].tolist() == [4]
+
+
+def test_s08_nothing_is_a_step_from_long_ago() -> None:
+    grader = Grader("equity")
+    far = Row().at(121).flat(500.0, volume=1_000.0)
+    assert reasons(grader, 1, Row(), far) == [[], []]
+
+
 def test_the_tail_is_the_oldest_frame_of_the_window() -> None:
     grader = Grader("equity")
     starts = {3: 0, 8: 100, 9: 121, 20: 400}
@@ -163,7 +184,7 @@ MINUTES = st.one_of(
     st.integers(-150, -1),  # late, at times too late for the window
     st.sampled_from([60, 119, 120, 121, 180, 600]),  # a jump of hours
 )
-PRICES = st.sampled_from([100.0, 101.0])
+PRICES = st.sampled_from([100.0, 101.0, 160.0])  # the last is a step away
 
 
 @st.composite

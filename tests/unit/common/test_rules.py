@@ -1,14 +1,16 @@
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel
+from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, Resolution
 from lean_lite.blocks import Block
 from lean_lite.quality import Check, Grader, checks_of
-from lean_lite.quality.rules import LEVELS, PRICES, judge_records
+from lean_lite.quality.bars import PRICES, judge_bars
+from lean_lite.quality.checks import LEVELS, TEXTS, level_of
 from lean_lite.subjects import ASSET_CLASSES
 from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, Row, block_of, blocks
 
@@ -19,7 +21,7 @@ BIG = 1e9
 
 def hits(asset_class: str = "equity", **changes: Any) -> set[Check]:
     """Return the checks that a good bar fails after some changes."""
-    found = judge_records(block_of([Row()._replace(**changes)]), asset_class)
+    found = judge_bars(block_of([Row()._replace(**changes)]), asset_class)
     return {check for check, mask in found.items() if mask[0]}
 
 
@@ -94,6 +96,7 @@ def test_b04_neither_volume_nor_count_is_below_zero(asset_class: str) -> None:
 def test_b04_a_trade_moves_at_least_one_share() -> None:
     assert hits(volume=10.0, trade_count=10) == set()
     assert hits(volume=10.0, trade_count=11) == {Check.B04_COUNT}
+    assert hits(volume=-10.0, trade_count=-1) == {Check.B04_VOLUME}
     assert hits("crypto", volume=0.1, trade_count=11) == set()
 
 
@@ -115,9 +118,21 @@ def test_b10_a_bar_does_not_come_before_it_ends() -> None:
     assert hits(received_ns=END_NS - SKEW_NS) == set()
 
 
+@pytest.mark.parametrize("asset_class", ASSET_CLASSES)
+@pytest.mark.parametrize(
+    ("resolution", "most"), [("minute", 1.5), ("hour", 1.5), ("2h", 3.0), ("daily", 3.0)]
+)
+def test_b14_a_bar_has_no_extreme_range(asset_class: str, resolution: str, most: float) -> None:
+    for high, expected in ((100.0 * most, set()), (100.0 * most + 1, {Check.B14_RANGE})):
+        row = Row(low=100.0, high=high, received_ns=NINE_THIRTY_NS + 86_400 * NS_PER_S)
+        block = msgspec.structs.replace(block_of([row]), resolution=Resolution(resolution))
+        found = judge_bars(block, asset_class)
+        assert {check for check, mask in found.items() if mask[0]} == expected
+
+
 def test_every_row_is_judged_by_itself() -> None:
     good, bad = Row(), Row(low=0.0)
-    found = judge_records(block_of([good, bad, good]), "equity")
+    found = judge_bars(block_of([good, bad, good]), "equity")
     assert found[Check.B03_PRICE].tolist() == [False, True, False]
 
 
@@ -138,7 +153,28 @@ def test_the_bits_of_checks_never_change() -> None:
         "B10_FUTURE": 7,
         "B10_EARLY": 8,
         "S01_REPEATED": 9,
+        "B14_RANGE": 10,
+        "S08_STEP": 11,
+        "Q01_ONE_SIDED": 12,
+        "Q02_CROSSED": 13,
+        "Q02_OVERLAPPING": 14,
+        "Q02_LOCKED": 15,
+        "Q03_WIDE": 16,
+        "Q06_SIZE": 17,
     }
+
+
+@pytest.mark.parametrize("check", Check)
+def test_every_check_has_a_text_and_a_level_or_marks_a_repeat(check: Check) -> None:
+    assert check.text == TEXTS[check]
+    assert (check in LEVELS) == (check is not Check.S01_REPEATED)
+
+
+@given(st.sets(st.sampled_from(Check)))
+def test_the_level_is_that_of_the_worst_check(checks: set[Check]) -> None:
+    levels = [LEVELS[check] for check in checks if check in LEVELS]
+    worst = min(levels, default=DataQualityLevel.EXCELLENT)
+    assert level_of(sum(check.mask for check in checks)) is worst
 
 
 @given(blocks(), st.sampled_from(ASSET_CLASSES))

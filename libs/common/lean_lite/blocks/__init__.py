@@ -1,12 +1,13 @@
 """The one shape that many bars have: columns, and the bytes they travel as."""
 
-from lean_lite.blocks.block import Block, concat, empty_block, from_bars
+from lean_lite.blocks.block import Block, concat, empty_block, from_bars, from_quotes
 from lean_lite.blocks.codec import decode_block, encode_block
-from lean_lite.blocks.columns import BAR, KINDS, Kind, Origin
+from lean_lite.blocks.columns import BAR, KINDS, QUOTE, Kind, Origin
 
 __all__ = [
     "BAR",
     "KINDS",
+    "QUOTE",
     "Block",
     "Kind",
     "Origin",
@@ -15,4 +16,5 @@ __all__ = [
     "empty_block",
     "encode_block",
     "from_bars",
+    "from_quotes",
 ]

@@ -8,8 +8,15 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, from_ns, to_ns
-from lean_lite.blocks.columns import BAR, Kind, Origin
+from lean_lite.algorithm.data_models import (
+    NS_PER_S,
+    QuoteBar,
+    Resolution,
+    TradeBar,
+    from_ns,
+    to_ns,
+)
+from lean_lite.blocks.columns import BAR, QUOTE, Kind, Origin
 
 Column = npt.NDArray[Any]
 Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice
@@ -127,28 +134,60 @@ def from_bars(
     simulated: bool = False,
 ) -> Block:
     """Return bars of one resolution as a block; ValueError when resolutions differ."""
-    if not bars:
-        return empty_block(feed, simulated=simulated)
-    resolutions = sorted({bar.resolution.value for bar in bars})
+    values: dict[str, npt.ArrayLike] = {
+        "open": [bar.open for bar in bars],
+        "high": [bar.high for bar in bars],
+        "low": [bar.low for bar in bars],
+        "close": [bar.close for bar in bars],
+        "volume": [bar.volume for bar in bars],
+        "vwap": [np.nan if bar.vwap is None else bar.vwap for bar in bars],
+        "trade_count": [-1 if bar.trade_count is None else bar.trade_count for bar in bars],
+    }
+    arrival = {"origin": origin, "received_ns": received_ns}
+    return _from_records(bars, BAR, values, arrival, feed, simulated=simulated)
+
+
+def from_quotes(
+    quotes: Sequence[QuoteBar],
+    *,
+    feed: str,
+    origin: Origin = Origin.CUSTOM,
+    received_ns: int = 0,
+    simulated: bool = False,
+) -> Block:
+    """Return quote bars of one resolution as a block; ValueError when resolutions differ."""
+    values: dict[str, npt.ArrayLike] = {
+        name: [getattr(quote, name) for quote in quotes] for name in QUOTE.values
+    }
+    arrival = {"origin": origin, "received_ns": received_ns}
+    return _from_records(quotes, QUOTE, values, arrival, feed, simulated=simulated)
+
+
+def _from_records(
+    records: Sequence[TradeBar] | Sequence[QuoteBar],
+    kind: Kind,
+    values: Mapping[str, npt.ArrayLike],
+    arrival: Mapping[str, int],
+    feed: str,
+    *,
+    simulated: bool,
+) -> Block:
+    if not records:
+        return empty_block(feed, kind=kind, simulated=simulated)
+    resolutions = sorted({record.resolution.value for record in records})
     if len(resolutions) > 1:
         message = f"bars of one block have one resolution, not {', '.join(resolutions)}"
         raise ValueError(message)
     return from_columns(
         feed,
-        [bar.symbol for bar in bars],
+        [record.symbol for record in records],
         {
-            "start_ns": [to_ns(bar.timestamp) for bar in bars],
-            "origin": np.full(len(bars), origin),
-            "received_ns": np.full(len(bars), received_ns),
-            "open": [bar.open for bar in bars],
-            "high": [bar.high for bar in bars],
-            "low": [bar.low for bar in bars],
-            "close": [bar.close for bar in bars],
-            "volume": [bar.volume for bar in bars],
-            "vwap": [np.nan if bar.vwap is None else bar.vwap for bar in bars],
-            "trade_count": [-1 if bar.trade_count is None else bar.trade_count for bar in bars],
+            "start_ns": [to_ns(record.timestamp) for record in records],
+            **{name: np.full(len(records), value) for name, value in arrival.items()},
+            **values,
         },
-        resolution=bars[0].resolution,
+        kind=kind,
+        resolution=records[0].resolution,
         simulated=simulated,
     )
 

@@ -61,4 +61,20 @@ BAR = Kind(
     },
 )
 
-KINDS = MappingProxyType({kind.name: kind for kind in (BAR,)})
+QUOTE = Kind(
+    "quote",
+    {
+        "bid_open": "<f8",  # 0: nobody bids
+        "bid_high": "<f8",
+        "bid_low": "<f8",
+        "bid_close": "<f8",
+        "ask_open": "<f8",  # 0: nobody asks
+        "ask_high": "<f8",
+        "ask_low": "<f8",
+        "ask_close": "<f8",
+        "bid_size": "<f8",
+        "ask_size": "<f8",
+    },
+)
+
+KINDS = MappingProxyType({kind.name: kind for kind in (BAR, QUOTE)})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lean_lite.data.metrics import DataMetrics
     from lean_lite.data.persistence import DataPersistence
     from lean_lite.data.slices import Slice
+    from lean_lite.data.validator import DataValidator
 
 _HOMES = {
     "AlpacaDataFeed": "alpaca_feed",
@@ -26,6 +27,7 @@ _HOMES = {
     "DataFeed": "feed",
     "DataMetrics": "metrics",
     "DataPersistence": "persistence",
+    "DataValidator": "validator",
     "Live": "live",
     "Slice": "slices",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "DataFeed",
     "DataMetrics",
     "DataPersistence",
+    "DataValidator",
     "Live",
     "Slice",
 ]

@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import Block
-from lean_lite.quality.rules import LEVELS, Check, flat_without_volume, judge_records
+from lean_lite.quality.checks import Check, level_of
+from lean_lite.quality.measures import is_step
+from lean_lite.quality.rules import rules_of
 from lean_lite.quality.state import Known, Window
 
-EXCELLENT = 4
 INVALID = 0
 
 
@@ -41,7 +42,7 @@ class Grader:
 
     def grade(self, seq: int, block: Block) -> Grade:
         """Return the block with level and reasons, and remember it; `seq` is the frame's."""
-        hits = judge_records(block, self._asset_class)
+        hits = rules_of(block).judge(block, self._asset_class)
         reasons = _reasons(len(block), hits)
         good = _levels(reasons) > INVALID
         if good.any():
@@ -60,22 +61,28 @@ class Grader:
     def _compare(
         self, block: Block, good: npt.NDArray[np.bool_], reasons: npt.NDArray[np.uint64]
     ) -> None:
+        rules = rules_of(block)
         values = np.column_stack([block[name].view("<i8") for name in block.kind.values])
-        flat = flat_without_volume(block) & (self._asset_class == "equity")
+        flat = rules.flat(block) & (self._asset_class == "equity")
         symbols, starts = block.symbol_names, block["start_ns"].tolist()
-        closes = block["close"].tolist()
+        prices = rules.price(block).tolist()
         for row in np.flatnonzero(good).tolist():
             key = f"{block.feed} {symbols[row]}"
-            bar = Known(values[row].tobytes(), closes[row])
+            record = Known(values[row].tobytes(), prices[row])
             known = self._window.known(key, starts[row])
-            if known is not None and known.values == bar.values:
+            if known is not None and known.values == record.values:
                 reasons[row] |= np.uint64(Check.S01_REPEATED.mask)
                 continue
-            if flat[row]:
-                before = self._window.before(key, starts[row])
-                if before is not None and before.close != bar.close:
-                    reasons[row] |= np.uint64(Check.B06_FLAT_SPIKE.mask)
-            self._window.remember(key, starts[row], bar)
+            before = self._window.before(key, starts[row])
+            if before is not None:
+                reasons[row] |= np.uint64(_against(before.price, record.price, flat=flat[row]))
+            self._window.remember(key, starts[row], record)
+
+
+def _against(before: float, price: float, *, flat: bool) -> int:
+    """Return the checks that a record fails against the one before it."""
+    spike = Check.B06_FLAT_SPIKE.mask if flat and before != price else 0
+    return spike | (Check.S08_STEP.mask if is_step(price, before) else 0)
 
 
 def _reasons(rows: int, hits: dict[Check, npt.NDArray[np.bool_]]) -> npt.NDArray[np.uint64]:
@@ -86,8 +93,7 @@ def _reasons(rows: int, hits: dict[Check, npt.NDArray[np.bool_]]) -> npt.NDArray
 
 
 def _levels(reasons: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
-    levels = np.full(len(reasons), EXCELLENT, "|u1")
-    for check, level in LEVELS.items():
-        hit = (reasons & np.uint64(check.mask)) != 0
-        levels[hit] = np.minimum(levels[hit], level.code)
+    masks, which = np.unique(reasons, return_inverse=True)
+    codes = np.array([level_of(mask).code for mask in masks.tolist()], "|u1")
+    levels: npt.NDArray[np.uint8] = codes[which]
     return levels

@@ -20,10 +20,10 @@ class _Frame(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Hold what was last seen of one bar: its values as bytes, and its close."""
+    """Hold what was last seen of one record: its values as bytes, and its price."""
 
     values: bytes
-    close: float
+    price: float
 
 
 class Window:
@@ -33,6 +33,7 @@ class Window:
         """Start with nothing."""
         self._frames: deque[_Frame] = deque()
         self._bars: dict[str, dict[int, Known]] = {}
+        self._newest_of: dict[str, int] = {}
         self._newest_ns = 0
 
     def advance(self, seq: int, last_start_ns: int) -> None:
@@ -59,6 +60,9 @@ class Window:
 
     def before(self, symbol: str, start_ns: int) -> Known | None:
         """Return the symbol's newest bar that starts earlier."""
+        newest_ns = self._newest_of.get(symbol, start_ns)
+        if newest_ns < start_ns:  # in order, as nearly all are
+            return self.known(symbol, newest_ns)
         bars = self._bars.get(symbol, {})
         earlier = max((at for at in bars if self.horizon_ns <= at < start_ns), default=None)
         return None if earlier is None else bars[earlier]
@@ -69,6 +73,7 @@ class Window:
             return
         bars = self._bars.setdefault(symbol, {})
         bars[start_ns] = known
+        self._newest_of[symbol] = max(start_ns, self._newest_of.get(symbol, start_ns))
         if len(bars) > _SLACK:
             horizon_ns = self.horizon_ns
             self._bars[symbol] = {at: bar for at, bar in bars.items() if at >= horizon_ns}

@@ -1,0 +1,89 @@
+"""Grade one record by hand, by the rules that every record on the bus is graded by."""
+
+import time
+from datetime import datetime
+
+from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, TradeBar, to_ns
+from lean_lite.blocks import Block, from_bars, from_quotes
+from lean_lite.market.symbols import asset_class_of
+from lean_lite.quality import Grader, checks_of
+
+FEED = "by-hand"
+PASSED = "passes every check"
+
+Verdict = tuple[bool, DataQualityLevel, str]
+
+
+class DataValidator:
+    """
+    Say how good a record is: whether it is valid, its quality, and why.
+
+    The answer is that of the service `validate` for the same record. Its time is judged as if it
+    arrived at `now`, which is this moment unless it is given; naive moments are local time, as in
+    Python. `previous` is the symbol's record before: further than 120 minutes back it says nothing.
+    """
+
+    @staticmethod
+    def validate_trade_bar(
+        bar: TradeBar, *, previous: TradeBar | None = None, now: datetime | None = None
+    ) -> Verdict:
+        """
+        Return `(is_valid, quality, message)`; TypeError when it is no TradeBar.
+
+        ValueError when `previous` is of another symbol, another resolution, or later.
+        """
+        _check(bar, previous, TradeBar)
+        at_ns = _arrival(now)
+        before = None if previous is None else from_bars([previous], feed=FEED, received_ns=at_ns)
+        return _judged(bar.symbol, from_bars([bar], feed=FEED, received_ns=at_ns), before)
+
+    @staticmethod
+    def validate_quote_bar(
+        quote: QuoteBar, *, previous: QuoteBar | None = None, now: datetime | None = None
+    ) -> Verdict:
+        """
+        Return `(is_valid, quality, message)`; TypeError when it is no QuoteBar.
+
+        ValueError when `previous` is of another symbol, another resolution, or later.
+        """
+        _check(quote, previous, QuoteBar)
+        at_ns = _arrival(now)
+        before = None if previous is None else from_quotes([previous], feed=FEED, received_ns=at_ns)
+        return _judged(quote.symbol, from_quotes([quote], feed=FEED, received_ns=at_ns), before)
+
+
+def _judged(symbol: str, record: Block, before: Block | None) -> Verdict:
+    grader = Grader(asset_class_of(symbol))
+    if before is not None:
+        grader.grade(1, before)
+    graded = grader.grade(2, record).block
+    level = DataQualityLevel.from_code(int(graded["level"][0]))
+    failed = checks_of(int(graded["reasons"][0]))
+    message = "; ".join(f"{check.name}: {check.text}" for check in failed) or PASSED
+    return level is not DataQualityLevel.INVALID, level, message
+
+
+def _arrival(now: datetime | None) -> int:
+    return time.time_ns() if now is None else to_ns(now)
+
+
+def _check(
+    record: TradeBar | QuoteBar,
+    previous: TradeBar | QuoteBar | None,
+    kind: type[TradeBar | QuoteBar],
+) -> None:
+    for one in (record,) if previous is None else (record, previous):
+        if not isinstance(one, kind):
+            message = f"a {kind.__name__} is judged here, not {type(one).__name__}"
+            raise TypeError(message)
+    if previous is None:
+        return
+    if (previous.symbol, previous.resolution) != (record.symbol, record.resolution):
+        message = (
+            f"{record.symbol} {record.resolution.value} is compared with its own record before, "
+            f"not with {previous.symbol} {previous.resolution.value}"
+        )
+        raise ValueError(message)
+    if previous.timestamp > record.timestamp:
+        message = f"the record before starts at {previous.timestamp}, after {record.timestamp}"
+        raise ValueError(message)

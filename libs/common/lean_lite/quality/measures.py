@@ -1,0 +1,60 @@
+"""What rules of bars and of quotes measure in the same way."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lean_lite.algorithm.data_models import NS_PER_S
+from lean_lite.blocks import Block
+from lean_lite.blocks.block import Column
+from lean_lite.quality.checks import Check
+
+Mask = npt.NDArray[np.bool_]
+
+SKEW_NS = 2 * NS_PER_S
+# A price further from the one before than this share of it is a step.
+STEP_MAX = 0.5
+
+
+def untimely(block: Block) -> dict[Check, Mask]:
+    """Return the rows that came before they can have started, or ended."""
+    latest_ns = block["received_ns"] + SKEW_NS
+    return {
+        Check.B10_FUTURE: block["start_ns"] > latest_ns,
+        Check.B10_EARLY: block.end_ns > latest_ns,
+    }
+
+
+def unreadable(block: Block, names: tuple[str, ...]) -> Mask:
+    """Return the rows of which one of these columns is no finite number."""
+    readable: Mask = np.logical_and.reduce([np.isfinite(block[name]) for name in names])
+    return ~readable
+
+
+def inconsistent(prices: Sequence[Column], asset_class: str) -> Mask:
+    """
+    Return where high and low are not the highest and lowest, by more than half a tick.
+
+    `prices` are open, high, low and close.
+    """
+    opened, high, low, close = prices
+    slack = _half_tick(close, asset_class)
+    top = np.maximum(np.maximum(opened, close), low)
+    bottom = np.minimum(np.minimum(opened, close), high)
+    with np.errstate(invalid="ignore"):  # an infinite close has an infinite slack
+        wrong: Mask = (high < top - slack) | (low > bottom + slack)
+    return wrong
+
+
+def is_step(price: float, before: float) -> bool:
+    """Tell whether a price is too far from the one before it."""
+    return before > 0 and abs(price - before) > STEP_MAX * before
+
+
+def _half_tick(price: Column, asset_class: str) -> npt.NDArray[np.float64]:
+    """Return half the price increment of SEC Rule 612; a sliver where there is no grid."""
+    if asset_class != "equity":
+        sliver: npt.NDArray[np.float64] = np.abs(price) * 1e-9
+        return sliver
+    return np.where(price >= 1.0, 0.005, 0.00005)
