@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lean_lite.data.metrics import DataMetrics
     from lean_lite.data.persistence import DataPersistence
     from lean_lite.data.slices import Slice
+    from lean_lite.data.transformer import DataTransformer
     from lean_lite.data.validator import DataValidator
 
 _HOMES = {
@@ -27,6 +28,7 @@ _HOMES = {
     "DataFeed": "feed",
     "DataMetrics": "metrics",
     "DataPersistence": "persistence",
+    "DataTransformer": "transformer",
     "DataValidator": "validator",
     "Live": "live",
     "Slice": "slices",
@@ -42,6 +44,7 @@ __all__ = [
     "DataFeed",
     "DataMetrics",
     "DataPersistence",
+    "DataTransformer",
     "DataValidator",
     "Live",
     "Slice",

@@ -73,9 +73,12 @@ class Bars(Sequence[TradeBar]):
 
     def __repr__(self) -> str:
         """Return how many bars of which symbols."""
-        return (
-            f"<Bars {', '.join(self.block.symbols)}: {len(self)} x {self.block.resolution.value}>"
-        )
+        return f"<Bars {', '.join(self.symbols)}: {len(self)} x {self.block.resolution.value}>"
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols that have bars here."""
+        return tuple(self.block.symbols[code] for code in np.unique(self.block["symbol"]))
 
     @property
     def resolution(self) -> Resolution:
@@ -94,6 +97,12 @@ class Bars(Sequence[TradeBar]):
         if not self.expected:
             return float("nan")
         return min(self._regular() / self.expected, 1.0)
+
+    def check_one_symbol(self) -> None:
+        """Raise ValueError when the bars are of several symbols."""
+        if len(names := self.symbols) > 1:
+            message = f"one symbol at a time, not {', '.join(names)}: take them apart first"
+            raise ValueError(message)
 
     def to_numpy(self) -> npt.NDArray[np.float64]:
         """Return open, high, low, close and volume, one row for each bar: shape (n, 5)."""

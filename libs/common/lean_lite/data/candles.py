@@ -26,10 +26,7 @@ UNGRADED = ("#90a4ae", "#546e7a")
 
 def candles_of(bars: "Bars") -> "Figure":
     """Return candles by grade and volume; see `Bars.plot`."""
-    symbols = {bars.block.symbols[code] for code in np.unique(bars.block["symbol"])}
-    if len(symbols) > 1:
-        message = f"one picture shows one symbol, not {', '.join(sorted(symbols))}"
-        raise ValueError(message)
+    bars.check_one_symbol()
     subplots = load("plotly.subplots", "plot")
     objects = load("plotly.graph_objects", "plot")
     figure: Figure = subplots.make_subplots(
@@ -46,7 +43,7 @@ def candles_of(bars: "Bars") -> "Figure":
         figure.add_trace(_candles(bars, starts, ungraded, "not graded", UNGRADED), 1, 1)
     volume = objects.Bar(x=starts, y=bars.block["volume"], name="volume", marker_color="#b0bec5")
     figure.add_trace(volume, 2, 1)
-    title = f"{', '.join(symbols)} {bars.resolution.value}".strip()
+    title = f"{', '.join(bars.symbols)} {bars.resolution.value}".strip()
     figure.update_layout(title=title, xaxis_rangeslider_visible=False)
     return figure
 

@@ -28,7 +28,7 @@ def table_of(bars: "Bars", rows_shown: int) -> str:
 
 
 def _caption(bars: "Bars") -> str:
-    caption = f"{', '.join(bars.block.symbols)}: {len(bars)} {bars.resolution.value} bars"
+    caption = f"{', '.join(bars.symbols)}: {len(bars)} {bars.resolution.value} bars"
     if bars.expected:
         caption += f", {bars.completeness:.1%} of regular trading"
     if bars.gaps:

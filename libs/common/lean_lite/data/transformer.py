@@ -1,0 +1,60 @@
+"""Bars made into other bars, into normalised figures, into indicators."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from lean_lite.algorithm.data_models import Resolution, TradeBar
+from lean_lite.data.bars import OHLCV, Bars
+from lean_lite.data.extras import load
+from lean_lite.data.frames import index_of
+from lean_lite.data.longer import longer
+from lean_lite.data.normal import Method, normal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class DataTransformer:
+    """
+    Transform a sequence of bars: `Bars`, as history returns them, or any other.
+
+    Nothing here changes what it is given. For live bars there are `Resampler` and `Indicators`,
+    which give the same numbers one bar at a time.
+    """
+
+    @staticmethod
+    def resample_bars(
+        bars: Sequence[TradeBar], resolution: Resolution | timedelta, *, extended: bool = True
+    ) -> Bars:
+        """
+        Return longer bars, of any number of symbols, in order of symbol and start.
+
+        Buckets count from the start of the trading day: midnight in New York for equities, so that
+        hours are those of the clock there, midnight UTC for crypto, 17:00 in New York for forex.
+        `partial` of the result marks the bars before and after which trading time is missing.
+        Without `extended` only bars of the regular session count. ValueError when the bars do not
+        add up to the resolution.
+        """
+        length = Resolution.of(resolution)
+        return longer(Bars.of(bars, resolution=length), length, extended=extended)
+
+    @staticmethod
+    def normalize_data(
+        bars: Sequence[TradeBar], method: Method = "minmax", *, jointly: bool = False
+    ) -> "pd.DataFrame":
+        """
+        Return open, high, low, close and volume of one symbol on a common scale, by start in UTC.
+
+        `minmax` maps each column's lowest value to 0 and its highest to 1, `zscore` its mean to 0
+        and its population deviation to 1; a constant column becomes 0. `log` is the natural
+        logarithm, of 1 + volume for volume. With `jointly` the four prices share one scale, so that
+        no close leaves the span from low to high. ValueError for another method, several symbols,
+        or a logarithm that does not exist; ImportError without `lean-lite[pandas]`.
+        """
+        given = Bars.of(bars)
+        given.check_one_symbol()
+        pandas = load("pandas", "pandas")
+        values = normal(given.to_numpy(), method, jointly=jointly)
+        frame: pd.DataFrame = pandas.DataFrame(values, index=index_of(given), columns=OHLCV)
+        return frame
