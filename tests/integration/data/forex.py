@@ -31,11 +31,12 @@ class CustomForexFeed(DataFeed):
 
     past: Sequence[TradeBar] = ()
     refused: frozenset[str] = frozenset({"XXX/YYY"})
+    connects = True
 
     async def connect(self) -> bool:
         self.calls: list[str] = ["connect"]
         self.asked: list[tuple[datetime, datetime]] = []
-        return True
+        return self.connects
 
     async def disconnect(self) -> None:
         self.calls.append("disconnect")

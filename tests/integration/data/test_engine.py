@@ -109,6 +109,32 @@ async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history
     assert not forex.get_connection_status().connected
 
 
+async def test_a_feed_may_join_a_running_engine(pipeline: Feeder, engine: Engine) -> None:
+    updates = Updates()
+    late = CustomForexFeed("late")
+    async with engine() as running:
+        running.add_data_callback(updates)
+        running.add_feed(late)
+        assert await running.subscribe_symbol(SYMBOL, feed_name="late")
+        await late.publish(rate(1))
+        await until(lambda: len(updates) == 1, "an update")
+    assert late.calls[-1] == "disconnect"
+
+
+async def test_a_feed_that_joins_and_fails_is_told_and_tried_again(
+    pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = CustomForexFeed("late")
+    late.connects = False
+    async with engine() as running:
+        running.add_feed(late)
+        await until(lambda: "could not start late" in caplog.text, "the failure")
+        with pytest.raises(FeedUnavailable, match=r"its connect\(\) said so"):
+            await running.subscribe_symbol(SYMBOL, feed_name="late")
+        late.connects = True
+        assert await running.subscribe_symbol(SYMBOL, feed_name="late")
+
+
 async def test_callbacks_that_raise_harm_nobody(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -327,12 +353,8 @@ async def test_a_stop_that_is_cancelled_still_stops(engine: Engine) -> None:
 
 
 async def test_a_feed_that_does_not_connect_ends_the_start(engine: Engine) -> None:
-    class Away(CustomForexFeed):
-        async def connect(self) -> bool:
-            await super().connect()
-            return False
-
-    near, away = CustomForexFeed("near"), Away("away")
+    near, away = CustomForexFeed("near"), CustomForexFeed("away")
+    away.connects = False
     with pytest.raises(FeedUnavailable, match="the feed away could not connect"):
         await engine(near, away).start()
     assert near.calls[-1] == "disconnect"
@@ -346,8 +368,8 @@ async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: Bu
     with pytest.raises(StackError, match=r"await engine\.start"):
         await idle.get_historical_data("AAPL", NIGHT, NIGHT)
     async with engine(handle) as running:
-        with pytest.raises(FeedError, match=r"before `engine\.start"):
-            running.add_feed(CustomForexFeed("late"))
+        with pytest.raises(FeedError, match="there is a feed alpaca_main already"):
+            running.add_feed(CustomForexFeed("alpaca_main"))
         with pytest.raises(FeedError, match="there are alpaca_main"):
             await running.subscribe_symbol("AAPL", feed_name="nobody")
         with pytest.raises(FeedError, match=r"no feed serves EUR/USD \(forex\)"):

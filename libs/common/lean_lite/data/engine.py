@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -16,6 +16,7 @@ from lean_lite.data.bar_stream import BarStream, Revisions
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.callbacks import Callback
+from lean_lite.data.crew import Crew
 from lean_lite.data.feed import DataFeed
 from lean_lite.data.following import Following
 from lean_lite.data.history import Snapshot
@@ -29,11 +30,10 @@ from lean_lite.data.resume import Resume
 from lean_lite.data.roster import Roster
 from lean_lite.data.services import Services
 from lean_lite.data.slices import GRACE_S, Slices
+from lean_lite.data.whole import whole
 from lean_lite.errors import FeedError, RequestError, StackError
-from lean_lite.feeds import FeedRunner
 
 CLIENT = "client"
-FEED = "feed"
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class DataEngine:
         self._services = Services()
         self._following: dict[str, Following] = {}
         self._bus: Bus | None = None
+        self._crew: Crew | None = None
         self._attachment: Attachment | None = None
         self._resources = AsyncExitStack()
         self._turn = asyncio.Lock()
@@ -76,11 +77,15 @@ class DataEngine:
         await self.stop()
 
     def add_feed(self, feed: DataFeed) -> None:
-        """Add a feed before `start`; FeedError afterwards, or when its name is taken."""
-        if self._bus is not None:
-            message = f"the engine runs already: add the feed {feed.name} before `engine.start()`"
-            raise FeedError(message)
+        """
+        Add a feed; FeedError when its name is taken.
+
+        `start` starts it. One that is added to a running engine starts at once, in the background,
+        and whoever asks it for a symbol waits for that.
+        """
         self._roster.add(feed)
+        if self._crew is not None:
+            self._crew.add(feed)
 
     async def start(self) -> None:
         """
@@ -99,17 +104,20 @@ class DataEngine:
                 self._resources.push_async_callback(bus.close)
                 await self._services.start(bus)
                 self._resources.push_async_callback(self._services.stop)
-                await self._start_feeds(attachment, bus)
+                crew = Crew(self, bus, attachment)
+                self._resources.push_async_callback(crew.stop)
+                for feed in list(self._roster.values()):
+                    await crew.ready(feed)
             except BaseException:
-                await _whole(self._resources.aclose())
+                await whole(self._resources.aclose())
                 raise
-            self._bus, self._attachment = bus, attachment
+            self._bus, self._attachment, self._crew = bus, attachment, crew
 
     async def stop(self) -> None:
         """Stop following symbols, stop the feeds and leave; does nothing when that is done."""
         async with self._turn:
             if self._bus is not None:
-                await _whole(self._stop())
+                await whole(self._stop())
 
     def add_data_callback(
         self, callback: Callback, *, policy: Policy = "block", bound: int = BOUND
@@ -138,18 +146,11 @@ class DataEngine:
         bus, feed = self._connected(), self._runs(symbol, feed_name)
         async with self._subscribing:
             known = self._following.get(symbol)
-            if known is not None:
-                if known.feed != feed:
-                    message = f"{symbol} is subscribed from another feed: unsubscribe it first"
-                    raise FeedError(message)
-                return True
-            live = await self.live(symbol, feed_name=feed_name)
-            following = Following(bus, symbol, live, feed, self._intake.take)
-            self._following[symbol] = following
-            chosen = self._roster.choose(symbol, feed_name)
-            handle = chosen if isinstance(chosen, AlpacaDataFeed) else None
-            self._intake.begin(symbol, handle, await self._past().lately(symbol, feed))
-            await following.start()
+            if known is None:
+                await self._follow(bus, symbol, feed, feed_name)
+            elif known.feed != feed:
+                message = f"{symbol} is subscribed from another feed: unsubscribe it first"
+                raise FeedError(message)
         return True
 
     async def unsubscribe_symbol(self, symbol: str) -> bool:
@@ -218,7 +219,7 @@ class DataEngine:
         `after` resumes behind known frames, as in `Live`; `feed_name` names the feed of them all.
         """
         bus = self._connected()
-        feeds = {symbol: self._runs(symbol, feed_name) for symbol in symbols}
+        feeds = {symbol: await self._serving(symbol, feed_name) for symbol in symbols}
         live = Live(bus, symbols, after=after, feeds={s: name for s, name in feeds.items() if name})
         try:
             await live.start()
@@ -250,7 +251,7 @@ class DataEngine:
         regular trading there were until now. A user's feed is asked for what is not stored of it.
         RequestError for a resolution that can't be had.
         """
-        past, feed = self._past(), self._runs(symbol, feed_name)
+        past, feed = self._past(), await self._serving(symbol, feed_name)
         if feed:
             # What the callbacks have had already must not be missing.
             seen = self._following[symbol].seen_seq if symbol in self._following else {}
@@ -309,23 +310,22 @@ class DataEngine:
         bars = await self.get_historical_data(symbol, start_date, end_date, resolution)
         return quality_report_of(symbol, start_date, end_date, bars)
 
-    async def _start_feeds(self, attachment: Attachment, bus: Bus) -> None:
-        for feed in self._roster.values():
-            if isinstance(feed, AlpacaDataFeed):
-                await feed.serve(self, bus, attachment.facts)
-                self._resources.push_async_callback(feed.disconnect)
-        own = [feed for feed in self._roster.values() if not isinstance(feed, AlpacaDataFeed)]
-        if not own:
-            return
-        feed_bus = await connect(attachment.feed_bus(), FEED, name="strategy's feeds")
-        self._resources.push_async_callback(feed_bus.close)
-        for feed in own:
-            runner = FeedRunner(feed, feed_bus)
-            self._resources.push_async_callback(runner.stop)
-            await runner.start()
+    async def _follow(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
+        chosen = self._roster.choose(symbol, feed_name)
+        handle = chosen if isinstance(chosen, AlpacaDataFeed) else None
+        live = await self.live(symbol, feed_name=feed_name)
+        following = Following(bus, symbol, live, feed, self._intake.take)
+        try:
+            self._intake.begin(symbol, handle, await self._past().lately(symbol, feed))
+            await following.start()
+        except BaseException:
+            self._intake.end(symbol)
+            await whole(following.stop())
+            raise
+        self._following[symbol] = following
 
     async def _stop(self) -> None:
-        self._bus = self._attachment = None
+        self._bus = self._attachment = self._crew = None
         for symbol in list(self._following):
             await self.unsubscribe_symbol(symbol)
         await self._intake.callbacks.stop()
@@ -333,6 +333,13 @@ class DataEngine:
 
     def _past(self) -> Past:
         return Past(self._connected())
+
+    async def _serving(self, symbol: str, feed_name: str | None) -> str:
+        """Return what `_runs` does, once the feed is at work."""
+        feed = self._roster.choose(symbol, feed_name)
+        if feed is not None and self._crew is not None:
+            await self._crew.ready(feed)
+        return self._runs(symbol, feed_name)
 
     def _runs(self, symbol: str, feed_name: str | None) -> str:
         """Return the name of the user's feed that serves a symbol; empty when ingest does."""
@@ -346,17 +353,3 @@ class DataEngine:
         if self._attachment is not None:
             self._attachment.check()
         return self._bus
-
-
-async def _whole(work: Coroutine[Any, Any, None]) -> None:
-    """Await what must not be cut off; who cancels us meanwhile is obeyed afterwards."""
-    task = asyncio.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    task.result()
