@@ -1,0 +1,349 @@
+"""
+What the blocks of the specification leave undefined, and what must be true after them.
+
+A stage yields the names that its block needs, and looks at them again when the block has run.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar
+from lean_lite.config import Config
+from lean_lite.data import (
+    AlpacaDataFeed,
+    Bars,
+    DataBuffer,
+    DataCache,
+    DataEngine,
+    DataFeed,
+    DataMetrics,
+    DataTransformer,
+)
+
+Names = dict[str, Any]
+Stage = Callable[[], AbstractAsyncContextManager[Names]]
+
+LIMIT_S = 30.0
+NOW = datetime.now(UTC)
+WEEK = {"start_date": NOW - timedelta(days=7), "end_date": NOW}
+MINUTES = [
+    TradeBar("AAPL", NOW - timedelta(days=1, minutes=at), 10, 12, 9, 11, 100 + at)
+    for at in range(120, 0, -1)
+]
+
+
+class CustomForexFeed(DataFeed):
+    """Be a user's source of EUR/USD."""
+
+    async def connect(self) -> bool:
+        return True
+
+    async def disconnect(self) -> None:
+        pass
+
+    async def subscribe(self, symbol: str) -> bool:
+        await self.publish(TradeBar(symbol, NOW - timedelta(minutes=9), 1.1, 1.2, 1.0, 1.1, 0))
+        return True
+
+    async def unsubscribe(self, symbol: str) -> bool:
+        return True
+
+    async def get_historical_data(
+        self, symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
+    ) -> Sequence[TradeBar]:
+        return []
+
+
+class Log(logging.Logger):
+    """Keep what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__("strategy")
+        self.lines: list[str] = []
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.levelname} {record.getMessage()}")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def called(engine: DataEngine) -> None:
+    """Wait until each callback had a bar, and see that none has failed."""
+    await until(lambda: all(one["called"] for one in engine.get_metrics()["callbacks"]))
+    assert [one["failed"] for one in engine.get_metrics()["callbacks"]] == [0]
+
+
+@asynccontextmanager
+async def following(*symbols: str) -> AsyncIterator[DataEngine]:
+    """Run an engine with an Alpaca feed that follows some symbols."""
+    config = Config()
+    engine = DataEngine(config)
+    engine.add_feed(AlpacaDataFeed("alpaca_main", config))
+    async with engine:
+        for symbol in symbols:
+            await engine.subscribe_symbol(symbol)
+        yield engine
+
+
+@asynccontextmanager
+async def tasks_live_on() -> AsyncIterator[None]:
+    """See that what was begun in the background still works a moment later, and end it."""
+    before = asyncio.all_tasks()
+    yield
+    begun = asyncio.all_tasks() - before
+    assert begun
+    done, _ = await asyncio.wait(begun, timeout=1.0)
+    assert not done, done
+    for task in begun:
+        task.cancel()
+    await asyncio.wait(begun)
+
+
+@asynccontextmanager
+async def engine() -> AsyncIterator[Names]:
+    config = Config()
+    names = {
+        "config": config,
+        "alpaca_feed": AlpacaDataFeed("alpaca_main", config),
+        "other_feed": CustomForexFeed("forex_feed", config),
+        "Resolution": Resolution,
+        **WEEK,
+    }
+    yield names
+    running: DataEngine = names["engine"]
+    assert isinstance(names["bars"], Bars)
+    assert len(names["bars"]) > 1_000
+    assert list(running.feeds) == ["alpaca_main", "forex_feed"]
+    await called(running)
+    await running.stop()
+
+
+@asynccontextmanager
+async def custom_feed() -> AsyncIterator[Names]:
+    names: Names = {"datetime": datetime, "Resolution": Resolution}
+    yield names
+    feed: DataFeed = names["CustomDataFeed"]("custom_feed", Config())
+    got: list[TradeBar] = []
+    running = DataEngine()
+    running.add_feed(feed)
+    running.add_data_callback(lambda _, bar, __: got.append(bar))
+    async with running:
+        await running.subscribe_symbol("EUR/USD", feed_name="custom_feed")
+        await feed.publish(TradeBar("EUR/USD", NOW - timedelta(minutes=9), 1.1, 1.2, 1.0, 1.1, 0))
+        await until(lambda: bool(got))
+    assert got[0].close == 1.1
+    assert feed.metrics.total_messages == len(feed.buffer) == 1
+
+
+@asynccontextmanager
+async def buffer() -> AsyncIterator[Names]:
+    names: Names = {"trade_bar": MINUTES[0]}
+    yield names
+    assert names["latest"] == [MINUTES[0]]
+    assert names["utilization"] == 0.01
+
+
+@asynccontextmanager
+async def cache() -> AsyncIterator[Names]:
+    names = {"bars": MINUTES, **WEEK}
+    yield names
+    assert list(names["bars"]) == MINUTES
+    assert Path("cache").is_dir()
+    assert not list(Path("cache").iterdir())
+    assert names["cache"].get("AAPL", "1Min", *WEEK.values()) is None
+
+
+@asynccontextmanager
+async def validator() -> AsyncIterator[Names]:
+    sides = {f"{side}_{price}": 1.0 for side in ("bid", "ask") for price in ("open", "high")}
+    quote = {"symbol": "AAPL", "timestamp": NOW - timedelta(hours=1), **sides}
+    quote |= {"bid_low": 0.9, "bid_close": 0.9, "ask_low": 0.8, "ask_close": 0.8}
+    names: Names = {"bar": MINUTES[0], "quote": QuoteBar(**quote)}
+    yield names
+    assert names["is_valid"] is True
+    assert names["quality"] is DataQualityLevel.POOR
+    assert names["message"].startswith("Q02_CROSSED")
+
+
+@asynccontextmanager
+async def transformer() -> AsyncIterator[Names]:
+    names: Names = {"minute_bars": MINUTES, "bars": MINUTES}
+    yield names
+    assert sum(bar.volume for bar in names["hourly_bars"]) == sum(bar.volume for bar in MINUTES)
+    assert len(names["normalized"]) == len(names["rsi"]) == len(MINUTES)
+    assert math.isclose(names["sma_20"].iloc[-1], 11)
+
+
+@asynccontextmanager
+async def persistence() -> AsyncIterator[Names]:
+    names = {"timestamp": NOW, "data": MINUTES[0], "metrics": DataMetrics()}
+    yield names
+    (kept,) = names["recent_data"]
+    assert (kept["symbol"], kept["quality_score"]) == ("AAPL", 0.95)
+    assert len(names["metrics_history"]) == 1
+    assert names["persistence"].get_errors()[0]["message"] == "Failed to connect"
+
+
+@asynccontextmanager
+async def metrics() -> AsyncIterator[Names]:
+    names: Names = {}
+    yield names
+    told = json.loads(names["json_str"])
+    assert told["average_latency_ms"] == names["metrics_dict"]["average_latency_ms"] == 50.0
+    assert told["total_messages"] == told["error_count"] == 1
+
+
+@asynccontextmanager
+async def several_feeds() -> AsyncIterator[Names]:
+    config = Config()
+    async with DataEngine(config) as running:
+        names = {
+            "engine": running,
+            "config": config,
+            "AlpacaDataFeed": AlpacaDataFeed,
+            "CustomForexFeed": CustomForexFeed,
+        }
+        yield names
+        assert running.get_metrics()["engine"]["symbols"] == ["AAPL", "BTC/USD", "EUR/USD"]
+        stocks, crypto, forex = running.feeds.values()
+        await until(lambda: bool(len(stocks.buffer) and len(crypto.buffer) and len(forex.buffer)))
+        for feed, symbol in ((stocks, "AAPL"), (crypto, "BTC/USD"), (forex, "EUR/USD")):
+            assert {record.symbol for record in feed.buffer} == {symbol}
+
+
+@asynccontextmanager
+async def quality_monitoring() -> AsyncIterator[Names]:
+    async with following("AAPL") as running:
+        names = {"engine": running, "DataQualityLevel": DataQualityLevel, "logger": Log()}
+        yield names
+        await called(running)
+        assert names["quality_report"]["symbol"] == "AAPL"
+        assert 0.99 < names["quality_report"]["average_quality_score"] <= 1.0
+
+
+@asynccontextmanager
+async def custom_processing() -> AsyncIterator[Names]:
+    processed: list[tuple[Any, ...]] = []
+    async with following("AAPL") as running:
+        yield {
+            "engine": running,
+            "DataQualityLevel": DataQualityLevel,
+            "TradeBar": TradeBar,
+            "calculate_sma": lambda bar: bar.close,
+            "calculate_rsi": lambda _: 50.0,
+            "store_processed_data": lambda *values: processed.append(values),
+        }
+        await called(running)
+    assert processed[0][0] == "AAPL"
+
+
+@asynccontextmanager
+async def performance() -> AsyncIterator[Names]:
+    async with following() as running:
+        names: Names = {
+            "asyncio": asyncio,
+            "engine": running,
+            "DataCache": DataCache,
+            "DataBuffer": DataBuffer,
+            "DataTransformer": DataTransformer,
+            "Resolution": Resolution,
+            **WEEK,
+        }
+        yield names
+        before = asyncio.all_tasks()
+        await names["process_historical_data"]("AAPL")
+        await asyncio.gather(*(asyncio.all_tasks() - before))
+
+
+@asynccontextmanager
+async def error_handling() -> AsyncIterator[Names]:
+    running, log = DataEngine(), Log()
+    running.add_feed(AlpacaDataFeed("alpaca_main"))
+    yield {"engine": running, "logger": log}
+    assert log.lines == []
+    assert running.get_metrics()["engine"]["symbols"] == ["AAPL"]
+    await running.stop()
+
+
+@asynccontextmanager
+async def resource_management() -> AsyncIterator[Names]:
+    running = DataEngine()
+    running.add_feed(AlpacaDataFeed("alpaca_main"))
+    yield {"engine": running, "asyncio": asyncio}
+    assert running.feeds["alpaca_main"].get_connection_status().detail == "not started"
+
+
+@asynccontextmanager
+async def monitoring() -> AsyncIterator[Names]:
+    alerts: list[str] = []
+    async with following("AAPL") as running, tasks_live_on():
+        yield {"engine": running, "asyncio": asyncio, "send_alert": alerts.append}
+    assert alerts == []
+
+
+@asynccontextmanager
+async def quality_filter() -> AsyncIterator[Names]:
+    log = Log()
+    async with following("AAPL") as running:
+        names = {"engine": running, "logger": log}
+        yield names
+        await called(running)
+        assert log.lines == []
+        assert names["quality_filter"]("AAPL", None, DataQualityLevel.FAIR) is True
+        assert names["quality_filter"]("AAPL", None, DataQualityLevel.POOR) is False
+    assert log.lines == ["WARNING Low quality data for AAPL: 0.5"]
+
+
+@asynccontextmanager
+async def caching() -> AsyncIterator[Names]:
+    names: Names = {"asyncio": asyncio, "DataCache": DataCache}
+    async with tasks_live_on():
+        yield names
+    names["cache"].put("AAPL", "1Min", *WEEK.values(), MINUTES)
+    assert len(names["cache"].get("AAPL", "1Min", *WEEK.values())) == len(MINUTES)
+
+
+@asynccontextmanager
+async def debugging() -> AsyncIterator[Names]:
+    async with following("AAPL") as running:
+        names = {"engine": running, "json": json}
+        yield names
+        assert logging.getLogger("lean_lite.data.live").isEnabledFor(logging.DEBUG)
+        assert names["feed_name"] == "alpaca_main"
+        await until(lambda: names["feed"].get_connection_status().connected)
+
+
+# In the order of the specification; its first block is a program of its own.
+STAGES: tuple[Stage, ...] = (
+    contextlib.nullcontext,
+    engine,
+    custom_feed,
+    buffer,
+    cache,
+    validator,
+    transformer,
+    persistence,
+    metrics,
+    several_feeds,
+    quality_monitoring,
+    custom_processing,
+    performance,
+    error_handling,
+    resource_management,
+    monitoring,
+    quality_filter,
+    caching,
+    debugging,
+)
