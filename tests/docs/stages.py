@@ -5,7 +5,6 @@ A stage yields the names that its block needs, and looks at them again when the 
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import math
@@ -73,6 +72,11 @@ class Log(logging.Logger):
         self.lines.append(f"{record.levelname} {record.getMessage()}")
 
 
+def files() -> list[Path]:
+    """Return what the block has left in its folder."""
+    return sorted(Path().rglob("*"))
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT_S):
         while not condition():
@@ -112,9 +116,15 @@ async def tasks_live_on() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def quick_start() -> AsyncIterator[Names]:
+    """Be the stage of a program of its own."""
+    yield {}
+
+
+@asynccontextmanager
 async def engine() -> AsyncIterator[Names]:
     config = Config()
-    names = {
+    names: Names = {
         "config": config,
         "alpaca_feed": AlpacaDataFeed("alpaca_main", config),
         "other_feed": CustomForexFeed("forex_feed", config),
@@ -157,20 +167,18 @@ async def buffer() -> AsyncIterator[Names]:
 
 @asynccontextmanager
 async def cache() -> AsyncIterator[Names]:
-    names = {"bars": MINUTES, **WEEK}
+    names: Names = {"bars": MINUTES, **WEEK}
     yield names
     assert list(names["bars"]) == MINUTES
-    assert Path("cache").is_dir()
-    assert not list(Path("cache").iterdir())
+    assert files() == [Path("cache")]
     assert names["cache"].get("AAPL", "1Min", *WEEK.values()) is None
 
 
 @asynccontextmanager
 async def validator() -> AsyncIterator[Names]:
-    sides = {f"{side}_{price}": 1.0 for side in ("bid", "ask") for price in ("open", "high")}
-    quote = {"symbol": "AAPL", "timestamp": NOW - timedelta(hours=1), **sides}
-    quote |= {"bid_low": 0.9, "bid_close": 0.9, "ask_low": 0.8, "ask_close": 0.8}
-    names: Names = {"bar": MINUTES[0], "quote": QuoteBar(**quote)}
+    bid, ask = (1.0, 1.0, 0.9, 0.9), (1.0, 1.0, 0.8, 0.8)
+    quote = QuoteBar("AAPL", NOW - timedelta(hours=1), *bid, *ask)
+    names: Names = {"bar": MINUTES[0], "quote": quote}
     yield names
     assert names["is_valid"] is True
     assert names["quality"] is DataQualityLevel.POOR
@@ -188,7 +196,7 @@ async def transformer() -> AsyncIterator[Names]:
 
 @asynccontextmanager
 async def persistence() -> AsyncIterator[Names]:
-    names = {"timestamp": NOW, "data": MINUTES[0], "metrics": DataMetrics()}
+    names: Names = {"timestamp": NOW, "data": MINUTES[0], "metrics": DataMetrics()}
     yield names
     (kept,) = names["recent_data"]
     assert (kept["symbol"], kept["quality_score"]) == ("AAPL", 0.95)
@@ -209,7 +217,7 @@ async def metrics() -> AsyncIterator[Names]:
 async def several_feeds() -> AsyncIterator[Names]:
     config = Config()
     async with DataEngine(config) as running:
-        names = {
+        names: Names = {
             "engine": running,
             "config": config,
             "AlpacaDataFeed": AlpacaDataFeed,
@@ -226,7 +234,7 @@ async def several_feeds() -> AsyncIterator[Names]:
 @asynccontextmanager
 async def quality_monitoring() -> AsyncIterator[Names]:
     async with following("AAPL") as running:
-        names = {"engine": running, "DataQualityLevel": DataQualityLevel, "logger": Log()}
+        names: Names = {"engine": running, "DataQualityLevel": DataQualityLevel, "logger": Log()}
         yield names
         await called(running)
         assert names["quality_report"]["symbol"] == "AAPL"
@@ -297,7 +305,7 @@ async def monitoring() -> AsyncIterator[Names]:
 async def quality_filter() -> AsyncIterator[Names]:
     log = Log()
     async with following("AAPL") as running:
-        names = {"engine": running, "logger": log}
+        names: Names = {"engine": running, "logger": log}
         yield names
         await called(running)
         assert log.lines == []
@@ -318,7 +326,7 @@ async def caching() -> AsyncIterator[Names]:
 @asynccontextmanager
 async def debugging() -> AsyncIterator[Names]:
     async with following("AAPL") as running:
-        names = {"engine": running, "json": json}
+        names: Names = {"engine": running, "json": json}
         yield names
         assert logging.getLogger("lean_lite.data.live").isEnabledFor(logging.DEBUG)
         assert names["feed_name"] == "alpaca_main"
@@ -327,7 +335,7 @@ async def debugging() -> AsyncIterator[Names]:
 
 # In the order of the specification; its first block is a program of its own.
 STAGES: tuple[Stage, ...] = (
-    contextlib.nullcontext,
+    quick_start,
     engine,
     custom_feed,
     buffer,

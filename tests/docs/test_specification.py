@@ -39,7 +39,7 @@ def test_every_block_has_a_stage() -> None:
     assert len(sources(Path(PAGE))) == len(STAGES) == 19
 
 
-@pytest.mark.parametrize("number", range(len(STAGES)))
+@pytest.mark.parametrize("number", range(len(STAGES)), ids=[one.__name__ for one in STAGES])
 def test_a_block_runs_as_it_is_written(number: int, home: Path, tmp_path: Path) -> None:
     options = ["-W", "error", "-W", NATS_MICRO, "-m", "tests.docs.snippet"]
     result = subprocess.run(
@@ -51,7 +51,6 @@ def test_a_block_runs_as_it_is_written(number: int, home: Path, tmp_path: Path) 
         timeout=120,
         check=False,
     )
-    print(f"block {number}: {result.stdout[-300:]}")
     assert result.returncode == 0, result.stderr
     if number == 0:
         assert re.fullmatch(r"Retrieved \d{4,} historical bars\n", result.stdout)
