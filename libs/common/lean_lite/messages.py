@@ -267,6 +267,27 @@ class Interest(msgspec.Struct, frozen=True):
     since_ns: int
 
 
+class Taken(NamedTuple):
+    """Name a bar that was taken, and the GRADED frame that it came with."""
+
+    symbol: str
+    start_ns: int
+    seq: int
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """
+    Remember in the bucket `strategies` how far a reader with a durable name has come.
+
+    `done` maps a lane to the last GRADED frame that it is done with, `beyond` holds what it is done
+    with of later frames. `reader` tells one process that reads under the name from another.
+    """
+
+    reader: str
+    done: dict[str, int]
+    beyond: tuple[Taken, ...] = ()
+
+
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """Carry one value of one counter or gauge, named as Prometheus has it."""
 

@@ -37,6 +37,8 @@ SUBSCRIBE = "md.ctl.subscribe"
 BACKFILL = "md.ctl.backfill"
 HISTORY = "md.history"
 
+# What users may name: it becomes one token of a subject, or a key.
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN = re.compile(r"[A-Z0-9-]")
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193

@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lean_lite.bus import Answer, Bus, Responder
-from lean_lite.data import Live
+from lean_lite.config import BusConfig, Config
+from lean_lite.data import DataEngine, DataFeed, Live
 from lean_lite.messages import SubscribeReply, SubscribeRequest
 from lean_lite.subjects import SUBSCRIBE
 from tests.integration.brokers import Brokers
@@ -16,6 +18,7 @@ from tests.integration.raw import Feeder
 from tests.integration.services import Process, Services
 
 Follow = Callable[..., Awaitable[Live]]
+Engine = Callable[..., DataEngine]
 
 
 @pytest.fixture
@@ -57,3 +60,26 @@ async def follow(
             return await following.enter_async_context(live)
 
         yield follow
+
+
+@pytest.fixture
+def bus_config(brokers: Brokers, lease_ttl_s: float, admin: Bus) -> BusConfig:
+    feed = brokers.config("feed", lease_ttl_s)
+    config = brokers.config("client", lease_ttl_s)
+    return replace(config, feed_user=feed.user, feed_password=feed.password)
+
+
+@pytest.fixture
+def engine(bus_config: BusConfig) -> Engine:
+    def engine(*feeds: DataFeed) -> DataEngine:
+        made = DataEngine(Config(bus=bus_config))
+        for feed in feeds:
+            made.add_feed(feed)
+        return made
+
+    return engine
+
+
+@pytest.fixture
+def pipeline(validate: Process, store: Process, feeder: Feeder) -> Feeder:
+    return feeder

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -12,44 +12,19 @@ from msgspec.structs import replace
 from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, to_ns
 from lean_lite.bus import Bus
 from lean_lite.config import BusConfig, Config
-from lean_lite.data import AlpacaDataFeed, DataEngine, DataFeed
+from lean_lite.data import AlpacaDataFeed, DataEngine
 from lean_lite.data.callbacks import Callback
 from lean_lite.errors import ConfigError, FeedError, FeedUnavailable, RequestError, StackError
-from tests.integration.brokers import Brokers
+from tests.integration.data.conftest import Engine
 from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.integration.patience import until
 from tests.integration.raw import OPEN_NS, Feeder, bars, raw_frame
-from tests.integration.services import Process
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
 
 POOREST, BEST = DataQualityLevel.INVALID, DataQualityLevel.EXCELLENT
 Update = tuple[str, TradeBar, DataQualityLevel]
-Engine = Callable[..., DataEngine]
-
-
-@pytest.fixture
-def bus_config(brokers: Brokers, lease_ttl_s: float, admin: Bus) -> BusConfig:
-    feed = brokers.config("feed", lease_ttl_s)
-    config = brokers.config("client", lease_ttl_s)
-    return replace(config, feed_user=feed.user, feed_password=feed.password)
-
-
-@pytest.fixture
-def engine(bus_config: BusConfig) -> Engine:
-    def engine(*feeds: DataFeed) -> DataEngine:
-        made = DataEngine(Config(bus=bus_config))
-        for feed in feeds:
-            made.add_feed(feed)
-        return made
-
-    return engine
-
-
-@pytest.fixture
-def pipeline(validate: Process, store: Process, feeder: Feeder) -> Feeder:
-    return feeder
 
 
 class Updates:

@@ -15,6 +15,7 @@ from lean_lite.messages import (
     BackfillReply,
     BackfillRequest,
     Beat,
+    Bookmark,
     FeedEvent,
     Gap,
     GapEvent,
@@ -27,6 +28,7 @@ from lean_lite.messages import (
     Sample,
     SubscribeReply,
     SubscribeRequest,
+    Taken,
 )
 
 MINUTE_NS = 60 * NS_PER_S
@@ -109,6 +111,7 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "subscribe_reply": SubscribeReply(("SPY",), {"spy": "no symbol"}),
     "subscribe_reply_of_defaults": SubscribeReply(("SPY",)),
     "interest": Interest("BTC/USD", "us", NINE_THIRTY_NS),
+    "bookmark": Bookmark("c0ffee", {"equity.3": 9}, (Taken("SPY", NINE_THIRTY_NS, 11),)),
     "sample": Sample("lean_lite_ingest_published_total", {"feed": "iex"}, 12.0),
     "beat": Beat(
         "store",

@@ -9,13 +9,13 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
 
 from nats.js.errors import KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from lean_lite.bus.connection import TROUBLE, Bus
+from lean_lite.bus.whole import whole
 from lean_lite.errors import Fenced, LeaseLost
 from lean_lite.subjects import LEASES, MEMBERS
 
@@ -100,7 +100,7 @@ class Leases:
         while lease.held:
             await asyncio.sleep(self.every_s)
             try:
-                if not await _whole(self.renew(lease)):
+                if not await whole(self.renew(lease)):
                     break
             except TROUBLE as error:
                 log.info("lease.renew_failed", extra={"key": lease.key, "error": str(error)})
@@ -137,16 +137,6 @@ class Leases:
             log.info("lease.purge_failed", extra={"key": key, "error": str(error)})
 
 
-async def _whole[Result](work: Coroutine[Any, Any, Result]) -> Result:
-    """Await what must not be cut off between its request and the reply; cancelled afterwards."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
 class Shares:
     """
     Share a set of keys evenly among all members.
@@ -179,7 +169,7 @@ class Shares:
             while True:
                 started = time.monotonic()
                 try:
-                    await _whole(self._leases.join())
+                    await whole(self._leases.join())
                     await self._balance(await self._leases.members())
                 except TROUBLE as error:
                     log.info("shares.bus_trouble", extra={"error": str(error)})
@@ -198,7 +188,7 @@ class Shares:
                 await self._try(key)
 
     async def _try(self, key: str) -> None:
-        lease = await _whole(self._take(key))
+        lease = await whole(self._take(key))
         if lease is not None:
             self._owned[key] = asyncio.create_task(self._own(lease), name=key)
 

@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, Self
+from weakref import WeakSet
 
 from lean_lite.algorithm.data_models import Resolution
 from lean_lite.bus import Bus, connect
+from lean_lite.bus.whole import whole
 from lean_lite.config import Config
 from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.attachment import Attachment, attach
-from lean_lite.data.bar_stream import BarStream, Revisions
+from lean_lite.data.bar_stream import BarStream
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.callbacks import Callback
@@ -26,11 +28,11 @@ from lean_lite.data.mailbox import BOUND, Policy
 from lean_lite.data.past import HISTORY_S, Past, since_of
 from lean_lite.data.patience import patiently
 from lean_lite.data.quality_report import quality_report_of
+from lean_lite.data.reading import Reading, Revisions
 from lean_lite.data.resume import Resume
 from lean_lite.data.roster import Roster
 from lean_lite.data.services import Services
 from lean_lite.data.slices import GRACE_S, Slices
-from lean_lite.data.whole import whole
 from lean_lite.errors import FeedError, RequestError, StackError
 
 CLIENT = "client"
@@ -55,6 +57,7 @@ class DataEngine:
         self._intake = Intake(cache)
         self._services = Services()
         self._following: dict[str, Following] = {}
+        self._lives: WeakSet[Live] = WeakSet()
         self._bus: Bus | None = None
         self._crew: Crew | None = None
         self._attachment: Attachment | None = None
@@ -114,7 +117,11 @@ class DataEngine:
             self._bus, self._attachment, self._crew = bus, attachment, crew
 
     async def stop(self) -> None:
-        """Stop following symbols, stop the feeds and leave; does nothing when that is done."""
+        """
+        End every stream and subscription, stop the feeds and leave.
+
+        Does nothing when that is done.
+        """
         async with self._turn:
             if self._bus is not None:
                 await whole(self._stop())
@@ -175,12 +182,11 @@ class DataEngine:
 
         Without `since` it begins with the next bar. A `name` makes it durable: after a restart the
         stream goes on where the reader of that name stopped. See `BarStream` for `revisions`.
-        RequestError when a symbol is refused, with the first bar.
+        RequestError when a symbol is refused, with the first bar; ValueError without symbols. A
+        stream that is not read to its end is ended by `async with`, by `aclose`, or by the engine.
         """
-        bus = self._connected()
-        since_ns = since_of(since)
-        past = self._past()
-        feeds = {symbol: self._runs(symbol, feed_name) for symbol in symbols}
+        bus, past = self._connected(), self._past()
+        feeds = self._feeds(symbols, feed_name)
 
         async def begin(after: Mapping[str, int] | None) -> Live:
             return await patiently(lambda: self.live(*symbols, after=after, feed_name=feed_name))
@@ -189,13 +195,7 @@ class DataEngine:
             return past.pages(feeds, start_ns)
 
         resume = None if name is None else Resume(bus, name)
-        return BarStream(
-            begin,
-            None if since is None else pages,
-            since_ns,
-            revisions=revisions,
-            resume=resume,
-        )
+        return BarStream(Reading(begin, pages, since_of(since), revisions, resume))
 
     def slices(self, symbols: list[str] | tuple[str, ...], *, grace_s: float = GRACE_S) -> Slices:
         """
@@ -204,7 +204,7 @@ class DataEngine:
         A slice comes as soon as every symbol has a bar of its minute or of a later one; a symbol
         that is silent is waited for `grace_s` once another one has come to a later minute.
         """
-        self._connected()
+        self._feeds(symbols, None)
         return Slices(lambda: patiently(lambda: self.live(*symbols)), symbols, grace_s)
 
     async def live(
@@ -218,9 +218,12 @@ class DataEngine:
 
         `after` resumes behind known frames, as in `Live`; `feed_name` names the feed of them all.
         """
-        bus = self._connected()
-        feeds = {symbol: await self._serving(symbol, feed_name) for symbol in symbols}
-        live = Live(bus, symbols, after=after, feeds={s: name for s, name in feeds.items() if name})
+        for symbol in symbols:
+            await self._ready(symbol, feed_name)
+        feeds = self._feeds(symbols, feed_name)
+        own = {symbol: feed for symbol, feed in feeds.items() if feed}
+        live = Live(self._connected(), symbols, after=after, feeds=own)
+        self._lives.add(live)
         try:
             await live.start()
         except BaseException:
@@ -251,7 +254,8 @@ class DataEngine:
         regular trading there were until now. A user's feed is asked for what is not stored of it.
         RequestError for a resolution that can't be had.
         """
-        past, feed = self._past(), await self._serving(symbol, feed_name)
+        await self._ready(symbol, feed_name)
+        past, feed = self._past(), self._runs(symbol, feed_name)
         if feed:
             # What the callbacks have had already must not be missing.
             seen = self._following[symbol].seen_seq if symbol in self._following else {}
@@ -328,18 +332,27 @@ class DataEngine:
         self._bus = self._attachment = self._crew = None
         for symbol in list(self._following):
             await self.unsubscribe_symbol(symbol)
+        for live in list(self._lives):
+            await live.stop()
         await self._intake.callbacks.stop()
         await self._resources.aclose()
 
     def _past(self) -> Past:
         return Past(self._connected())
 
-    async def _serving(self, symbol: str, feed_name: str | None) -> str:
-        """Return what `_runs` does, once the feed is at work."""
+    async def _ready(self, symbol: str, feed_name: str | None) -> None:
+        """Return when the feed that serves a symbol is at work."""
         feed = self._roster.choose(symbol, feed_name)
         if feed is not None and self._crew is not None:
             await self._crew.ready(feed)
-        return self._runs(symbol, feed_name)
+
+    def _feeds(self, symbols: Sequence[str], feed_name: str | None) -> dict[str, str]:
+        """Return what `_runs` does for each of some symbols."""
+        self._connected()
+        if not symbols:
+            message = "name one symbol at least: engine.bars('AAPL')"
+            raise ValueError(message)
+        return {symbol: self._runs(symbol, feed_name) for symbol in symbols}
 
     def _runs(self, symbol: str, feed_name: str | None) -> str:
         """Return the name of the user's feed that serves a symbol; empty when ingest does."""

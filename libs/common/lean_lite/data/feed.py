@@ -1,6 +1,5 @@
 """What a source of bars looks like."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,9 +10,7 @@ from lean_lite.data.buffer import DataBuffer
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.errors import FeedError
 from lean_lite.feeds import Carrier, ConnectionStatus
-from lean_lite.subjects import ASSET_CLASSES
-
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+from lean_lite.subjects import ASSET_CLASSES, NAME
 
 
 class DataFeed(ABC):

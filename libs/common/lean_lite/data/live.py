@@ -61,7 +61,7 @@ class Live:
         """
         self._bus = bus
         self.symbols = tuple(dict.fromkeys(symbols))
-        self._queue: asyncio.Queue[LiveBar] = asyncio.Queue()
+        self._queue: asyncio.Queue[LiveBar | None] = asyncio.Queue()
         self._bound = queue
         self._after = after
         self._demand = Demand(bus, self.symbols, feeds)
@@ -69,6 +69,7 @@ class Live:
         self._asking: dict[Lane, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
+        self._stopped = False
         self.delivered = 0
         self.refetched = 0
 
@@ -106,8 +107,11 @@ class Live:
         return self
 
     async def __anext__(self) -> LiveBar:
-        """Return the next bar."""
+        """Return the next bar; the end comes with `stop`."""
         bar = await self._queue.get()
+        if bar is None:
+            self._queue.put_nowait(None)
+            raise StopAsyncIteration
         self.delivered += 1
         if self._queue.qsize() == self._bound // 2:
             for lane in self._lanes:
@@ -135,12 +139,15 @@ class Live:
         self._tasks.append(asyncio.create_task(self._renew()))
 
     async def stop(self) -> None:
-        """Leave; what has not been read is dropped."""
+        """Leave; what has not been read is dropped. Does nothing when that is done."""
+        if self._stopped:
+            return
+        self._stopped = True
         for task in (*self._tasks, *self._asking.values()):
             task.cancel()
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
-        self._subscriptions.clear()
+        self._queue.put_nowait(None)
         await self._demand.end()
 
     async def _subscribe(self, early: list[Msg]) -> None:

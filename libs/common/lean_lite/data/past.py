@@ -111,10 +111,10 @@ def _by_feed(feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def since_of(since: datetime | timedelta | None) -> int:
-    """Return the moment, or the moment so long ago; 0 for none."""
+def since_of(since: datetime | timedelta | None) -> int | None:
+    """Return the moment, or the moment so long ago."""
     if since is None:
-        return 0
+        return None
     return to_ns(datetime.now(UTC) - since if isinstance(since, timedelta) else since)
 
 

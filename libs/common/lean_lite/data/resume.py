@@ -1,75 +1,114 @@
 """Where a strategy with a durable name goes on after a restart."""
 
+import logging
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
-from nats.js.errors import KeyNotFoundError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from lean_lite.bus import Bus
-from lean_lite.bus.connection import encode
-from lean_lite.data.live import Live
-from lean_lite.messages import LiveBar
-from lean_lite.subjects import STRATEGIES, lane_of
+from lean_lite.bus.connection import TROUBLE, encode
+from lean_lite.data.history import fetch
+from lean_lite.data.patience import patiently
+from lean_lite.errors import Busy, RequestError
+from lean_lite.messages import Bookmark, HistoryRequest, Taken
+from lean_lite.subjects import NAME, STRATEGIES
 
 SAVE_S = 1.0
 
-_decode = msgspec.msgpack.Decoder(dict[str, int]).decode
+log = logging.getLogger(__name__)
+_decode = msgspec.msgpack.Decoder(Bookmark).decode
 
 
 class Resume:
     """
-    Remember in the bucket `strategies` up to which GRADED frame a reader is done.
+    Remember in the bucket `strategies` up to which GRADED frames a reader is done.
 
-    It is written when the reader has caught up, and once a second before: after a crash bars of
-    the last second may come again, but none is missed.
+    It is written once a second: after a crash bars of the last second may come again, but none is
+    missed.
     """
 
     def __init__(self, bus: Bus, name: str) -> None:
-        """Ask for nothing before `load`."""
+        """Ask for nothing before `load`; ValueError for a name that no key can have."""
+        if not NAME.fullmatch(name):
+            message = f"{name!r} is no name for a reader: use up to 64 letters, digits, `_` and `-`"
+            raise ValueError(message)
         self._bus = bus
-        self._key = name
+        self._name = name
         self._bucket: KeyValue | None = None
-        self._done: dict[str, int] = {}
-        self._reading: dict[str, int] = {}
-        self._saved: dict[str, int] = {}
+        self._revision = 0
+        self._token = secrets.token_hex(8)
+        self._bookmark = Bookmark(self._token, {})
+        self._saved = self._bookmark
         self._saved_at = time.monotonic()
 
-    async def load(self) -> Mapping[str, int] | None:
-        """Return the last frame of each lane that was done; None for a new name."""
+    async def load(self) -> Bookmark | None:
+        """
+        Return how far the reader had come; None for a new name.
+
+        RequestError when the store does not come to those frames: then they are of another stream.
+        """
         self._bucket = await self._bus.jetstream.key_value(STRATEGIES)
         try:
-            entry = await self._bucket.get(self._key)
+            entry = await self._bucket.get(self._name)
         except KeyNotFoundError:
             return None
-        self._done = self._saved = _decode(entry.value or b"\x80")
-        return dict(self._done)
+        self._revision = entry.revision or 0
+        self._saved = self._bookmark = found = _decode(entry.value or b"")
+        try:
+            await patiently(lambda: fetch(self._bus, HistoryRequest(min_seq=found.done)))
+        except Busy as error:
+            code = "stale"
+            message = (
+                f"the reader {self._name} stopped behind what the store has ({error}): wait until "
+                "the store has caught up, or read on under another name"
+            )
+            raise RequestError(code, message) from error
+        return found
 
-    async def join(self, done: Mapping[str, int]) -> None:
-        """Note that everything up to these frames has been dealt with."""
-        self._done = dict(done)
-        await self.save()
+    @property
+    def due(self) -> bool:
+        """Say whether it is time to write again."""
+        return time.monotonic() - self._saved_at > SAVE_S
 
-    async def done(self, record: LiveBar, live: Live | None) -> None:
-        """Note that a bar has been dealt with."""
-        if live is None:
+    async def done(self, frontier: Mapping[str, int], beyond: Iterable[Taken]) -> None:
+        """
+        Write what has been dealt with: all up to these frames, and some of later ones.
+
+        A bus that is away is tried again later. RequestError when another reader has written under
+        the name meanwhile.
+        """
+        self._saved_at = time.monotonic()
+        done = self._bookmark.done
+        grown = {lane: max(seq, done.get(lane, 0)) for lane, seq in frontier.items()}
+        self._bookmark = Bookmark(self._token, done | grown, tuple(beyond))
+        if self._bucket is None or self._bookmark == self._saved:
             return
-        lane = str(lane_of(record.symbol))
-        before = self._reading.get(lane, 0)
-        self._reading[lane] = max(before, record.seq)
-        if live.behind == 0:
-            self._done = dict(live.done)
-        elif before < record.seq:
-            # The frame before this one is whole now.
-            self._done = self._done | {lane: max(before, self._done.get(lane, 0))}
-        due = live.behind == 0 or time.monotonic() - self._saved_at > SAVE_S
-        if due:
-            await self.save()
+        try:
+            self._revision = await self._write(self._bucket, encode(self._bookmark))
+            self._saved = self._bookmark
+        except KeyWrongLastSequenceError:
+            raise self._taken() from None
+        except TROUBLE as error:
+            log.info("resume.not_saved", extra={"reader": self._name, "error": repr(error)})
 
-    async def save(self) -> None:
-        """Write what is done, if anything is new."""
-        if self._bucket is None or self._done == self._saved:
-            return
-        await self._bucket.put(self._key, encode(self._done))
-        self._saved, self._saved_at = dict(self._done), time.monotonic()
+    async def _write(self, bucket: KeyValue, data: bytes) -> int:
+        try:
+            return await bucket.update(self._name, data, last=self._revision)
+        except KeyWrongLastSequenceError:
+            entry = await bucket.get(self._name)
+            if _decode(entry.value or b"").reader != self._token:
+                raise
+            # We wrote it ourselves, and only the acknowledgement was lost.
+            return await bucket.update(self._name, data, last=entry.revision)
+
+    def _taken(self) -> RequestError:
+        code = "taken"
+        message = (
+            f"another reader goes on under the name {self._name}: only one at a time can, so end "
+            "that one, or take another name"
+        )
+        return RequestError(code, message)

@@ -5,8 +5,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-async def whole(work: Coroutine[Any, Any, None]) -> None:
-    """Await what must not be cut off; who cancels us meanwhile is obeyed afterwards."""
+async def whole[Result](work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of work that goes on when we are cancelled; that is obeyed afterwards."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -14,6 +14,8 @@ async def whole(work: Coroutine[Any, Any, None]) -> None:
             await asyncio.shield(task)
         except asyncio.CancelledError as error:
             cancelled = error
+        except Exception:  # noqa: BLE001 - it is raised below
+            break
     if cancelled is not None:
         raise cancelled
-    task.result()
+    return task.result()

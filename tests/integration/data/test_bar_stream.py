@@ -1,0 +1,224 @@
+"""A stream of bars on real services: it joins, waits, ends, and goes on under its name."""
+
+import asyncio
+
+import pytest
+
+from lean_lite.algorithm.data_models import TradeBar
+from lean_lite.data import BarStream, DataEngine
+from lean_lite.errors import RequestError
+from tests.integration.data.conftest import Engine
+from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
+from tests.integration.marks import ONLY_EMBEDDED
+from tests.integration.patience import until
+from tests.integration.raw import Feeder
+
+pytestmark = [
+    ONLY_EMBEDDED,
+    # nats.micro stamps its services with it.
+    pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"),
+]
+
+LIMIT_S = 20.0
+
+
+@pytest.fixture
+def feed() -> CustomForexFeed:
+    return CustomForexFeed("mine")
+
+
+async def publish(feed: CustomForexFeed, *minutes: int) -> None:
+    for minute in minutes:
+        await feed.publish(rate(minute))
+
+
+async def stored(running: DataEngine, count: int) -> None:
+    """Wait until so many bars are stored."""
+
+    async def enough() -> bool:
+        bars = await running.get_historical_data(SYMBOL, NIGHT, NIGHT + 999 * MINUTE)
+        return len(bars) == count
+
+    await until(enough, f"{count} bars in the store")
+
+
+async def take(stream: BarStream, count: int) -> list[TradeBar]:
+    async with asyncio.timeout(LIMIT_S):
+        return [await anext(stream) for _ in range(count)]
+
+
+def minutes(bars: list[TradeBar]) -> list[int]:
+    return [(bar.timestamp - NIGHT) // MINUTE for bar in bars]
+
+
+async def test_history_is_followed_by_live_bars(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async with engine(feed) as running:
+        await publish(feed, *range(5))
+        await stored(running, 5)
+        async with running.bars(SYMBOL, since=NIGHT + 2 * MINUTE) as stream:
+            assert minutes(await take(stream, 3)) == [2, 3, 4]
+            await publish(feed, *range(5, 8))
+            assert minutes(await take(stream, 3)) == [5, 6, 7]
+            assert stream.record is not None
+            assert stream.record.feed == "mine"
+            assert stream.gaps == []
+
+
+async def test_waiting_for_a_bar_may_be_cancelled(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async with engine(feed) as running, running.bars(SYMBOL) as stream:
+        for minute in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.5)
+            await publish(feed, minute)
+            assert minutes(await take(stream, 1)) == [minute]
+
+
+async def test_streams_end_with_their_engine(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async def read(running: DataEngine) -> int:
+        return len([bar async for bar in running.bars(SYMBOL)])
+
+    async def slice_up(running: DataEngine) -> int:
+        return len([one async for one in running.slices([SYMBOL])])
+
+    async with engine(feed) as running:
+        reading = [asyncio.create_task(read(running)), asyncio.create_task(slice_up(running))]
+        await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
+        await asyncio.sleep(0.5)
+        await publish(feed, 1)
+        await asyncio.sleep(0.5)
+        assert not any(task.done() for task in reading)
+    assert await asyncio.wait_for(asyncio.gather(*reading), LIMIT_S) == [1, 1]
+
+
+async def test_what_keeps_a_stream_from_beginning_is_raised(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async with engine(feed) as running:
+        stream = running.bars("XXX/YYY")
+        with pytest.raises(RequestError, match="the feed mine refuses it"):
+            await take(stream, 1)
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        with pytest.raises(ValueError, match="name one symbol at least"):
+            running.bars()
+        with pytest.raises(ValueError, match="revisions are first, final, all"):
+            running.bars(SYMBOL, revisions="last")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="'my reader' is no name for a reader"):
+            running.bars(SYMBOL, name="my reader")
+
+
+@pytest.mark.parametrize("since", [None, NIGHT])
+async def test_a_named_reader_goes_on_where_it_stopped(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed, since: None
+) -> None:
+    async with engine(feed) as running:
+        async with running.bars(SYMBOL, since=since, name="reader") as stream:
+            first = asyncio.create_task(take(stream, 5))
+            await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
+            await asyncio.sleep(0.5)
+            await publish(feed, *range(7))
+            assert minutes(await first) == [0, 1, 2, 3, 4]
+        await feed.publish(rate(1, volume=9.0))
+        await publish(feed, 7)
+        async with running.bars(SYMBOL, since=since, name="reader") as stream:
+            # The bar in the reader's hand comes again, a correction of an earlier one does not.
+            assert minutes(await take(stream, 4)) == [4, 5, 6, 7]
+
+
+async def test_a_name_without_an_end_of_history_begins_anew(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async with engine(feed) as running:
+        await publish(feed, *range(5))
+        await stored(running, 5)
+        for _ in range(2):
+            async with running.bars(SYMBOL, since=NIGHT, name="reader") as stream:
+                assert minutes(await take(stream, 3)) == [0, 1, 2]
+        async with running.bars(SYMBOL, since=NIGHT, name="reader") as stream:
+            assert minutes(await take(stream, 5)) == [0, 1, 2, 3, 4]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.2)
+        await publish(feed, 5)
+        async with running.bars(SYMBOL, since=NIGHT, name="reader") as stream:
+            assert minutes(await take(stream, 1)) == [5]
+
+
+async def test_final_bars_that_were_held_back_come_after_a_restart(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async with engine(feed) as running:
+        async with running.bars(SYMBOL, revisions="final", name="reader") as stream:
+            first = asyncio.create_task(take(stream, 2))
+            await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
+            await asyncio.sleep(0.5)
+            await publish(feed, 0)
+            await feed.publish(rate(0, volume=9.0))
+            await publish(feed, 1, 2)
+            assert [(bar.timestamp, bar.volume) for bar in await first] == [
+                (NIGHT, 9.0),
+                (NIGHT + MINUTE, 101.0),
+            ]
+        await publish(feed, 3)
+        async with running.bars(SYMBOL, revisions="final", name="reader") as stream:
+            assert minutes(await take(stream, 2)) == [1, 2]
+
+
+async def test_corrections_follow_when_all_are_wanted(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async with engine(feed) as running:
+        await publish(feed, 0)
+        await stored(running, 1)
+        async with running.bars(SYMBOL, since=NIGHT, revisions="all") as stream:
+            await take(stream, 1)
+            await feed.publish(rate(0, volume=9.0))
+            await publish(feed, 1)
+            await feed.publish(rate(1, volume=9.0))
+            got = await take(stream, 3)
+    assert [bar.volume for bar in got] == [9.0, 101.0, 9.0]
+    assert minutes(got) == [0, 1, 1]
+
+
+async def test_one_reader_at_a_time_has_a_name(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async with engine(feed) as running:
+        streams = [running.bars(SYMBOL, name="reader") for _ in range(2)]
+        reading = [asyncio.create_task(take(stream, 1)) for stream in streams]
+        await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
+        await asyncio.sleep(1.0)
+        await publish(feed, 0)
+        await asyncio.gather(*reading)
+
+        async def go_on() -> None:
+            for minute in range(1, 99):
+                await publish(feed, minute)
+                await asyncio.sleep(0.1)
+                for stream in streams:
+                    await take(stream, 1)
+
+        with pytest.raises(RequestError, match="another reader goes on under the name reader"):
+            await go_on()
+
+
+async def test_a_name_of_frames_that_the_store_never_had_is_told(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lean_lite.bus.connection import encode
+    from lean_lite.messages import Bookmark
+    from lean_lite.subjects import STRATEGIES, lane_of
+
+    monkeypatch.setattr("lean_lite.data.patience.LIMIT_S", 1.0)
+    async with engine(feed) as running:
+        live = await running.live(SYMBOL)
+        bucket = await live._bus.jetstream.key_value(STRATEGIES)
+        bookmark = Bookmark("other", {str(lane_of(SYMBOL)): 1_000_000})
+        await bucket.put("reader", encode(bookmark))
+        with pytest.raises(RequestError, match="reader stopped behind what the store has"):
+            await take(running.bars(SYMBOL, name="reader"), 1)

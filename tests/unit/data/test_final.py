@@ -1,0 +1,80 @@
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from lean_lite.blocks import Origin
+from lean_lite.data import final
+from lean_lite.data.final import Final
+from lean_lite.messages import LiveBar
+from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, live_bar
+
+
+def bar(minute: int, volume: float = 1.0, symbol: str = "SPY", **more: object) -> LiveBar:
+    start_ns = NINE_THIRTY_NS + minute * MINUTE_NS
+    return live_bar(symbol=symbol, start_ns=start_ns, volume=volume, **more)
+
+
+def corrected(minute: int, volume: float) -> LiveBar:
+    return bar(minute, volume, origin=Origin.UPDATED, late=True)
+
+
+async def of(*records: LiveBar, open_end: bool = False) -> AsyncIterator[LiveBar]:
+    for record in records:
+        yield record
+    if open_end:
+        await asyncio.Event().wait()
+
+
+async def released(records: Sequence[LiveBar]) -> list[tuple[str, int, float]]:
+    return [
+        (one.symbol, (one.start_ns - NINE_THIRTY_NS) // MINUTE_NS, one.volume)
+        async for one in Final().of(of(*records))
+    ]
+
+
+async def test_a_bar_comes_with_its_correction_when_the_next_minute_does() -> None:
+    records = [bar(0), corrected(0, 2.0), bar(1), bar(2), corrected(1, 9.0), corrected(2, 3.0)]
+    assert await released([*records, bar(3)]) == [
+        ("SPY", 0, 2.0),
+        # Its correction came too late: a revision, which this reader does not want.
+        ("SPY", 1, 1.0),
+        ("SPY", 1, 9.0),
+        ("SPY", 2, 3.0),
+    ]
+
+
+async def test_another_symbols_minute_releases_too() -> None:
+    records = [bar(0), bar(0, symbol="AAPL"), bar(1, symbol="AAPL")]
+    assert await released(records) == [("SPY", 0, 1.0), ("AAPL", 0, 1.0)]
+
+
+async def test_a_refill_releases_nothing_and_is_released_by_the_next_live_bar() -> None:
+    refill = [bar(minute, origin=Origin.BACKFILL, late=True) for minute in range(3)]
+    assert await released(refill) == []
+    assert await released([*refill, bar(3)]) == [("SPY", minute, 1.0) for minute in range(3)]
+
+
+async def test_live_bars_that_were_fetched_again_release_as_live_ones_do() -> None:
+    assert await released([bar(0, late=True), bar(1, late=True)]) == [("SPY", 0, 1.0)]
+
+
+async def test_silence_releases_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(final, "SILENT_S", 0.05)
+    held = Final()
+    stream = held.of(of(bar(0), corrected(0, 2.0), bar(1), open_end=True))
+    got = [(await asyncio.wait_for(anext(stream), 5)).volume for _ in range(2)]
+    assert got == [2.0, 1.0]
+    assert list(held) == []
+    await stream.aclose()
+
+
+async def test_what_is_held_back_can_be_seen() -> None:
+    held = Final()
+    stream = held.of(of(bar(0), bar(0, symbol="AAPL"), bar(1), open_end=True))
+    assert (await anext(stream)).symbol == "SPY"
+    assert [(one.symbol, one.start_ns) for one in held] == [
+        ("AAPL", NINE_THIRTY_NS),
+        ("SPY", NINE_THIRTY_NS + MINUTE_NS),
+    ]
+    await stream.aclose()

@@ -1,0 +1,49 @@
+from lean_lite.data.known import Known
+from lean_lite.messages import Taken
+from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, live_bar
+
+
+def at(minute: int) -> int:
+    return NINE_THIRTY_NS + minute * MINUTE_NS
+
+
+def test_a_bar_is_new_once() -> None:
+    known = Known(10)
+    assert known.add(live_bar())
+    assert not known.add(live_bar(close=100.0, seq=9))
+    assert known.add(live_bar(symbol="AAPL"))
+    assert known.add(live_bar(start_ns=at(1)))
+
+
+def test_a_version_of_a_later_frame_is_a_revision() -> None:
+    known = Known(10)
+    known.add(live_bar(seq=7))
+    assert not known.revise(live_bar(seq=7))
+    assert not known.revise(live_bar(seq=6, close=100.0))
+    assert known.revise(live_bar(seq=8))
+    assert not known.revise(live_bar(seq=7, close=100.0))
+
+
+def test_two_versions_may_come_in_one_frame() -> None:
+    known = Known(10)
+    known.add(live_bar(seq=7))
+    assert known.revise(live_bar(seq=7, close=100.0))
+    assert not known.revise(live_bar(seq=7, close=100.0))
+
+
+def test_what_was_taken_before_a_restart_is_known_without_its_values() -> None:
+    known = Known(10)
+    assert known.add(Taken("SPY", at(0), 7))
+    assert not known.add(live_bar(seq=7))
+    assert not known.revise(live_bar(seq=7, close=100.0))
+    assert known.revise(live_bar(seq=8))
+
+
+def test_only_the_newest_bars_are_remembered_and_older_ones_count_as_known() -> None:
+    known = Known(3)
+    for minute in range(5):
+        assert known.add(live_bar(start_ns=at(minute)))
+    assert not known.add(live_bar(start_ns=at(0)))
+    assert not known.add(live_bar(start_ns=at(4)))
+    assert known.revise(live_bar(start_ns=at(0)))
+    assert known.add(live_bar(start_ns=at(5)))
