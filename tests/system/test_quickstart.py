@@ -13,7 +13,7 @@ import pytest
 
 from lean_lite.algorithm.data_models import to_ns
 from lean_lite.config import Config
-from lean_lite.data import AlpacaDataFeed, DataEngine
+from lean_lite.data import AlpacaDataFeed, DataCache, DataEngine
 from lean_lite.errors import FeedError
 from lean_lite.market.calendar import calendar_of
 from tests.docs.programs import await_end, blocks, environment_of, run
@@ -80,7 +80,7 @@ async def test_the_quick_start_starts_and_ends_the_stack_by_itself(home: Path) -
 
 async def test_history_equals_the_recording_and_is_fetched_once(home: Path) -> None:
     config = Config()
-    engine = DataEngine(config)
+    engine = DataEngine(config, cache=DataCache(cache_dir=home / "cache"))
     engine.add_feed(AlpacaDataFeed("alpaca_main", config))
     done: list[float] = []
     async with asyncio.timeout(30):
@@ -105,6 +105,11 @@ async def test_history_equals_the_recording_and_is_fetched_once(home: Path) -> N
         after = (await market.ask("/sim/stats"))["rest_requests"]
         assert len(again) == len(bars)
         assert after == before
+        await engine.subscribe_symbol("AAPL")
+        kept = [await engine.get_historical_data("AAPL", start, end) for _ in range(3)]
+        assert [list(bars) for bars in kept] == [list(again)] * 3
+        figures = engine.get_metrics()["engine"]
+        assert (figures["cache_misses"], figures["cache_hits"]) == (1, 2)
         status = engine.feeds["alpaca_main"].get_connection_status()
         assert status.connected or "not been heard" in status.detail
     finally:

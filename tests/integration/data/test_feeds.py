@@ -207,6 +207,27 @@ async def test_bars_published_while_the_bus_is_away_come_when_it_is_back(
     assert closes(await take(live, 10)) == [rate(number).close for number in range(5, 15)]
 
 
+async def test_a_feed_that_loses_its_source_connects_again(
+    run: Run, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = await run()
+    live = await follow(SYMBOL, feeds=FEEDS, after={})
+    feed.connects = False
+    feed.connection_lost("the cable")
+    feed.connection_lost("the cable, said twice")
+    await until(lambda: feed.calls == ["connect"], "an attempt that fails")
+    status = feed.get_connection_status()
+    assert not status.connected
+    assert "has lost its source and connects again: the cable" in status.detail
+    assert feed.metrics.error_count == 2
+    feed.connects = True
+    await until(lambda: feed.get_connection_status().connected, "the connection")
+    assert feed.calls == ["connect", f"subscribe {SYMBOL}"]
+    await feed.publish(rate(1))
+    assert closes(await take(live, 1)) == [rate(1).close]
+    assert feed.metrics.total_messages == len(feed.buffer) == 1
+
+
 async def test_what_the_users_code_raises_is_a_refusal(run: Run, follow: Follow) -> None:
     feed = await run()
 

@@ -11,8 +11,7 @@ from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.callbacks import Callbacks
 from lean_lite.data.feed import DataFeed
-from lean_lite.data.following import Following
-from lean_lite.data.mailbox import Update
+from lean_lite.data.mailbox import Source, Update
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.data.quality_log import QualityLog
 from lean_lite.data.quality_report import marks_of
@@ -52,7 +51,7 @@ class Intake:
         if self._cache is not None:
             self._cache.invalidate(symbol, from_ns(0), from_ns(END_NS))
 
-    async def take(self, source: Following, record: LiveBar) -> None:
+    async def take(self, source: Source, record: LiveBar) -> None:
         """Take one record."""
         quality, bar = record.quality, record.bar()
         self.metrics.increment_messages()
