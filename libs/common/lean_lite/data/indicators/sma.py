@@ -1,0 +1,30 @@
+"""The simple moving average."""
+
+from lean_lite.algorithm.data_models import TradeBar
+from lean_lite.blocks import Block
+from lean_lite.data.indicators.indicator import Line
+from lean_lite.data.indicators.limits import Floats, checked
+from lean_lite.data.indicators.window import Pane, Window
+
+
+class SMA(Line[Pane]):
+    """
+    Follow the mean of the last `period` closes.
+
+    As TA-Lib's SMA; the first value stands at bar `period`.
+    """
+
+    def __init__(self, period: int) -> None:
+        """Take the number of bars; ValueError when it is not positive."""
+        self._window = Window(checked(period))
+        super().__init__(self._window.start)
+
+    def step(self, state: Pane, bar: TradeBar) -> tuple[Pane, tuple[float]]:
+        """Return what is known after a bar, and the mean."""
+        state, mean, _ = self._window.step(state, bar.close)
+        return state, (mean,)
+
+    def lines(self, block: Block) -> tuple[Floats]:
+        """Return the mean at each bar."""
+        mean, _ = self._window.over(block["close"])
+        return (mean,)

@@ -1,0 +1,251 @@
+"""Every indicator against TA-Lib, and what it does at the edges."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import talib
+
+from lean_lite.algorithm.data_models import Resolution, TradeBar
+from lean_lite.blocks import concat
+from lean_lite.data.bars import Bars
+from lean_lite.data.indicators import (
+    ATR,
+    EMA,
+    MACD,
+    RSI,
+    SMA,
+    VWAP,
+    Bands,
+    Bollinger,
+    Indicators,
+    MACDLines,
+)
+from tests.unit.data.indicator_samples import (
+    RECORDED,
+    Floats,
+    as_columns,
+    bar,
+    bars_of,
+    live,
+    recorded,
+    whole,
+)
+
+# Absolute, in dollars or points; BTC/USD stands at 7,000 dollars.
+CLOSE = 1e-9
+
+SETTINGS: dict[Callable[..., Any], list[tuple[Any, ...]]] = {
+    SMA: [(1,), (2,), (5,), (20,), (50,), (200,), (1_000,)],
+    EMA: [(1,), (2,), (12,), (26,), (200,), (1_000,)],
+    RSI: [(2,), (14,), (100,)],
+    ATR: [(1,), (2,), (14,), (100,)],
+    MACD: [(12, 26, 9), (2, 3, 1), (5, 35, 5), (19, 300, 50)],
+    Bollinger: [(20, 2.0), (2, 1.0), (50, 2.5), (300, 0.0)],
+}
+TWINS: dict[Any, Callable[..., Any]] = {
+    SMA: talib.SMA,
+    EMA: talib.EMA,
+    RSI: talib.RSI,
+    MACD: talib.MACD,
+}
+CASES = [(kind, given) for kind, cases in SETTINGS.items() for given in cases]
+every_case = pytest.mark.parametrize(
+    ("kind", "given"), CASES, ids=[f"{kind.__name__}{given}" for kind, given in CASES]
+)
+
+ALL: dict[str, Callable[[], Any]] = {
+    "SMA": lambda: SMA(20),
+    "EMA": lambda: EMA(12),
+    "RSI": RSI,
+    "MACD": MACD,
+    "Bollinger": Bollinger,
+    "ATR": ATR,
+    "VWAP": VWAP,
+    "Indicators": Indicators,
+}
+NAMES = [
+    "sma_20",
+    "sma_50",
+    "ema_12",
+    "ema_26",
+    "macd",
+    "macd_signal",
+    "macd_hist",
+    "rsi",
+    "bollinger_upper",
+    "bollinger_middle",
+    "bollinger_lower",
+    "atr",
+    "vwap",
+]
+
+
+def talib_of(kind: Any, given: tuple[Any, ...], bars: Bars) -> Floats:
+    """Return what TA-Lib makes of bars, as columns."""
+    high, low, close = (bars.block[name] for name in ("high", "low", "close"))
+    if kind is ATR:
+        return as_columns(talib.ATR(high, low, close, *given))
+    if kind is Bollinger:
+        period, width = given
+        return as_columns(talib.BBANDS(close, period, width, width))
+    return as_columns(TWINS[kind](close, *given))
+
+
+def assert_close(found: Floats, expected: Floats) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=CLOSE, equal_nan=True)
+
+
+@pytest.mark.parametrize("symbol", RECORDED)
+@every_case
+def test_over_history_every_value_is_that_of_talib(
+    kind: Any, given: tuple[Any, ...], symbol: str
+) -> None:
+    bars = recorded(symbol)
+    expected = talib_of(kind, given, bars)
+    assert np.isfinite(expected).any()
+    assert_close(whole(kind(*given), bars), expected)
+
+
+@pytest.mark.parametrize("symbol", RECORDED)
+@every_case
+def test_bar_by_bar_every_value_is_that_of_talib(
+    kind: Any, given: tuple[Any, ...], symbol: str
+) -> None:
+    bars = recorded(symbol)
+    expected = talib_of(kind, given, bars)
+    assert_close(live(kind(*given), bars), expected)
+
+
+@pytest.mark.parametrize("symbol", RECORDED)
+def test_the_set_has_what_each_indicator_has(symbol: str) -> None:
+    bars = recorded(symbol)
+    lines = Indicators().over(bars)
+    assert list(lines) == NAMES
+    alone = [SMA(20), SMA(50), EMA(12), EMA(26), MACD(), RSI(14), Bollinger(), ATR(14), VWAP()]
+    expected = np.hstack([whole(one, bars) for one in alone])
+    np.testing.assert_array_equal(as_columns(lines), expected)
+    expected = np.hstack([live(one, bars) for one in alone])
+    np.testing.assert_array_equal(live(Indicators(), bars), expected)
+
+
+def test_the_set_gives_the_same_names_bar_by_bar() -> None:
+    values = Indicators().update(bar(100.0))
+    assert list(values) == NAMES
+    assert values.pop("vwap") == 100.0
+    assert np.isnan(list(values.values())).all()
+
+
+def test_several_lines_have_names() -> None:
+    bars = bars_of(close=np.arange(40.0))
+    bands, macd = Bollinger(2).over(bars), MACD(2, 3, 2).over(bars)
+    assert isinstance(bands, Bands)
+    assert isinstance(macd, MACDLines)
+    assert (bands.lower[-1], bands.middle[-1], bands.upper[-1]) == (37.5, 38.5, 39.5)
+    assert macd.histogram[-1] == macd.macd[-1] - macd.signal[-1]
+
+
+@every_case
+@pytest.mark.parametrize("price", [100.0, 0.1, 7_123.45])
+def test_a_constant_series_is_what_talib_makes_of_it(
+    kind: Any, given: tuple[Any, ...], price: float
+) -> None:
+    bars = bars_of(close=np.full(2_000, price))
+    expected = talib_of(kind, given, bars)
+    for found in (whole(kind(*given), bars), live(kind(*given), bars)):
+        assert_close(found, expected)
+
+
+def test_a_constant_series_has_no_strength_and_no_width() -> None:
+    bars = bars_of(close=np.full(100, 0.1))
+    assert (RSI().over(bars)[14:] == 0.0).all()
+    assert (whole(Bollinger(), bars)[19:] == 0.1).all()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 14, 19, 20, 34])
+@every_case
+def test_a_short_series_is_what_talib_makes_of_it(
+    kind: Any, given: tuple[Any, ...], rows: int
+) -> None:
+    bars = recorded("SPY")[:rows]
+    expected = talib_of(kind, given, bars)
+    for found in (whole(kind(*given), bars), live(kind(*given), bars)):
+        assert_close(found, expected)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_bars_have_no_values(name: str) -> None:
+    nothing: list[TradeBar] = []
+    for bars in (nothing, recorded("SPY")[:0]):
+        assert not len(whole(ALL[name](), bars))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_any_sequence_of_bars_will_do(name: str) -> None:
+    bars = recorded("AAPL")[:200]
+    np.testing.assert_array_equal(whole(ALL[name](), list(bars)), whole(ALL[name](), bars))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_history_leaves_alone_what_live_bars_have_made(name: str) -> None:
+    bars = recorded("AAPL")
+    indicator = ALL[name]()
+    live(indicator, bars[:100])
+    indicator.over(recorded("SPY"))
+    np.testing.assert_array_equal(
+        live(indicator, bars[100:150]), live(ALL[name](), bars[:150])[100:]
+    )
+
+
+@pytest.mark.parametrize("kind", [SMA, EMA, RSI, ATR, Bollinger])
+@pytest.mark.parametrize("period", [0, -1, 2.5, float("nan"), float("inf")])
+def test_a_period_is_a_whole_number_of_bars(kind: Any, period: float) -> None:
+    with pytest.raises(ValueError, match=f"period is a whole number of bars.*not {period}"):
+        kind(period)
+
+
+@pytest.mark.parametrize("name", ["fast", "slow", "signal"])
+def test_every_period_of_macd_is_a_whole_number_of_bars(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is a whole number of bars, at least 1, not 0"):
+        MACD(**{name: 0})
+
+
+@pytest.mark.parametrize("slow", [12, 11])
+def test_the_slow_average_is_longer_than_the_fast_one(slow: int) -> None:
+    with pytest.raises(ValueError, match=f"slow is longer than fast, not {slow} bars against 12"):
+        MACD(12, slow)
+
+
+@pytest.mark.parametrize("deviations", [-1.0, float("nan"), float("inf")])
+def test_the_width_of_a_band_is_a_number(deviations: float) -> None:
+    with pytest.raises(ValueError, match="deviations is a number, at least 0"):
+        Bollinger(20, deviations)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_history_is_that_of_one_symbol(name: str) -> None:
+    mixed = [bar(1.0, 0, "SPY"), bar(1.0, 1, "AAPL")]
+    with pytest.raises(ValueError, match="one symbol at a time, not for SPY, AAPL"):
+        ALL[name]().over(mixed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_live_bars_are_those_of_one_symbol(name: str) -> None:
+    indicator = ALL[name]()
+    indicator.update(bar(1.0, 0, "SPY"))
+    with pytest.raises(ValueError, match="follows minute bars of SPY, not minute bars of AAPL"):
+        indicator.update(bar(1.0, 1, "AAPL"))
+
+
+def test_live_bars_are_those_of_one_resolution() -> None:
+    sma = SMA(2)
+    sma.update(bar(1.0))
+    with pytest.raises(ValueError, match="follows minute bars of SPY, not hour bars of SPY"):
+        sma.update(bar(1.0, 60, resolution=Resolution.HOUR))
+
+
+def test_one_symbol_may_come_from_a_table_of_several() -> None:
+    both = Bars(concat([recorded("SPY").block, recorded("AAPL").block]))
+    found = SMA(20).over(both[len(recorded("SPY")) :])
+    np.testing.assert_array_equal(found, SMA(20).over(recorded("AAPL")))
