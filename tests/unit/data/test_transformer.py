@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.data import Bars, DataTransformer
 from lean_lite.data.bars import OHLCV
+from lean_lite.data.indicators.indicators import NAMES
 
 START = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -110,6 +111,19 @@ def test_minmax_stays_within_nought_and_one(closes: list[float]) -> None:
     values = DataTransformer.normalize_data(bars_of(closes)).to_numpy()
     assert ((values >= 0) & (values <= 1)).all()
     assert np.isfinite(values).all()
+
+
+def test_indicators_are_series_by_start() -> None:
+    found = DataTransformer.calculate_technical_indicators(minutes(60))
+    assert list(found) == list(NAMES)
+    assert {series.name for series in found.values()} == set(NAMES)
+    sma = found["sma_20"]
+    assert sma.index.equals(Bars.of(minutes(60)).to_df().index)
+    assert sma.isna().sum() == 19
+    assert sma.iloc[-1] == pytest.approx(np.mean([101 + at for at in range(40, 60)]))
+    assert [len(series) for series in DataTransformer.calculate_technical_indicators([]).values()]
+    with pytest.raises(ValueError, match="one symbol at a time"):
+        DataTransformer.calculate_technical_indicators([*minutes(2), *minutes(2, "AAPL")])
 
 
 def test_mistakes_are_told() -> None:

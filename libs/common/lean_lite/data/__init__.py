@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from lean_lite.data.cache import DataCache
     from lean_lite.data.engine import DataEngine
     from lean_lite.data.feed import DataFeed
+    from lean_lite.data.indicators import Indicators
     from lean_lite.data.live import Live
     from lean_lite.data.metrics import DataMetrics
     from lean_lite.data.persistence import DataPersistence
+    from lean_lite.data.resampler import Resampler
     from lean_lite.data.slices import Slice
     from lean_lite.data.transformer import DataTransformer
     from lean_lite.data.validator import DataValidator
@@ -30,7 +32,9 @@ _HOMES = {
     "DataPersistence": "persistence",
     "DataTransformer": "transformer",
     "DataValidator": "validator",
+    "Indicators": "indicators",
     "Live": "live",
+    "Resampler": "resampler",
     "Slice": "slices",
 }
 
@@ -46,7 +50,9 @@ __all__ = [
     "DataPersistence",
     "DataTransformer",
     "DataValidator",
+    "Indicators",
     "Live",
+    "Resampler",
     "Slice",
 ]
 

@@ -8,6 +8,7 @@ from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.data.bars import OHLCV, Bars
 from lean_lite.data.extras import load
 from lean_lite.data.frames import index_of
+from lean_lite.data.indicators import Indicators
 from lean_lite.data.longer import longer
 from lean_lite.data.normal import Method, normal
 
@@ -58,3 +59,20 @@ class DataTransformer:
         values = normal(given.to_numpy(), method, jointly=jointly)
         frame: pd.DataFrame = pandas.DataFrame(values, index=index_of(given), columns=OHLCV)
         return frame
+
+    @staticmethod
+    def calculate_technical_indicators(bars: Sequence[TradeBar]) -> "dict[str, pd.Series[float]]":
+        """
+        Return the usual indicators of one symbol by name, each as a series by start in UTC.
+
+        `sma_20`, `sma_50`, `ema_12`, `ema_26`, `macd`, `macd_signal`, `macd_hist`, `rsi`,
+        `bollinger_upper`, `bollinger_middle`, `bollinger_lower`, `atr` and `vwap`, with the
+        conventions of the classes in `lean_lite.data.indicators`; NaN until there are enough bars.
+        ValueError for several symbols; ImportError without `lean-lite[pandas]`.
+        """
+        given = Bars.of(bars)
+        given.check_one_symbol()
+        pandas = load("pandas", "pandas")
+        index = index_of(given)
+        lines = Indicators().over(given)
+        return {name: pandas.Series(line, index, name=name) for name, line in lines.items()}

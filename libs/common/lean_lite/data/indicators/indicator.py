@@ -47,8 +47,9 @@ class Indicator[State](ABC):
 
     def _over(self, bars: Sequence[TradeBar]) -> tuple[Floats, ...]:
         """Return the lines over any bars of one symbol, one value for each of them."""
-        block = Bars.of(bars).block
-        _check_symbols(block)
+        given = Bars.of(bars)
+        given.check_one_symbol()
+        block = given.block
         with np.errstate(over="ignore", invalid="ignore"):
             if _is_plain(block):
                 return self.lines(block)
@@ -86,15 +87,6 @@ class Line[State](Indicator[State]):
     def over(self, bars: Sequence[TradeBar]) -> Floats:
         """Return the value at each bar of history; what `update` knows stays as it is."""
         return self._over(bars)[0]
-
-
-def _check_symbols(block: Block) -> None:
-    """Raise ValueError when bars are of several symbols."""
-    codes = block["symbol"]
-    if (codes != codes[:1]).any():
-        names = ", ".join(block.symbols[code] for code in np.unique(codes).tolist())
-        message = f"indicators are computed for one symbol at a time, not for {names}"
-        raise ValueError(message)
 
 
 def _is_plain(block: Block) -> bool:
