@@ -1,14 +1,21 @@
 """Bars made into longer ones, with what is known of their span."""
 
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
 from lean_lite.algorithm.data_models import Resolution
-from lean_lite.blocks.resample import known_spans, partial_rows, resample
+from lean_lite.blocks import Block
+from lean_lite.blocks.resample import resample
 from lean_lite.data.bars import Bars
-from lean_lite.market.buckets import Buckets
+from lean_lite.market.buckets import Buckets, Instants
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.symbols import asset_class_of
 
 HOUR_S = 3_600
 DAY_S = 86_400
+LATEST_NS = 2**63 - 1
 
 
 def longer(
@@ -26,13 +33,49 @@ def longer(
     last. ValueError when the bars do not add up to the resolution.
     """
     folded = resample(bars.block, resolution, extended=extended)
-    since_ns, until_ns = known_spans(bars.block)
+    known = _known(bars)
     if start_ns is not None:
-        since_ns = dict.fromkeys(since_ns, start_ns)
+        known = known._replace(since_ns=np.full_like(known.since_ns, start_ns))
     if end_ns is not None:
-        until_ns = dict.fromkeys(until_ns, end_ns)
-    partial = partial_rows(folded, since_ns, until_ns, extended=extended)
-    return Bars(folded, bars.gaps, partial=partial)
+        known = known._replace(until_ns=np.full_like(known.until_ns, end_ns))
+    return Bars(folded, bars.gaps, partial=_partial(folded, known, extended=extended))
+
+
+class _Known(NamedTuple):
+    """Say from when until when each symbol of a block is known."""
+
+    since_ns: Instants
+    until_ns: Instants
+
+
+def _known(bars: Bars) -> _Known:
+    """Return the times from the first bar of each symbol to its last; a partial one is none."""
+    block = bars.block.take(~bars.partial)
+    symbols = len(block.symbols)
+    known = _Known(np.full(symbols, LATEST_NS), np.full(symbols, -LATEST_NS))
+    np.minimum.at(known.since_ns, block["symbol"], block["start_ns"])
+    np.maximum.at(known.until_ns, block["symbol"], block.end_ns)
+    return known
+
+
+def _partial(folded: Block, known: _Known, *, extended: bool) -> npt.NDArray[np.bool_]:
+    """
+    Return which bars have trading before what is known of their symbol, or after it.
+
+    What did not trade in between is no matter of this: only the first and the last bar of a symbol
+    can be partial.
+    """
+    partial = np.zeros(len(folded), np.bool_)
+    codes, starts_ns = folded["symbol"], folded["start_ns"]
+    edges = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
+    for row in {*edges[:-1].tolist(), *(edges[1:] - 1).tolist()}:
+        code = int(codes[row])
+        buckets = Buckets(asset_class_of(folded.symbols[code]), folded.resolution.seconds)
+        trading = buckets.trading(int(starts_ns[row]), extended=extended)
+        if trading is not None:
+            since_ns, until_ns = trading
+            partial[row] = known.since_ns[code] > since_ns or known.until_ns[code] < until_ns
+    return partial
 
 
 def expected_of(symbol: str, resolution: Resolution, start_ns: int, end_ns: int) -> int:

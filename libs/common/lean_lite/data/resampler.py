@@ -132,7 +132,8 @@ class _Series:
         bucket = self._open.get(bucket_ns)
         if bucket is None:
             trading = self._buckets.trading(bucket_ns, extended=self._extended)
-            bucket = _Bucket(bucket_ns, trading)
+            end_ns = self._buckets.end(bucket_ns)
+            bucket = _Bucket(bucket_ns, trading or (end_ns, end_ns))
         end_ns = start_ns + bar.resolution.seconds * NS_PER_S
         if not self._extended and not self._buckets.is_regular(start_ns, end_ns):
             return []

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.market.calendar import Calendar, calendar_of
-from lean_lite.market.sessions import DAY_NS, NEW_YORK, SECOND_NS, instant
+from lean_lite.market.sessions import DAY_NS, HOUR_NS, NEW_YORK, SECOND_NS, instant
 
 DAY_S = 86_400
 # 1970-01-05 was a Monday.
 MONDAY = 4
+NEVER_NS = (2**63 - 1, 2**63 - 1)
 
 Instants = npt.NDArray[np.int64]
 
@@ -40,18 +41,22 @@ class Buckets:
     def starts(self, at_ns: npt.ArrayLike) -> Instants:
         """Return the start of the bucket that holds each instant."""
         instants = np.asarray(at_ns, np.int64)
+        if HOUR_NS % self._length_ns == 0:
+            # Every trading day begins on an hour of UTC, so these are the buckets of its clock.
+            starts: Instants = instants // self._length_ns
+            starts *= self._length_ns
+            return starts
         if not instants.size:
             return instants
         first = int(instants.min()) // DAY_NS - self._days - 1
         midnights = self._midnights(first, int(instants.max()) // DAY_NS + 2)
-        day = np.searchsorted(midnights, instants, side="right") - 1
+        day = _place(midnights, instants) - 1
         if self._is_daily:
-            first_day = day - (day + first - MONDAY) % self._days
-            days: Instants = midnights[first_day]
-            return days
-        since = instants - midnights[day]
-        starts: Instants = instants - since % self._length_ns
-        return starts
+            place = np.arange(len(midnights))
+            firsts: Instants = midnights[place - (place + first - MONDAY) % self._days]
+            return firsts[day]
+        begun: Instants = midnights[day]
+        return begun + (instants - begun) // self._length_ns * self._length_ns
 
     def start(self, at_ns: int) -> int:
         """Return the start of the bucket that holds an instant."""
@@ -66,11 +71,10 @@ class Buckets:
             return int(midnights[today + self._days])
         return min(start_ns + self._length_ns, int(midnights[today + 1]))
 
-    def trading(self, start_ns: int, *, extended: bool) -> tuple[int, int]:
-        """Return the first and last instant of trading in a bucket; twice its end without any."""
-        end_ns = self.end(start_ns)
-        spans = self._calendar.spans(start_ns, end_ns, extended=extended)
-        return (spans[0][0], spans[-1][1]) if spans else (end_ns, end_ns)
+    def trading(self, start_ns: int, *, extended: bool) -> tuple[int, int] | None:
+        """Return the first and last instant of trading in a bucket; None without any."""
+        spans = self._calendar.spans(start_ns, self.end(start_ns), extended=extended)
+        return (spans[0][0], spans[-1][1]) if spans else None
 
     def is_regular(self, start_ns: int, end_ns: int) -> bool:
         """Tell whether a span holds some regular trading."""
@@ -78,20 +82,24 @@ class Buckets:
 
     def expected(self, start_ns: int, end_ns: int) -> int:
         """Return how many buckets that start in the span hold regular trading."""
-        starts = {
-            start
-            for _, _, open_ns, close_ns, _, _ in self._calendar.sessions(
-                self.start(start_ns), end_ns
-            )
-            for start in self._between(open_ns, close_ns)
-        }
-        return sum(start_ns <= start < end_ns for start in starts)
-
-    def _between(self, open_ns: int, close_ns: int) -> list[int]:
+        if end_ns <= start_ns:
+            return 0
+        until_ns = self.end(self.start(end_ns - 1))
+        sessions = self._calendar.sessions(start_ns, until_ns)
+        firsts = self.starts([session.open_ns for session in sessions])
         if self._is_daily:
-            return [self.start(open_ns)]
-        steps = np.arange(self.start(open_ns), close_ns, self._length_ns, dtype=np.int64)
-        return list(map(int, np.unique(self.starts(steps))))
+            # A week holds several sessions.
+            days = np.unique(firsts)
+            return int(((days >= start_ns) & (days < end_ns)).sum())
+        closes = np.array([session.close_ns for session in sessions], np.int64)
+        before = self._count(firsts, np.full_like(firsts, start_ns))
+        until = self._count(firsts, np.minimum(closes, end_ns))
+        return int(np.maximum(until - before, 0).sum())
+
+    def _count(self, firsts: Instants, ends: Instants) -> Instants:
+        """Return how many buckets from each first one on start before an end."""
+        counts: Instants = np.maximum(-((firsts - ends) // self._length_ns), 0)
+        return counts
 
     def _midnights(self, first: int, end: int) -> Instants:
         """Return the starts of the trading days of a range of days since 1970."""
@@ -119,10 +127,17 @@ def regular(asset_class: str, starts_ns: Instants, ends_ns: Instants) -> npt.NDA
     """Return which spans hold some regular trading."""
     if not len(starts_ns):
         return np.empty(0, np.bool_)
-    calendar = calendar_of(asset_class)
-    spans = calendar.spans(int(starts_ns.min()), int(ends_ns.max()), extended=False)
-    opens, closes = np.array(spans, np.int64).reshape(-1, 2).T
-    begun = np.searchsorted(opens, ends_ns, side="left")
-    over: npt.NDArray[np.intp] = np.searchsorted(closes, starts_ns, side="right")
-    held: npt.NDArray[np.bool_] = begun > over
+    spans = calendar_of(asset_class).spans(int(starts_ns.min()), int(ends_ns.max()), extended=False)
+    opens, closes = np.array([*spans, NEVER_NS], np.int64).T
+    # The first trading that is not over when the span begins.
+    held: npt.NDArray[np.bool_] = opens[_place(closes, starts_ns)] < ends_ns
     return held
+
+
+def _place(edges: Instants, instants: Instants) -> npt.NDArray[np.intp]:
+    """Return how many of some edges are not after each instant."""
+    if len(instants) <= len(edges) or (instants[1:] < instants[:-1]).any():
+        return np.searchsorted(edges, instants, side="right")
+    # Of many instants in order, it is quicker to look for the few edges.
+    places = np.searchsorted(instants, edges, side="left")
+    return np.repeat(np.arange(len(edges) + 1), np.diff(places, prepend=0, append=len(instants)))

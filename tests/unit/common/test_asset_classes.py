@@ -1,0 +1,43 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.blocks import empty_block
+from lean_lite.blocks.asset_classes import bucket_starts, regular_rows
+from lean_lite.market.buckets import Buckets, regular
+from lean_lite.market.symbols import asset_class_of
+from tests.unit.common.samples import MINUTE_NS, Row, block_of
+
+LENGTH_S = 14_400
+rows = st.lists(
+    st.builds(
+        lambda symbol, minute: Row(symbol).at(minute),
+        st.sampled_from(["SPY", "AAPL", "BTC/USD", "ETH/USD", "EUR/USD"]),
+        st.integers(-5_000, 5_000),
+    ),
+    max_size=12,
+)
+
+
+@given(rows)
+def test_every_bar_is_asked_about_by_its_own_class(bars: list[Row]) -> None:
+    block = block_of(bars)
+    assert bucket_starts(block, LENGTH_S).tolist() == [
+        Buckets(asset_class_of(bar.symbol), LENGTH_S).start(bar.start_ns) for bar in bars
+    ]
+    alone = [
+        regular(asset_class_of(bar.symbol), start_ns, start_ns + MINUTE_NS)[0]
+        for bar in bars
+        for start_ns in [np.array([bar.start_ns])]
+    ]
+    assert regular_rows(block).tolist() == alone
+
+
+def test_a_symbol_without_bars_is_no_matter() -> None:
+    block = block_of([Row("EUR/USD"), Row("SPY")]).take(slice(1, None))
+    assert regular_rows(block).tolist() == [False]  # Thanksgiving
+
+
+def test_without_bars_there_is_nothing_to_say() -> None:
+    assert regular_rows(empty_block("iex")).tolist() == []
+    assert bucket_starts(empty_block("iex"), LENGTH_S).tolist() == []

@@ -1,0 +1,132 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from lean_lite.algorithm.data_models import Resolution, to_ns
+from lean_lite.blocks import concat, empty_block
+from lean_lite.data import Bars
+from lean_lite.data.longer import expected_of, longer
+from lean_lite.messages import Gap
+from tests.unit.common.samples import MINUTE_NS, Row, block_of
+
+HOUR = Resolution.HOUR
+# A Tuesday; 14:00 UTC is 9:00 in New York.
+NINE_NS = to_ns(datetime(2026, 11, 24, 14, tzinfo=UTC))
+DAY = 24 * 60
+
+
+def bars_at(*minutes: int, symbol: str = "SPY") -> Bars:
+    """Return bars that start so many minutes after 9:00."""
+    rows = [Row(symbol, NINE_NS + minute * MINUTE_NS) for minute in minutes]
+    return Bars(block_of(rows))
+
+
+def partial(bars: Bars) -> list[bool]:
+    found: list[bool] = bars.partial.tolist()
+    return found
+
+
+def at(minute: int) -> int:
+    return NINE_NS + minute * MINUTE_NS
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_partial"),
+    [
+        ((0, 59), [False]),
+        ((1, 59), [True]),
+        ((0, 58), [True]),
+        ((1, 60, 119), [True, False]),
+        # What did not trade between the first bar and the last is no matter.
+        ((0, 90, 150), [False, False, True]),
+        ((1, 90, 179), [True, False, False]),
+    ],
+)
+def test_only_the_first_and_the_last_bar_can_be_partial(
+    minutes: tuple[int, ...], is_partial: list[bool]
+) -> None:
+    assert partial(longer(bars_at(*minutes), HOUR)) == is_partial
+
+
+def test_minutes_without_trading_are_not_missed() -> None:
+    # Pre-market begins at 4:00, and after-hours end at 20:00; the regular session is 9:30 to 16:00.
+    whole = bars_at(-5 * 60, 11 * 60 - 1)
+    assert partial(longer(whole, Resolution.DAILY)) == [False]
+    assert partial(longer(whole[1:], Resolution.DAILY)) == [True]
+    assert partial(longer(whole[:1], Resolution.DAILY)) == [True]
+    regular = bars_at(30, 7 * 60 - 1)
+    assert partial(longer(regular, Resolution.DAILY)) == [True]
+    assert partial(longer(regular, Resolution.DAILY, extended=False)) == [False]
+
+
+def test_bars_of_a_time_without_trading_lack_nothing() -> None:
+    # At night, and on Thanksgiving.
+    assert partial(longer(bars_at(-9 * 60 + 7), HOUR)) == [False]
+    assert partial(longer(bars_at(2 * DAY + 100), Resolution.DAILY)) == [False]
+
+
+def test_a_span_that_is_known_makes_its_bars_whole() -> None:
+    bars = bars_at(7, 100)
+    assert partial(longer(bars, HOUR)) == [True, True]
+    assert partial(longer(bars, HOUR, start_ns=at(0))) == [False, True]
+    assert partial(longer(bars, HOUR, end_ns=at(120))) == [True, False]
+    assert partial(longer(bars, HOUR, start_ns=at(0), end_ns=at(119))) == [False, True]
+
+
+def test_every_symbol_is_known_from_its_own_first_bar_to_its_own_last() -> None:
+    block = concat(
+        [bars_at(0, 60, 119, symbol="SPY").block, bars_at(7, 60, 100, symbol="BTC/USD").block]
+    )
+    assert partial(longer(Bars(block), HOUR)) == [False, False, True, True]
+
+
+def test_invalid_bars_are_known_nevertheless() -> None:
+    block = bars_at(0, 30, 59).block.with_columns(level=np.array([0, 4, 0], "|u1"))
+    made = longer(Bars(block), HOUR)
+    assert (len(made), partial(made)) == (1, [False])
+
+
+def test_bars_of_partial_ones_are_partial() -> None:
+    day_of_hours = longer(bars_at(-5 * 60 + 1, *range(-4 * 60, 11 * 60, 60), 11 * 60 - 1), HOUR)
+    assert partial(day_of_hours) == [True] + [False] * 15
+    assert partial(longer(day_of_hours, Resolution.DAILY)) == [True]
+    assert partial(longer(day_of_hours[:1], Resolution.DAILY)) == [True]
+    assert partial(longer(day_of_hours[1:], Resolution.DAILY, start_ns=at(-9 * 60))) == [False]
+
+
+def test_gaps_stay() -> None:
+    gaps = (Gap("SPY", 1, 2, "not served"),)
+    assert longer(Bars(bars_at(0).block, gaps), HOUR).gaps == gaps
+
+
+def test_no_bars_make_none() -> None:
+    made = longer(Bars(empty_block("iex")), HOUR, start_ns=at(0), end_ns=at(60))
+    assert (len(made), partial(made), made.resolution) == (0, [], HOUR)
+
+
+def test_bars_that_do_not_add_up_are_refused() -> None:
+    with pytest.raises(ValueError, match="minute bars do not add up to 90s bars"):
+        longer(bars_at(0), Resolution("90s"))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "resolution", "expected"),
+    [
+        ("SPY", "minute", 390),
+        ("SPY", "hour", 7),
+        ("SPY", "4h", 2),
+        ("SPY", "7min", 57),
+        ("SPY", "daily", 1),
+        ("SPY", "7d", 0),
+        ("BTC/USD", "minute", DAY),
+        ("BTC/USD", "5h", 5),
+        ("EUR/USD", "daily", 1),
+    ],
+)
+def test_a_day_expects_so_many_bars(symbol: str, resolution: str, expected: int) -> None:
+    """The Tuesday is one of New York: 9 hours before 9:00 to 15 hours after it."""
+    span = (at(-9 * 60), at(15 * 60))
+    if symbol == "BTC/USD":
+        span = (at(-14 * 60), at(10 * 60))
+    assert expected_of(symbol, Resolution(resolution), *span) == expected
