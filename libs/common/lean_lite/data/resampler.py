@@ -30,7 +30,8 @@ class Resampler:
 
     A longer bar is given when its last shorter bar is there, when a later one comes, or when
     `close` is told that its time is over; again whenever a correction or a late bar changes it, up
-    to a day after (`kept`). `late` counts the bars that came after that and changed nothing.
+    to a day after its end (`kept`). `late` counts the bars that came after that and changed
+    nothing.
     """
 
     def __init__(
@@ -41,9 +42,12 @@ class Resampler:
         kept: timedelta = KEPT,
     ) -> None:
         """Take the length to make; without `extended`, only regular trading counts."""
+        if kept < timedelta(0):
+            message = f"nothing can be kept for {kept}: give 0 or more"
+            raise ValueError(message)
         self._resolution = Resolution.of(resolution)
         self._extended = extended
-        self._kept_ns = int(kept.total_seconds()) * NS_PER_S
+        self._kept_ns = kept // timedelta(microseconds=1) * 1_000
         self._series: dict[str, _Series] = {}
 
     @property
@@ -52,12 +56,15 @@ class Resampler:
         return sum(series.late for series in self._series.values())
 
     def add(self, bar: TradeBar) -> list[Resampled]:
-        """Take a bar; return what is complete or changed by it, in order of start."""
+        """
+        Take a bar; return what is complete or changed by it, in order of start.
+
+        ValueError when bars of its resolution do not add up, or are not those that came before.
+        """
         series = self._series.get(bar.symbol)
         if series is None:
             check_longer(bar.resolution, self._resolution)
-            buckets = Buckets(asset_class_of(bar.symbol), self._resolution.seconds)
-            series = _Series(self._resolution, buckets, self._kept_ns, extended=self._extended)
+            series = _Series(bar, self._resolution, self._kept_ns, extended=self._extended)
             self._series[bar.symbol] = series
         return series.add(bar)
 
@@ -74,113 +81,125 @@ class Resampler:
 class _Bucket:
     """Hold the bars of one bucket, and what was last given of it."""
 
-    def __init__(self, start_ns: int, trading: tuple[int, int]) -> None:
+    def __init__(self, start_ns: int, end_ns: int, trading: tuple[int, int] | None) -> None:
         self.start_ns = start_ns
-        self.begin_ns, self.end_ns = trading
+        self.end_ns = end_ns
+        self.trading = trading
+        self.over_ns = end_ns if trading is None else trading[1]
         self.bars: dict[int, TradeBar] = {}
-        self.until_ns = 0
         self.is_closed = False
         self.given: Resampled | None = None
 
+    @property
+    def was_partial(self) -> bool:
+        return self.given is not None and self.given.partial
+
+    def is_partial(self, first_ns: int) -> bool:
+        """Tell whether trading is missing, of a symbol that is known since an instant."""
+        return self.trading is not None and (first_ns > self.trading[0] or not self.is_closed)
+
 
 class _Series:
-    """Fold the bars of one symbol."""
+    """Fold the bars of one symbol; of its buckets only the newest can be open."""
 
     def __init__(
-        self, resolution: Resolution, buckets: Buckets, kept_ns: int, *, extended: bool
+        self, first: TradeBar, resolution: Resolution, kept_ns: int, *, extended: bool
     ) -> None:
+        self._shorter = first.resolution
         self._resolution = resolution
-        self._buckets = buckets
+        self._buckets = Buckets(asset_class_of(first.symbol), resolution.seconds)
         self._kept_ns = kept_ns
         self._extended = extended
-        self._open: dict[int, _Bucket] = {}
+        self._first_ns = self._last_ns = to_ns(first.timestamp)
+        self._known: dict[int, _Bucket] = {}
         self._newest: _Bucket | None = None
         self._edges = (0, 0)
-        self._first_ns: int | None = None
-        self._forgotten_ns = -(2**63)
         self.late = 0
 
     def add(self, bar: TradeBar) -> list[Resampled]:
+        self._check(bar)
         start_ns = to_ns(bar.timestamp)
-        earlier = self._first_ns is not None and start_ns < self._first_ns
-        if self._first_ns is None or earlier:
-            self._first_ns = start_ns
-        bucket_ns = self._bucket_ns(start_ns)
-        if bucket_ns <= self._forgotten_ns:
+        begin_ns, end_ns = self._edges_around(start_ns)
+        if self._is_forgotten(end_ns):
             self.late += 1
             return []
-        due = self._take(bar, start_ns, bucket_ns)
-        if earlier:
+        is_earlier = start_ns < self._first_ns
+        self._first_ns = min(self._first_ns, start_ns)
+        self._last_ns = max(self._last_ns, start_ns)
+        due = self._take(bar, start_ns, begin_ns, end_ns)
+        if is_earlier:
             # What was the first bucket may be whole, now that something is known before it.
-            due += [one for one in self._open.values() if one.given and one.given.partial]
-        made = [self._give(one) for one in sorted(set(due), key=lambda one: one.start_ns)]
-        self._forget()
-        return [one for one in made if one is not None]
+            due |= {one for one in self._known.values() if one.is_closed and one.was_partial}
+        return self._give(due)
 
     def close(self, now_ns: int) -> list[Resampled]:
-        due = [one for one in self._open.values() if not one.is_closed and one.end_ns <= now_ns]
-        for bucket in due:
-            bucket.is_closed = True
-        return [made for made in map(self._give, due) if made is not None]
+        return self._give(self._close_until(now_ns))
 
     def flush(self) -> list[Resampled]:
-        due = [one for one in self._open.values() if not one.is_closed]
-        return [made for made in map(self._give, due) if made is not None]
-
-    def _take(self, bar: TradeBar, start_ns: int, bucket_ns: int) -> list[_Bucket]:
-        """Put a bar where it belongs; return the buckets to give."""
-        bucket = self._open.get(bucket_ns)
-        if bucket is None:
-            trading = self._buckets.trading(bucket_ns, extended=self._extended)
-            end_ns = self._buckets.end(bucket_ns)
-            bucket = _Bucket(bucket_ns, trading or (end_ns, end_ns))
-        end_ns = start_ns + bar.resolution.seconds * NS_PER_S
-        if not self._extended and not self._buckets.is_regular(start_ns, end_ns):
-            return []
-        self._open[bucket_ns] = bucket
-        if bucket.bars.get(start_ns) == bar:
-            return []
-        bucket.bars[start_ns] = bar
-        bucket.until_ns = max(bucket.until_ns, end_ns)
-        due = self._advance(bucket)
-        bucket.is_closed |= bucket.until_ns >= bucket.end_ns
-        return [*due, bucket] if bucket.is_closed else due
-
-    def _advance(self, bucket: _Bucket) -> list[_Bucket]:
-        """Make a later bucket the newest one, and close those before it."""
         newest = self._newest
-        if newest is not None and bucket.start_ns < newest.start_ns:
-            bucket.is_closed = True
-            return []
+        return [] if newest is None or newest.is_closed else self._give({newest})
+
+    def _check(self, bar: TradeBar) -> None:
+        if bar.resolution != self._shorter:
+            message = (
+                f"{bar.symbol} came in {self._shorter.value} bars, and now in "
+                f"{bar.resolution.value} bars: use a resampler for each"
+            )
+            raise ValueError(message)
+
+    def _take(self, bar: TradeBar, start_ns: int, begin_ns: int, end_ns: int) -> set[_Bucket]:
+        """Put a bar where it belongs; return the buckets to give."""
+        until_ns = start_ns + bar.resolution.seconds * NS_PER_S
+        if not self._extended and not self._buckets.is_regular(start_ns, until_ns):
+            return self._close_until(start_ns)
+        bucket = self._known.get(begin_ns)
+        if bucket is None:
+            trading = self._buckets.trading(begin_ns, extended=self._extended)
+            bucket = self._known[begin_ns] = _Bucket(begin_ns, end_ns, trading)
+        if bucket.bars.get(start_ns) == bar:
+            return set()
+        bucket.bars[start_ns] = bar
+        due = self._turn_to(bucket)
+        bucket.is_closed |= max(until_ns, self._last_ns) >= bucket.over_ns
+        return due | {bucket} if bucket.is_closed else due
+
+    def _turn_to(self, bucket: _Bucket) -> set[_Bucket]:
+        """Make a later bucket the newest; return what was open so far."""
+        if self._newest is not None and bucket.start_ns <= self._newest.start_ns:
+            return set()
+        due = self._close_until(bucket.start_ns)
         self._newest = bucket
-        due = [one for one in self._open.values() if one is not bucket and not one.is_closed]
-        for one in due:
-            one.is_closed = True
+        self._known = {n: b for n, b in self._known.items() if not self._is_forgotten(b.end_ns)}
         return due
 
-    def _give(self, bucket: _Bucket) -> Resampled | None:
-        """Return the bucket's bar when it differs from what was given last."""
-        bars = [bucket.bars[start_ns] for start_ns in sorted(bucket.bars)]
-        bar = resample(from_bars(bars, feed=""), self._resolution).bar(0)
-        missing = self._first_ns is not None and self._first_ns > bucket.begin_ns
-        partial = missing or not (bucket.is_closed or bucket.until_ns >= bucket.end_ns)
-        given = bucket.given
-        if given is not None and given.bar == bar and given.partial == partial:
-            return None
-        bucket.given = Resampled(bar, 0 if given is None else given.revision + 1, partial)
-        return bucket.given
+    def _close_until(self, now_ns: int) -> set[_Bucket]:
+        """Close the open bucket when its trading is over by then."""
+        newest = self._newest
+        if newest is None or newest.is_closed or newest.over_ns > now_ns:
+            return set()
+        newest.is_closed = True
+        return {newest}
 
-    def _bucket_ns(self, start_ns: int) -> int:
+    def _give(self, due: set[_Bucket]) -> list[Resampled]:
+        """Return the bars of buckets that differ from what was given last."""
+        given = []
+        for bucket in sorted(due, key=lambda one: one.start_ns):
+            bars = list(bucket.bars.values())
+            bar = resample(from_bars(bars, feed=""), self._resolution).bar(0)
+            partial = bucket.is_partial(self._first_ns)
+            last = bucket.given
+            if last is None or (last.bar, last.partial) != (bar, partial):
+                bucket.given = Resampled(bar, 0 if last is None else last.revision + 1, partial)
+                given.append(bucket.given)
+        return given
+
+    def _is_forgotten(self, end_ns: int) -> bool:
+        return end_ns + self._kept_ns <= self._last_ns
+
+    def _edges_around(self, start_ns: int) -> tuple[int, int]:
+        """Return the start and the end of the bucket that holds an instant."""
         begin_ns, end_ns = self._edges
         if not begin_ns <= start_ns < end_ns:
             begin_ns = self._buckets.start(start_ns)
             self._edges = begin_ns, self._buckets.end(begin_ns)
-        return begin_ns
-
-    def _forget(self) -> None:
-        if self._newest is None:
-            return
-        before_ns = self._newest.start_ns - self._kept_ns
-        for bucket_ns in [one for one in self._open if one < before_ns]:
-            self._forgotten_ns = max(self._forgotten_ns, bucket_ns)
-            del self._open[bucket_ns]
+        return self._edges
