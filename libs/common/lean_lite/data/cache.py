@@ -1,5 +1,6 @@
 """History that was asked for before, in memory and on disk."""
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -7,7 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from lean_lite.algorithm.data_models import Resolution, TradeBar, to_ns
+from lean_lite.blocks.block import Column
 from lean_lite.config.surroundings import cache_folder
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache_folder import CacheFolder, Key
@@ -15,7 +19,8 @@ from lean_lite.data.cache_folder import CacheFolder, Key
 MAX_BYTES = 256 * 1024**2
 MAX_DISK_BYTES = 1024**3
 # Alpaca's names of a timeframe, next to those of `Resolution`.
-_UNITS = {"sec": "s", "min": "min", "hour": "h", "day": "d", "week": "w"}
+_UNITS = {"sec": "s", "min": "min", "hour": "h", "day": "d"}
+_TIMEFRAME = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>sec|min|hour|day|week)")
 
 
 class _Entry(NamedTuple):
@@ -77,6 +82,11 @@ class DataCache:
         """Return how many damaged files were skipped."""
         return self._folder.corrupt if self._folder else 0
 
+    @property
+    def failed(self) -> int:
+        """Return how many files a full or read-only disk did not let us write or remove."""
+        return self._folder.failed if self._folder else 0
+
     def put(
         self,
         symbol: str,
@@ -85,9 +95,13 @@ class DataCache:
         end: datetime,
         bars: Sequence[TradeBar],
     ) -> None:
-        """Keep bars; a full or read-only disk is logged, and memory alone serves."""
+        """
+        Keep bars; a full or read-only disk is logged and counted, and memory alone serves.
+
+        ValueError for bars of another symbol or resolution.
+        """
         key = _key(symbol, resolution, start, end)
-        kept = Bars.of(bars, resolution=_length(resolution))
+        kept = _kept(bars, symbol, _length(resolution))
         with self._lock:
             self._remember(key, kept)
         if self._folder is not None:
@@ -129,28 +143,30 @@ class DataCache:
             near = key.start_ns < wanted.end_ns and wanted.start_ns < key.end_ns
             return key.symbol == symbol and same and near
 
+        # The disk first: what is read from it meanwhile is then no longer remembered.
+        gone = self._folder.remove(touches, symbol=symbol) if self._folder else set()
         with self._lock:
             self._generation += 1
-            gone = {key for key in self._entries if touches(key)}
-            for key in gone:
+            held = {key for key in self._entries if touches(key)}
+            for key in held:
                 self._bytes -= self._entries.pop(key).size
-        if self._folder is not None:
-            gone |= self._folder.remove(touches)
-        return len(gone)
+        return len(gone | held)
 
     def clear(self) -> None:
         """Remove everything, from the disk too."""
+        if self._folder is not None:
+            self._folder.remove(lambda _: True)
         with self._lock:
             self._generation += 1
             self._entries.clear()
             self._bytes = 0
-        if self._folder is not None:
-            self._folder.remove(lambda _: True)
 
     def _remember(self, key: Key, bars: Bars) -> None:
-        size = sum(column.nbytes for column in bars.block.columns.values())
+        size = bars.partial.nbytes + sum(one.nbytes for one in bars.block.columns.values())
         if (known := self._entries.pop(key, None)) is not None:
             self._bytes -= known.size
+        if size > self.max_bytes:
+            return
         self._entries[key] = _Entry(bars, size)
         self._bytes += size
         while len(self._entries) > self.max_size or self._bytes > self.max_bytes:
@@ -162,15 +178,35 @@ def _key(symbol: str, resolution: Resolution | str, start: datetime, end: dateti
     return Key(symbol, _length(resolution).seconds, to_ns(start), to_ns(end))
 
 
+def _kept(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars:
+    """Return bars that hold no more memory than their own."""
+    given = Bars.of(bars, resolution=resolution)
+    block = given.block
+    symbols = {block.symbols[code] for code in np.unique(block["symbol"]).tolist()}
+    if symbols - {symbol} or block.resolution != resolution:
+        message = (
+            f"{given!r} can't be kept as {resolution.value} bars of {symbol}: "
+            "put them under their own symbol and resolution"
+        )
+        raise ValueError(message)
+    # A slice would hold the whole that it was cut from.
+    columns = {name: _own(column) for name, column in block.columns.items()}
+    return Bars(block.replace(columns), given.gaps, given.expected, _own(given.partial))
+
+
+def _own(column: Column) -> Column:
+    base = column.base
+    return column.copy() if isinstance(base, np.ndarray) and base.nbytes > column.nbytes else column
+
+
 def _length(resolution: Resolution | str) -> Resolution:
     if isinstance(resolution, Resolution):
         return resolution
     text = resolution.lower()
-    for name, unit in _UNITS.items():
-        if text.endswith(name):
-            count = text.removesuffix(name)
-            text = f"{int(count) * 7}d" if unit == "w" and count.isdigit() else f"{count}{unit}"
-            break
+    found = _TIMEFRAME.fullmatch(text)
+    if found is not None:
+        count, unit = int(found["count"]), found["unit"]
+        text = f"{count * 7}d" if unit == "week" else f"{count}{_UNITS[unit]}"
     try:
         return Resolution(text)
     except ValueError as error:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 import msgspec
+import numpy as np
 
 from lean_lite.blocks import concat, decode_block, encode_block
 from lean_lite.blocks.codec import ROWS_MAX
@@ -28,6 +29,7 @@ from lean_lite.messages import Gap
 
 MAGIC = b"LLC1"
 SUFFIX = ".bars"
+PART = ".part"
 HEAD = len(MAGIC) + 4
 ABANDONED_S = 3_600.0
 
@@ -48,6 +50,7 @@ class _File(msgspec.Struct, array_like=True, frozen=True):
     expected: int
     gaps: tuple[Gap, ...]
     blocks: list[bytes]
+    partial: bytes = b""  # one bit for each bar; empty when none is partial
 
 
 _decode = msgspec.msgpack.Decoder(_File).decode
@@ -55,7 +58,13 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class CacheFolder:
-    """Keep entries in a folder that several processes may share."""
+    """
+    Keep entries in a folder that several processes may share.
+
+    Each of them looks at its size when it has written a sixteenth of what is allowed, so that
+    together they may exceed that by as much. `corrupt` counts damaged files that were skipped,
+    `failed` those that a full or read-only disk did not let us write or remove.
+    """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         """Write nothing before the first entry."""
@@ -63,62 +72,75 @@ class CacheFolder:
         self.corrupt = 0
         self.failed = 0
         self._max_bytes = max_bytes
+        self._room = 0
+        # What is removed but still there, because the disk is read-only.
+        self._removed: set[Key] = set()
         self._lock = threading.Lock()
 
     def write(self, key: Key, bars: Bars) -> None:
         """Keep an entry; a disk that is full or read-only is logged and counted in `failed`."""
-        block = bars.block
-        parts = [block.take(slice(at, at + ROWS_MAX)) for at in range(0, len(block), ROWS_MAX)]
-        blocks = [encode_block(part) for part in parts or [block]]
-        body = _encode(_File(key, bars.expected, bars.gaps, blocks))
-        data = MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
-        try:
-            with self._lock:
-                self._put(self._place(key), data)
-                self._bound()
-        except OSError as error:
-            self.failed += 1
-            log.warning("cache.not_written", extra={"folder": str(self.path), "error": str(error)})
+        data = _packed(key, bars)
+        place = self._place(key)
+        with self._lock:
+            try:
+                if len(data) > self._max_bytes:
+                    place.unlink(missing_ok=True)
+                    return
+                self._put(place, data)
+                self._removed.discard(key)
+                self._room -= len(data)
+                if self._room < 0:
+                    self._room = self._make_room()
+            except OSError as error:
+                self._fail("cache.not_written", error)
 
     def read(self, key: Key) -> Bars | None:
         """Return an entry; None when there is none, or a damaged one."""
+        if key in self._removed:
+            return None
         place = self._place(key)
         try:
             data = place.read_bytes()
-            os.utime(place)
         except OSError:
             return None
-        file = self._opened(place, data)
-        if file is None or file.key != key:
-            return None
+        with suppress(OSError):
+            os.utime(place)
         try:
-            block = concat([decode_block(part) for part in file.blocks])
+            file = _opened(data)
+            return _unpacked(file) if file.key == key else None
         except (DecodeError, ValueError) as error:
-            self._skip(place, str(error))
+            self._skip(place, error)
             return None
-        return Bars(block, file.gaps, file.expected)
 
-    def remove(self, chosen: Callable[[Key], bool]) -> set[Key]:
-        """Remove the entries that are chosen; return their keys."""
+    def remove(self, chosen: Callable[[Key], bool], *, symbol: str | None = None) -> set[Key]:
+        """Remove the entries that are chosen, of one symbol or of all; return their keys."""
         gone = set()
         with self._lock:
-            for place in self._files():
+            for place in self._files("" if symbol is None else _prefix(symbol)):
                 key = _key_of(place)
-                if key is not None and chosen(key):
+                if key is None or not chosen(key):
+                    continue
+                gone.add(key)
+                try:
                     place.unlink(missing_ok=True)
-                    gone.add(key)
+                except OSError as error:
+                    self._removed.add(key)
+                    self._fail("cache.not_removed", error)
         return gone
 
     def _place(self, key: Key) -> Path:
         numbers = "_".join(str(number) for number in key[1:])
-        return self.path / f"{quote(key.symbol, safe='')}_{numbers}{SUFFIX}"
+        return self.path / f"{_prefix(key.symbol)}{numbers}{SUFFIX}"
 
-    def _files(self) -> list[Path]:
-        return sorted(self.path.glob(f"*{SUFFIX}"))
+    def _files(self, prefix: str = "", suffix: str = SUFFIX) -> list[Path]:
+        with suppress(OSError):
+            names = ((place, place.name) for place in self.path.iterdir())
+            return [p for p, name in names if name.startswith(prefix) and name.endswith(suffix)]
+        return []
 
     def _put(self, place: Path, data: bytes) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=self.path, suffix=".part")
+        handle, beside = tempfile.mkstemp(dir=self.path, suffix=PART)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -129,9 +151,13 @@ class CacheFolder:
             Path(beside).unlink(missing_ok=True)
             raise
 
-    def _bound(self) -> None:
-        """Remove what was used longest ago, and what killed processes have left."""
-        for part in self.path.glob("*.part"):
+    def _make_room(self) -> int:
+        """
+        Remove what was used longest ago, and what killed processes have left.
+
+        Return how much may be written before the next look.
+        """
+        for part in self._files(suffix=PART):
             with suppress(OSError):
                 if part.stat().st_mtime < time.time() - ABANDONED_S:
                     part.unlink()
@@ -141,27 +167,59 @@ class CacheFolder:
                 stat = place.stat()
                 known.append((stat.st_mtime_ns, stat.st_size, place))
         total = sum(size for _, size, _ in known)
-        for _, size, place in sorted(known):
-            if total <= self._max_bytes:
-                return
+        share = self._max_bytes // 16
+        if total > self._max_bytes:
+            for _, size, place in sorted(known):
+                if total <= self._max_bytes - share:
+                    break
+                place.unlink(missing_ok=True)
+                total -= size
+        return min(self._max_bytes - total, share)
+
+    def _skip(self, place: Path, why: Exception) -> None:
+        with self._lock:
+            self.corrupt += 1
+        log.warning("cache.corrupt", extra={"file": str(place), "error": str(why)})
+        with suppress(OSError):
             place.unlink(missing_ok=True)
-            total -= size
 
-    def _opened(self, place: Path, data: bytes) -> _File | None:
-        body = data[HEAD:]
-        if data[:HEAD] != MAGIC + zlib.crc32(body).to_bytes(4, "little"):
-            self._skip(place, "its checksum is wrong")
-            return None
-        try:
-            return _decode(body)
-        except msgspec.MsgspecError as error:
-            self._skip(place, str(error))
-            return None
+    def _fail(self, what: str, why: OSError) -> None:
+        self.failed += 1
+        log.warning(what, extra={"folder": str(self.path), "error": str(why)})
 
-    def _skip(self, place: Path, why: str) -> None:
-        self.corrupt += 1
-        log.warning("cache.corrupt", extra={"file": str(place), "error": why})
-        place.unlink(missing_ok=True)
+
+def _packed(key: Key, bars: Bars) -> bytes:
+    block = bars.block
+    parts = [block.take(slice(at, at + ROWS_MAX)) for at in range(0, len(block), ROWS_MAX)]
+    blocks = [encode_block(part) for part in parts or [block]]
+    partial = np.packbits(bars.partial).tobytes() if bars.partial.any() else b""
+    body = _encode(_File(key, bars.expected, bars.gaps, blocks, partial))
+    return MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def _opened(data: bytes) -> _File:
+    """Return what a file holds; ValueError or DecodeError when it is damaged."""
+    body = data[HEAD:]
+    if data[:HEAD] != MAGIC + zlib.crc32(body).to_bytes(4, "little"):
+        message = "its checksum is wrong"
+        raise DecodeError(message)
+    try:
+        return _decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        message = f"it can't be read: {error}"
+        raise DecodeError(message) from error
+
+
+def _unpacked(file: _File) -> Bars:
+    block = concat([decode_block(part) for part in file.blocks])
+    if not file.partial:
+        return Bars(block, file.gaps, file.expected)
+    bits = np.unpackbits(np.frombuffer(file.partial, np.uint8), count=len(block))
+    return Bars(block, file.gaps, file.expected, bits.astype(np.bool_))
+
+
+def _prefix(symbol: str) -> str:
+    return f"{quote(symbol, safe='')}_"
 
 
 def _key_of(place: Path) -> Key | None:

@@ -1,0 +1,61 @@
+"""Write into a cache until killed: `python -m tests.unit.data.cache_writer FOLDER KILLS`."""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from lean_lite.algorithm.data_models import TradeBar, from_ns
+from lean_lite.blocks import from_bars
+from lean_lite.data.bars import Bars
+from lean_lite.data.cache_folder import CacheFolder, Key
+
+KEYS = [Key("SPY", 60, number, number + 1) for number in range(4)]
+ROOM = 8 * 1024**2
+LONGEST_S = 0.02
+_ONE = from_bars([TradeBar("SPY", from_ns(0), 1, 1, 1, 1, 1)], feed="")
+
+
+def version(number: int) -> Bars:
+    """Return bars that tell by their length and every close which version they are."""
+    rows = _ONE.take(np.zeros(1 + number * 37 % 9_000, np.intp))
+    return Bars(rows.with_columns(close=np.full(len(rows), float(number))), expected=number)
+
+
+def is_whole(bars: Bars) -> bool:
+    expected = version(bars.expected)
+    return len(bars) == len(expected) and bool((bars.block["close"] == bars.expected).all())
+
+
+def write(folder: Path, chance: random.Random) -> NoReturn:
+    cache = CacheFolder(folder, ROOM)
+    while True:
+        cache.write(chance.choice(KEYS), version(chance.randrange(10_000)))
+
+
+def kill_many(folder: Path, kills: int) -> int:
+    """Kill one writer after the other; return how many whole entries were found."""
+    found = 0
+    for number in range(kills):
+        chance = random.Random(number)
+        pid = os.fork()
+        if not pid:
+            write(folder, chance)
+        time.sleep(chance.uniform(0, LONGEST_S))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        cache = CacheFolder(folder, ROOM)
+        entries = [entry for key in KEYS if (entry := cache.read(key)) is not None]
+        if cache.corrupt or not all(map(is_whole, entries)):
+            sys.exit(f"kill {number} has left a damaged entry")
+        found += len(entries)
+    return found
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{kill_many(Path(sys.argv[1]), int(sys.argv[2]))}\n")

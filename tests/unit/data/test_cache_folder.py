@@ -1,0 +1,209 @@
+import os
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lean_lite.algorithm.data_models import TradeBar, from_ns
+from lean_lite.blocks import encode_block, from_bars
+from lean_lite.data.bars import Bars
+from lean_lite.data.cache_folder import ABANDONED_S, MAGIC, CacheFolder, Key
+
+ROOT = Path(__file__).parents[3]
+SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
+KILLS = 10_000 if SOAK else 150
+KEY = Key("SPY", 60, 0, 10**9)
+BARS = Bars(from_bars([TradeBar("SPY", from_ns(0), 1, 1, 1, 1, 1)] * 3, feed=""))
+ROOM = 10**6
+
+
+def key_of(number: int) -> Key:
+    return KEY._replace(start_ns=number)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CacheFolder:
+    return CacheFolder(tmp_path / "cache", ROOM)
+
+
+@pytest.fixture
+def file(folder: CacheFolder) -> Path:
+    """Return the file of the one entry in the folder."""
+    folder.write(KEY, BARS)
+    (file,) = folder.path.iterdir()
+    return file
+
+
+def sealed(body: bytes) -> bytes:
+    return MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+BLOCK = encode_block(BARS.block)
+DAMAGES = {
+    "empty": b"",
+    "another kind of file": b"SQLite format 3\0" * 9,
+    "a bad checksum": MAGIC + b"1234" + msgspec.msgpack.encode([KEY, 0, [], [BLOCK]]),
+    "nothing inside": sealed(b""),
+    "another layout": sealed(msgspec.msgpack.encode({"key": KEY})),
+    "too few fields": sealed(msgspec.msgpack.encode([KEY, 0])),
+    "no block": sealed(msgspec.msgpack.encode([KEY, 0, [], []])),
+    "blocks that are none": sealed(msgspec.msgpack.encode([KEY, 0, [], [b"none"]])),
+    "a text that is none": sealed(b"\x91\xa1\xff"),
+    "no end of nesting": sealed(
+        b"\x96" + msgspec.msgpack.encode([KEY, 0, [], [BLOCK], b""])[1:] + b"\x91" * 100_000
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_skipped_counted_logged_and_removed(
+    folder: CacheFolder, file: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.write_bytes(DAMAGES[damage])
+    assert folder.read(KEY) is None
+    assert (folder.corrupt, folder.failed, file.exists()) == (1, 0, False)
+    assert [one.message for one in caplog.records] == ["cache.corrupt"]
+    assert folder.read(KEY) is None
+    assert folder.corrupt == 1
+
+
+def test_a_file_that_was_cut_anywhere_is_skipped(folder: CacheFolder, file: Path) -> None:
+    data = file.read_bytes()
+    for length in range(len(data)):
+        file.write_bytes(data[:length])
+        assert folder.read(KEY) is None
+    assert folder.corrupt == len(data)
+
+
+def test_one_wrong_bit_anywhere_is_noticed(folder: CacheFolder, file: Path) -> None:
+    data = file.read_bytes()
+    for place in range(len(data)):
+        file.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
+        assert folder.read(KEY) is None
+    assert folder.corrupt == len(data)
+
+
+def test_a_file_under_another_name_is_not_taken_for_that(folder: CacheFolder, file: Path) -> None:
+    file.rename(file.with_name(file.name.replace("SPY", "QQQ")))
+    assert folder.read(KEY._replace(symbol="QQQ")) is None
+    assert folder.corrupt == 0
+
+
+def test_what_is_not_ours_is_left_alone(folder: CacheFolder, file: Path) -> None:
+    others = [file.with_name(name) for name in ("notes.bars", "a_b_c_d.bars", "SPY_60_0_1.txt")]
+    for other in others:
+        other.write_text("mine")
+    assert folder.remove(lambda _: True) == {KEY}
+    assert sorted(folder.path.iterdir()) == sorted(others)
+
+
+def test_the_entries_that_are_chosen_are_removed(folder: CacheFolder) -> None:
+    for number in range(4):
+        folder.write(key_of(number), BARS)
+    assert folder.remove(lambda key: key.start_ns > 1, symbol="QQQ") == set()
+    assert folder.remove(lambda key: key.start_ns > 1, symbol="SPY") == {key_of(2), key_of(3)}
+    assert [folder.read(key_of(number)) is not None for number in range(4)] == [True] * 2 + [
+        False
+    ] * 2
+
+
+def test_nothing_is_written_before_the_first_entry(folder: CacheFolder) -> None:
+    assert folder.read(KEY) is None
+    assert folder.remove(lambda _: True) == set()
+    assert not folder.path.exists()
+
+
+def test_what_was_used_longest_ago_makes_room(folder: CacheFolder, file: Path) -> None:
+    size = file.stat().st_size
+    small = CacheFolder(folder.path, 32 * size)
+    for number in range(1, 32):
+        small.write(key_of(number), BARS)
+    for number in range(32):
+        # As if they had been used a second apart, the last one first.
+        moment = time.time() - number
+        os.utime(small._place(key_of(number)), (moment, moment))
+    assert small.read(key_of(31)) is not None
+    small.write(key_of(32), BARS)
+    left = {number for number in range(33) if small._place(key_of(number)).exists()}
+    assert {0, 31, 32} <= left
+    # A sixteenth is made free at once, so that not every entry has to look.
+    assert left == set(range(33)) - {30, 29, 28}
+
+
+def test_the_disk_never_holds_more_than_it_may(folder: CacheFolder, file: Path) -> None:
+    small = CacheFolder(folder.path, 10 * file.stat().st_size + 1)
+    for number in range(60):
+        small.write(key_of(number % 25), BARS)
+        assert sum(one.stat().st_size for one in folder.path.iterdir()) <= small._max_bytes
+
+
+def test_what_killed_processes_have_left_is_removed_after_an_hour(
+    folder: CacheFolder, file: Path
+) -> None:
+    old, new = file.with_name("tmp1.part"), file.with_name("tmp2.part")
+    for part, age_s in ((old, ABANDONED_S + 60), (new, ABANDONED_S - 60)):
+        part.write_bytes(b"half")
+        os.utime(part, (time.time() - age_s,) * 2)
+    CacheFolder(folder.path, ROOM).write(KEY, BARS)
+    assert sorted(folder.path.iterdir()) == sorted([file, new])
+
+
+def test_what_can_not_be_removed_is_counted_and_not_found_again(
+    folder: CacheFolder, file: Path
+) -> None:
+    data = file.read_bytes()
+    file.unlink()
+    file.mkdir()
+    assert folder.remove(lambda _: True) == {KEY}
+    assert folder.failed == 1
+    file.rmdir()
+    file.write_bytes(data)
+    assert folder.read(KEY) is None
+    folder.write(KEY, BARS)
+    assert folder.read(KEY) is not None
+
+
+def test_two_processes_share_a_folder(folder: CacheFolder) -> None:
+    code = (
+        "import sys; from pathlib import Path;"
+        "from tests.unit.data.test_cache_folder import BARS, CacheFolder, key_of;"
+        "folder = CacheFolder(Path(sys.argv[1]), int(sys.argv[2]));"
+        "[folder.write(key_of(number % 60), BARS) for number in range(300)];"
+        "print(folder.corrupt, folder.failed)"
+    )
+    folder.write(KEY, BARS)
+    size = next(folder.path.iterdir()).stat().st_size
+    own = CacheFolder(folder.path, 40 * size)
+    command = [sys.executable, "-c", code, str(folder.path), str(40 * size)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
+        number = met = 0
+        while other.poll() is None:
+            number += 1
+            own.write(key_of(100 + number % 60), BARS)
+            found = own.read(key_of(number * 7 % 60))
+            assert found is None or list(found) == list(BARS)
+            met += found is not None
+        assert other.stdout is not None
+        assert other.stdout.read().split() == ["0", "0"]
+    assert (own.corrupt, own.failed) == (0, 0)
+    entries = list(folder.path.iterdir())
+    assert sum(entry.stat().st_size for entry in entries) <= 40 * size * 18 / 16
+    assert all(entry.suffix == ".bars" for entry in entries)
+    assert met
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600 if SOAK else 240)
+def test_a_process_that_is_killed_while_it_writes_leaves_whole_entries_only(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "tests.unit.data.cache_writer", str(tmp_path), str(KILLS)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    # Most kills find entries, and some have cut a file short.
+    assert int(result.stdout) > KILLS
+    assert list(tmp_path.glob("*.part"))
