@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar
 from lean_lite.blocks import Block, empty_block, from_bars
-from lean_lite.market.buckets import regular
-from lean_lite.market.symbols import asset_class_of
+from lean_lite.blocks.asset_classes import regular_rows
 from lean_lite.messages import Gap
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 SCORES = np.array([level.value for level in sorted(DataQualityLevel)])
 OHLCV = ("open", "high", "low", "close", "volume")
 ROWS_SHOWN = 10
+SYMBOLS_SHOWN = 5
 
 
 class Bars(Sequence[TradeBar]):
@@ -73,7 +73,7 @@ class Bars(Sequence[TradeBar]):
 
     def __repr__(self) -> str:
         """Return how many bars of which symbols."""
-        return f"<Bars {', '.join(self.symbols)}: {len(self)} x {self.block.resolution.value}>"
+        return f"<Bars {names_of(self.symbols)}: {len(self)} x {self.block.resolution.value}>"
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -96,12 +96,12 @@ class Bars(Sequence[TradeBar]):
         """Return the share of expected bars that is there, 0 to 1; NaN when none is expected."""
         if not self.expected:
             return float("nan")
-        return min(self._regular() / self.expected, 1.0)
+        return min(int(regular_rows(self.block).sum()) / self.expected, 1.0)
 
     def check_one_symbol(self) -> None:
         """Raise ValueError when the bars are of several symbols."""
         if len(names := self.symbols) > 1:
-            message = f"one symbol at a time, not {', '.join(names)}: take them apart first"
+            message = f"one symbol at a time, not {names_of(names)}: take them apart first"
             raise ValueError(message)
 
     def to_numpy(self) -> npt.NDArray[np.float64]:
@@ -135,9 +135,9 @@ class Bars(Sequence[TradeBar]):
 
         return table_of(self, ROWS_SHOWN)
 
-    def _regular(self) -> int:
-        """Count the bars that hold regular trading."""
-        if not len(self):
-            return 0
-        asset_class = asset_class_of(self.block.symbols[0])
-        return int(regular(asset_class, self.block["start_ns"], self.block.end_ns).sum())
+
+def names_of(symbols: tuple[str, ...]) -> str:
+    """Return symbols for people to read: the first few of many."""
+    names = ", ".join(symbols[:SYMBOLS_SHOWN])
+    more = len(symbols) - SYMBOLS_SHOWN
+    return f"{names} and {more} more" if more > 0 else names or "no symbol"

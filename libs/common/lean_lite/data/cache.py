@@ -182,8 +182,7 @@ def _kept(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars
     """Return bars that hold no more memory than their own."""
     given = Bars.of(bars, resolution=resolution)
     block = given.block
-    symbols = {block.symbols[code] for code in np.unique(block["symbol"]).tolist()}
-    if symbols - {symbol} or block.resolution != resolution:
+    if {*given.symbols} - {symbol} or block.resolution != resolution:
         message = (
             f"{given!r} can't be kept as {resolution.value} bars of {symbol}: "
             "put them under their own symbol and resolution"

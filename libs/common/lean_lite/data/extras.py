@@ -9,5 +9,6 @@ def load(library: str, extra: str) -> Any:  # noqa: ANN401 - any library
     try:
         return import_module(library)
     except ImportError as error:
-        message = f"{library} is not installed: `pip install 'lean-lite[{extra}]'` brings it"
+        name = library.partition(".")[0]
+        message = f"{name} is not installed: `pip install 'lean-lite[{extra}]'` brings it"
         raise ImportError(message) from error

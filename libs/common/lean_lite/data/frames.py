@@ -31,11 +31,10 @@ def frame_of(bars: "Bars") -> "pd.DataFrame":
         {
             "symbol": names[block["symbol"]] if len(names) else np.empty(0, object),
             **{name: block[name] for name in ("open", "high", "low", "close", "volume", "vwap")},
-            "trade_count": pandas.array(counts, dtype="Int64"),
+            "trade_count": pandas.arrays.IntegerArray(counts.copy(), counts < 0),
             "quality": bars.quality,
             "partial": bars.partial,
         },
         index=index_of(bars),
     )
-    frame.loc[counts < 0, "trade_count"] = pandas.NA
     return frame

@@ -1,0 +1,180 @@
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.algorithm.data_models import Resolution, TradeBar, to_ns
+from lean_lite.blocks import empty_block, from_bars
+from lean_lite.data.bars import Bars
+from lean_lite.messages import Gap
+from tests.unit.common.samples import MINUTE_NS, Row, block_of, trade_bars
+
+ends = st.none() | st.integers(-8, 8)
+LISTS = st.lists(trade_bars, max_size=6)
+
+
+@given(LISTS)
+def test_bars_read_like_a_list(expected: list[TradeBar]) -> None:
+    bars = Bars(from_bars(expected, feed="csv"))
+    assert len(bars) == len(expected)
+    assert list(bars) == expected
+    assert list(reversed(bars)) == expected[::-1]
+    assert [bars[index] for index in range(-len(expected), len(expected))] == expected * 2
+
+
+@given(LISTS, ends, ends, st.sampled_from([None, 1, 2, -1, -2]))
+def test_slices_are_those_of_a_list(
+    expected: list[TradeBar], start: int | None, stop: int | None, step: int | None
+) -> None:
+    part = Bars(from_bars(expected, feed="csv"))[start:stop:step]
+    assert isinstance(part, Bars)
+    assert list(part) == expected[start:stop:step]
+
+
+@pytest.mark.parametrize("index", [3, -4])
+def test_there_is_nothing_beyond_the_ends(index: int) -> None:
+    bars = Bars(block_of([Row().at(minute) for minute in range(3)]))
+    with pytest.raises(IndexError):
+        bars[index]
+
+
+def test_a_bar_is_found_by_its_values() -> None:
+    bars = Bars(block_of([Row().at(minute) for minute in range(3)]))
+    assert bars[1] in bars
+    assert bars.index(bars[2]) == 2
+
+
+def test_bars_can_not_be_changed() -> None:
+    bars: Any = Bars(block_of([Row()]))
+    with pytest.raises(TypeError):
+        bars[0] = bars[0]
+
+
+def test_no_bars_are_false_like_any_empty_sequence() -> None:
+    assert not Bars(empty_block("iex"))
+
+
+def test_bars_say_how_many_they_are() -> None:
+    assert repr(Bars(block_of([Row(), Row().at(1)]))) == "<Bars SPY: 2 x minute>"
+    many = Bars(block_of([Row(f"S{number}") for number in range(500)]))
+    assert repr(many) == "<Bars S0, S1, S2, S3, S4 and 495 more: 500 x minute>"
+    assert (
+        repr(Bars(empty_block("iex", resolution=Resolution.DAILY))) == "<Bars no symbol: 0 x daily>"
+    )
+
+
+def test_a_slice_knows_what_was_expected_of_the_whole() -> None:
+    bars = Bars(block_of([Row(), Row().at(1)]), expected=390)
+    assert (bars.expected, bars[:1].expected) == (390, 390)
+
+
+@pytest.mark.parametrize("part", [slice(1, 3), slice(None), slice(None, None, -2), slice(9, 9)])
+def test_a_slice_copies_no_memory(part: slice) -> None:
+    numbers = np.arange(5)
+    block = block_of([Row().at(minute) for minute in range(5)])
+    bars = Bars(
+        block.with_columns(level=numbers.astype("|u1"), reasons=numbers.astype("<u8")),
+        partial=numbers > 2,
+    )
+    taken = bars[part]
+    for name, column in taken.block.columns.items():
+        assert column.base is not None
+        assert np.shares_memory(column, bars.block[name]) == bool(len(taken))
+    assert np.shares_memory(taken.partial, bars.partial) == bool(len(taken))
+    assert taken.partial.tolist() == bars.partial.tolist()[part]
+    assert taken.quality.tolist() == bars.quality.tolist()[part]
+
+
+def test_a_slice_has_the_gaps_of_the_whole() -> None:
+    gaps = (Gap("SPY", 1, 2, "not served"),)
+    assert Bars(block_of([Row()]), gaps)[:0].gaps == gaps
+
+
+def test_quality_is_the_score_of_each_grade_and_nothing_without_one() -> None:
+    block = block_of([Row().at(minute) for minute in range(5)])
+    graded = block.with_columns(level=np.arange(5, dtype="|u1"))
+    assert Bars(graded).quality.tolist() == [0.0, 0.5, 0.75, 0.9, 1.0]
+    assert np.isnan(Bars(block).quality).tolist() == [True] * 5
+
+
+def test_no_bar_is_partial_unless_it_is_said() -> None:
+    bars = Bars(block_of([Row(), Row().at(1)]))
+    assert bars.partial.tolist() == [False, False]
+
+
+def test_numbers_come_as_one_row_for_each_bar() -> None:
+    numbers = Bars(block_of([Row(), Row(close=2.0, volume=0.0).at(1)])).to_numpy()
+    assert numbers.dtype == np.float64
+    assert numbers.tolist() == [[100, 101, 99, 100.5, 1_000], [100, 101, 99, 2, 0]]
+    assert Bars(empty_block("iex")).to_numpy().shape == (0, 5)
+
+
+def test_numbers_are_the_callers_own() -> None:
+    bars = Bars(block_of([Row()]))
+    bars.to_numpy()[:] = 0.0
+    assert bars[0].close == 100.5
+
+
+# A Tuesday on which equities trade; 14:30 UTC is 9:30 in New York.
+OPEN_NS = to_ns(datetime(2026, 11, 24, 14, 30, tzinfo=UTC))
+
+
+def minutes(*after_open: int, symbol: str = "SPY") -> list[Row]:
+    return [Row(symbol, OPEN_NS + minute * MINUTE_NS) for minute in after_open]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected", "share"),
+    [
+        (minutes(0, 1, 389), 390, 3 / 390),
+        # Extended hours are expected of nobody.
+        (minutes(-1, 0, 390), 390, 1 / 390),
+        (minutes(0, 1, 2), 2, 1.0),
+        (minutes(-1), 390, 0.0),
+        ([], 390, 0.0),
+        (minutes(-600, 600, symbol="BTC/USD"), 1_440, 2 / 1_440),
+        (minutes(-1, symbol="SPY") + minutes(-1, symbol="BTC/USD"), 4, 1 / 4),
+        (minutes(-1, symbol="BTC/USD") + minutes(-1, symbol="SPY"), 4, 1 / 4),
+    ],
+)
+def test_completeness_is_the_share_of_expected_bars(
+    rows: list[Row], expected: int, share: float
+) -> None:
+    assert Bars(block_of(rows), expected=expected).completeness == pytest.approx(share)
+
+
+def test_nothing_is_complete_or_not_where_nothing_is_expected() -> None:
+    assert math.isnan(Bars(block_of(minutes(0))).completeness)
+
+
+def test_a_day_counts_although_its_bar_starts_before_the_session() -> None:
+    midnight_ns = OPEN_NS - 570 * MINUTE_NS
+    block = block_of([Row(start_ns=midnight_ns), Row(start_ns=midnight_ns + 4 * 1_440 * MINUTE_NS)])
+    days = msgspec.structs.replace(block, resolution=Resolution.DAILY)
+    # The second one is a Saturday.
+    assert Bars(days, expected=1).completeness == 1.0
+    assert Bars(days.take(slice(1, 2)), expected=1).completeness == 0.0
+
+
+@given(LISTS)
+def test_any_sequence_of_bars_becomes_bars(expected: list[TradeBar]) -> None:
+    for sequence in (expected, tuple(expected)):
+        bars = Bars.of(sequence)
+        assert list(bars) == expected
+        assert Bars.of(bars) is bars
+
+
+def test_an_empty_sequence_has_the_resolution_that_is_given() -> None:
+    assert Bars.of([]).resolution is Resolution.MINUTE
+    assert Bars.of([], resolution=Resolution.HOUR).resolution is Resolution.HOUR
+
+
+def test_a_sequence_of_two_resolutions_is_refused() -> None:
+    bar = next(block_of([Row()]).bars())
+    with pytest.raises(ValueError, match="one resolution, not hour, minute"):
+        Bars.of([bar, msgspec.structs.replace(bar, resolution=Resolution.HOUR)])
