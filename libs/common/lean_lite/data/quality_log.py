@@ -1,8 +1,8 @@
 """What grading said of the bars of the subscribed symbols lately."""
 
+import math
 import time
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lean_lite.algorithm.data_models import NS_PER_S
@@ -10,16 +10,19 @@ from lean_lite.data.quality_report import Mark, report_of
 from lean_lite.messages import LiveBar
 
 KEPT = 10_080  # a week of minutes
+SPARE = 1_000
 HOUR_NS = 3_600 * NS_PER_S
 
 
 class QualityLog:
     """Remember the grades of one symbol's newest bars; a bar's later version replaces its mark."""
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, clock: Callable[[], int] = time.time_ns) -> None:
         """Start with nothing."""
         self._symbol = symbol
-        self._marks: OrderedDict[int, Mark] = OrderedDict()
+        self._clock = clock
+        self._marks: dict[int, Mark] = {}
+        self._since_ns = 0
         self._end_ns = 0
         self._simulated = False
         self._resolution_s = 60
@@ -30,13 +33,12 @@ class QualityLog:
         self._simulated = simulated
         if older:
             self._end_ns = max(self._end_ns, max(older) + self._resolution_s * NS_PER_S)
-        self._marks = OrderedDict(sorted((older | self._marks).items()))
+        self._marks = older | self._marks
         self._bound()
 
     def note(self, record: LiveBar) -> None:
         """Take a live record."""
-        mark = Mark(record.start_ns, record.level, record.reasons)
-        self._marks[record.start_ns] = mark
+        self._marks[record.start_ns] = Mark(record.start_ns, record.level, record.reasons)
         self._simulated = record.simulated
         self._resolution_s = record.resolution_s
         self._end_ns = max(self._end_ns, record.start_ns + record.resolution_s * NS_PER_S)
@@ -49,15 +51,22 @@ class QualityLog:
 
     def report(self, hours: float) -> dict[str, Any]:
         """
-        Return `report_of` the last hours, which end now.
+        Return `report_of` the last hours, which end now; ValueError without any.
 
-        A simulated market has its own time: there they end with the newest bar.
+        A simulated market has its own time: there they end with the newest bar. They begin no
+        earlier than what is remembered.
         """
-        end_ns = self._end_ns if self._simulated else time.time_ns()
-        span = (end_ns - round(hours * HOUR_NS), end_ns)
+        if not 0 < hours < math.inf:
+            message = f"no report of the last {hours!r} hours: give a number above 0"
+            raise ValueError(message)
+        end_ns = self._end_ns if self._simulated else self._clock()
+        span = (max(end_ns - round(hours * HOUR_NS), self._since_ns), end_ns)
         marks = self._marks.values()
         return report_of(self._symbol, span, marks, resolution_s=self._resolution_s)
 
     def _bound(self) -> None:
-        while len(self._marks) > KEPT:
-            self._marks.popitem(last=False)
+        """Forget the oldest, several at once: late bars come in any order."""
+        if len(self._marks) > KEPT + SPARE:
+            kept = sorted(self._marks)[-KEPT:]
+            self._marks = {start_ns: self._marks[start_ns] for start_ns in kept}
+            self._since_ns = kept[0]

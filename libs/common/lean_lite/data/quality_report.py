@@ -8,10 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, from_ns, to_ns
+from lean_lite.algorithm.data_models import (
+    NS_PER_S,
+    DataQualityLevel,
+    Resolution,
+    from_ns,
+    to_ns,
+)
 from lean_lite.blocks import Block
 from lean_lite.data.bars import Bars
-from lean_lite.market.calendar import calendar_of
+from lean_lite.data.longer import expected_of
+from lean_lite.market.buckets import regular
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import Gap
 from lean_lite.quality import checks_of
@@ -65,12 +72,9 @@ def report_of(
     start_ns, end_ns = span
     found = sorted(mark for mark in marks if start_ns <= mark.start_ns < end_ns)
     scores = [DataQualityLevel.from_code(mark.level).value for mark in found]
-    calendar = calendar_of(asset_class_of(symbol))
-    expected = calendar.expected(start_ns, end_ns, resolution_s)
-    # A bar may start before the session that it holds a part of.
-    early_ns = (resolution_s - 1) * NS_PER_S
-    opened = [(o - early_ns, c) for o, c in calendar.spans(start_ns, end_ns, extended=False)]
+    expected = expected_of(symbol, Resolution.from_seconds(resolution_s), start_ns, end_ns)
     good = [mark for mark in found if mark.level > DataQualityLevel.INVALID.code]
+    regular_bars = _regular(symbol, good, resolution_s)
     return {
         "symbol": symbol,
         "start": from_ns(start_ns).isoformat(),
@@ -80,7 +84,7 @@ def report_of(
         "reasons": _reasons(found),
         "bars": len(good),
         "expected": expected,
-        "completeness": min(_within(good, opened) / expected, 1.0) if expected else None,
+        "completeness": min(regular_bars / expected, 1.0) if expected else None,
         "worst": [_told(mark) for mark in _worst(found)],
         "gaps": [
             {
@@ -103,10 +107,11 @@ def _reasons(marks: Iterable[Mark]) -> Mapping[str, int]:
     return dict(counted.most_common())
 
 
-def _within(marks: list[Mark], spans: list[tuple[int, int]]) -> int:
-    starts = np.array([mark.start_ns for mark in marks], "<i8")
-    edges = np.array(spans, "<i8").reshape(-1, 2)
-    return int((np.searchsorted(starts, edges[:, 1]) - np.searchsorted(starts, edges[:, 0])).sum())
+def _regular(symbol: str, marks: list[Mark], resolution_s: int) -> int:
+    """Count the bars that hold regular trading."""
+    starts_ns = np.array([mark.start_ns for mark in marks], np.int64)
+    ends_ns = starts_ns + resolution_s * NS_PER_S
+    return int(regular(asset_class_of(symbol), starts_ns, ends_ns).sum())
 
 
 def _worst(marks: Iterable[Mark]) -> list[Mark]:

@@ -1,0 +1,133 @@
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lean_lite.algorithm.data_models import NS_PER_S, to_ns
+from lean_lite.data.quality_log import KEPT, SPARE, QualityLog
+from lean_lite.data.quality_report import Mark
+from lean_lite.quality import Check
+from tests.unit.common.samples import live_bar
+
+MINUTE_NS = 60 * NS_PER_S
+# A Tuesday; 14:30 UTC is 9:30 in New York.
+OPEN_NS = to_ns(datetime(2026, 11, 24, 14, 30, tzinfo=UTC))
+
+
+def at(minute: int) -> int:
+    return OPEN_NS + minute * MINUTE_NS
+
+
+def log_of(*minutes: int, now: int = 60, **values: Any) -> QualityLog:
+    """Return the log of some live bars, in which it is so many minutes after the open."""
+    log = QualityLog("SPY", lambda: at(now))
+    note(log, *minutes, **values)
+    return log
+
+
+def note(log: QualityLog, *minutes: int, **values: Any) -> None:
+    for minute in minutes:
+        log.note(live_bar(start_ns=at(minute), **values))
+
+
+def test_the_last_hours_end_now() -> None:
+    found = log_of(-1, 0, 59, 60, now=60).report(1)
+    assert (found["start"], found["end"]) == (
+        "2026-11-24T14:30:00+00:00",
+        "2026-11-24T15:30:00+00:00",
+    )
+    assert (found["bars"], found["expected"]) == (2, 60)
+    assert found["symbol"] == "SPY"
+
+
+def test_the_last_hours_of_a_simulated_market_end_with_its_newest_bar() -> None:
+    log = log_of(0, 99, 30, now=10_000, simulated=True)
+    found = log.report(1)
+    assert found["end"] == "2026-11-24T16:10:00+00:00"
+    assert found["bars"] == 1
+    assert log.report(1 + 10 / 60)["bars"] == 2
+
+
+def test_invalid_bars_count_in_the_score_and_not_as_bars() -> None:
+    log = log_of(0, now=60)
+    note(log, 1, level=0, reasons=Check.B02_OHLC.mask)
+    found = log.report(1)
+    assert (found["average_quality_score"], found["bars"]) == (0.5, 1)
+    assert found["reasons"] == {"B02_OHLC": 1}
+
+
+def test_a_later_version_takes_the_place_of_a_mark() -> None:
+    log = log_of(0, 1, level=1)
+    note(log, 0, level=4, late=True)
+    assert log.report(1)["levels"] == {
+        "EXCELLENT": 1,
+        "GOOD": 0,
+        "FAIR": 0,
+        "POOR": 1,
+        "INVALID": 0,
+    }
+
+
+def test_what_is_known_of_the_past_gives_way_to_what_came_live() -> None:
+    log = log_of(1, level=4)
+    log.seed([Mark(at(minute), 2, 0) for minute in range(3)])
+    assert log.report(1)["levels"]["FAIR"] == 2
+    assert log.report(1)["levels"]["EXCELLENT"] == 1
+
+
+def test_the_newest_bar_is_told() -> None:
+    assert QualityLog("SPY").newest_ns == 0
+    log = log_of(3, 1)
+    assert log.newest_ns == at(3)
+    log.seed([Mark(at(7), 4, 0)])
+    assert log.newest_ns == at(7)
+    log.seed([])
+    assert log.newest_ns == at(7)
+    note(log, 10, resolution_s=300)
+    assert log.newest_ns == at(10)
+
+
+def test_a_seed_may_be_of_a_simulated_market() -> None:
+    log = log_of(now=10_000)
+    log.seed([Mark(at(5), 4, 0)], simulated=True)
+    assert log.report(1)["end"] == "2026-11-24T14:36:00+00:00"
+
+
+def test_longer_bars_are_expected_by_their_own_length() -> None:
+    log = log_of(0, 5, 10, now=15, resolution_s=300)
+    found = log.report(0.25)
+    assert (found["bars"], found["expected"], found["completeness"]) == (3, 3, 1.0)
+
+
+def test_a_log_of_nothing_reports_nothing() -> None:
+    found = QualityLog("SPY", lambda: at(60)).report(1)
+    assert (found["bars"], found["average_quality_score"], found["expected"]) == (0, None, 60)
+
+
+def test_the_newest_bars_are_kept_in_whatever_order_they_come() -> None:
+    minutes = list(range(KEPT + 3 * SPARE))
+    random.Random(1).shuffle(minutes)
+    log = log_of(*minutes, now=len(minutes))
+    assert KEPT <= len(log._marks) <= KEPT + SPARE
+    assert sorted(log._marks)[-KEPT:] == [
+        at(minute) for minute in range(3 * SPARE, KEPT + 3 * SPARE)
+    ]
+
+
+def test_a_report_begins_no_earlier_than_what_is_remembered() -> None:
+    log = QualityLog("BTC/USD", lambda: at(KEPT + SPARE + 1))
+    log.seed(Mark(at(minute), 4, 0) for minute in range(KEPT + SPARE + 1))
+    found = log.report(24 * 365)
+    assert (found["bars"], found["expected"], found["completeness"]) == (KEPT, KEPT, 1.0)
+    assert found["start"] == "2026-11-25T07:11:00+00:00"
+
+
+def test_hours_may_reach_beyond_all_time() -> None:
+    assert log_of(0).report(1e12)["start"] == "1970-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("hours", [0, -1, float("nan"), float("inf")])
+def test_hours_are_above_nought(hours: float) -> None:
+    with pytest.raises(ValueError, match=f"no report of the last {hours!r} hours: give a number"):
+        log_of(0).report(hours)

@@ -1,0 +1,192 @@
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
+from lean_lite.blocks import empty_block
+from lean_lite.data.bars import Bars
+from lean_lite.data.quality_report import Mark, marks_of, quality_report_of, report_of
+from lean_lite.messages import Gap
+from lean_lite.quality import Check
+from tests.unit.common.samples import Row, block_of
+
+MINUTE_NS = 60 * NS_PER_S
+# A Tuesday; 14:30 UTC is 9:30 in New York.
+OPEN = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
+OPEN_NS = to_ns(OPEN)
+DAY = 24 * 60
+EXCELLENT, GOOD, FAIR, POOR, INVALID = 4, 3, 2, 1, 0
+
+
+def at(minute: int) -> int:
+    return OPEN_NS + minute * MINUTE_NS
+
+
+def mark(minute: int, level: int = EXCELLENT, *checks: Check) -> Mark:
+    return Mark(at(minute), level, sum(check.mask for check in checks))
+
+
+def report(*marks: Mark, span: tuple[int, int] = (0, 390), **options: Any) -> dict[str, Any]:
+    symbol = options.pop("symbol", "SPY")
+    return report_of(symbol, (at(span[0]), at(span[1])), marks, **options)
+
+
+def test_the_figures_are_those_that_one_adds_up_by_hand() -> None:
+    found = report(
+        mark(0),
+        mark(1, GOOD),
+        mark(2, POOR, Check.B05_ZERO_VOLUME),
+        mark(3, POOR, Check.B05_ZERO_VOLUME, Check.B06_FLAT_SPIKE),
+        mark(4, INVALID, Check.B02_OHLC),
+        gaps=[Gap("SPY", at(100), at(110), "not served")],
+    )
+    assert found == {
+        "symbol": "SPY",
+        "start": "2026-11-24T14:30:00+00:00",
+        "end": "2026-11-24T21:00:00+00:00",
+        "average_quality_score": pytest.approx((1.0 + 0.9 + 0.5 + 0.5 + 0.0) / 5),
+        "levels": {"EXCELLENT": 1, "GOOD": 1, "FAIR": 0, "POOR": 2, "INVALID": 1},
+        "reasons": {"B05_ZERO_VOLUME": 2, "B06_FLAT_SPIKE": 1, "B02_OHLC": 1},
+        "bars": 4,
+        "expected": 390,
+        "completeness": 4 / 390,
+        "worst": [
+            {
+                "timestamp": "2026-11-24T14:34:00+00:00",
+                "quality": "INVALID",
+                "reasons": ["B02_OHLC"],
+            },
+            {
+                "timestamp": "2026-11-24T14:33:00+00:00",
+                "quality": "POOR",
+                "reasons": ["B05_ZERO_VOLUME", "B06_FLAT_SPIKE"],
+            },
+            {
+                "timestamp": "2026-11-24T14:32:00+00:00",
+                "quality": "POOR",
+                "reasons": ["B05_ZERO_VOLUME"],
+            },
+            {"timestamp": "2026-11-24T14:31:00+00:00", "quality": "GOOD", "reasons": []},
+        ],
+        "gaps": [
+            {
+                "start": "2026-11-24T16:10:00+00:00",
+                "end": "2026-11-24T16:20:00+00:00",
+                "reason": "not served",
+            }
+        ],
+    }
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_report_of_no_bars_has_no_score() -> None:
+    found = report()
+    assert found["average_quality_score"] is None
+    assert (found["bars"], found["expected"], found["completeness"]) == (0, 390, 0.0)
+    assert (found["worst"], found["reasons"], set(found["levels"].values())) == ([], {}, {0})
+
+
+def test_only_invalid_bars_have_the_score_of_nothing() -> None:
+    found = report(mark(0, INVALID))
+    assert (found["average_quality_score"], found["bars"], found["completeness"]) == (0.0, 0, 0.0)
+
+
+def test_the_span_holds_its_start_but_not_its_end() -> None:
+    marks = [mark(minute, GOOD) for minute in range(10)]
+    found = report(*marks, span=(3, 6))
+    assert [one["timestamp"][14:16] for one in found["worst"]] == ["35", "34", "33"]
+    assert (found["bars"], found["expected"], found["completeness"]) == (3, 3, 1.0)
+
+
+@pytest.mark.parametrize("span", [(5, 5), (6, 5)])
+def test_a_span_that_holds_nothing_expects_nothing(span: tuple[int, int]) -> None:
+    found = report(mark(5), span=span)
+    assert (found["bars"], found["expected"], found["completeness"]) == (0, 0, None)
+
+
+def test_bars_outside_of_the_session_are_graded_and_expected_of_nobody() -> None:
+    found = report(mark(-5, POOR), mark(0), mark(400, GOOD), span=(-10, 500))
+    assert (found["bars"], found["completeness"]) == (3, 1 / 390)
+    assert found["average_quality_score"] == pytest.approx(0.8)
+    night = report(mark(700), span=(600, 720))
+    assert (night["bars"], night["expected"], night["completeness"]) == (1, 0, None)
+
+
+def test_the_ten_worst_are_the_lowest_grades_and_of_equals_the_newest() -> None:
+    marks = [mark(minute, FAIR) for minute in range(8)]
+    marks += [mark(minute, GOOD) for minute in range(8, 16)]
+    marks += [mark(20, INVALID), mark(19, POOR), mark(21)]
+    worst = report(*marks)["worst"]
+    shown = [(one["quality"], int(one["timestamp"][14:16]) - 30) for one in worst]
+    assert shown == [("INVALID", 20), ("POOR", 19), *(("FAIR", n) for n in range(7, -1, -1))]
+
+
+@pytest.mark.parametrize(
+    ("length_s", "minutes", "span", "expected", "within"),
+    [
+        # The hours of 9:00 to 15:00; the first starts before the session, 16:00 after it.
+        (3_600, [-30, 30, 330, 390], (-30, 450), 7, 3),
+        (3_600, [-30], (-30, -29), 1, 1),
+        (14_400, [-90, 150, 390], (-90, 450), 2, 2),
+        (420, [-3, 389], (-4, 450), 57, 2),
+        # Days are counted by their label, midnight in New York, and Thanksgiving is none.
+        (86_400, [-570, -570 + DAY], (-570, -570 + 4 * DAY), 3, 2),
+        (86_400, [-570, -570 + DAY, -570 + 2 * DAY], (-570, -570 + 4 * DAY), 3, 2),
+        (86_400, [-570], (-570, -569), 1, 1),
+        (86_400, [], (-569, 0), 0, None),
+        (7 * 86_400, [-570 - DAY], (-570 - DAY, 0), 1, 1),
+    ],
+)
+def test_longer_bars_count_when_they_hold_regular_trading(
+    length_s: int, minutes: list[int], span: tuple[int, int], expected: int, within: int | None
+) -> None:
+    found = report(*map(mark, minutes), span=span, resolution_s=length_s)
+    assert found["bars"] == len(minutes)
+    assert found["expected"] == expected
+    assert found["completeness"] == (None if within is None else within / expected)
+
+
+def test_crypto_is_expected_around_the_clock() -> None:
+    marks = [mark(minute) for minute in range(0, DAY, 2)]
+    found = report(*marks, span=(0, DAY), symbol="BTC/USD")
+    assert (found["expected"], found["completeness"]) == (DAY, 0.5)
+
+
+def test_more_bars_than_expected_are_complete() -> None:
+    seconds = [Mark(OPEN_NS + number * NS_PER_S, GOOD, 0) for number in range(60)]
+    assert report(*seconds, span=(0, 1))["completeness"] == 1.0
+
+
+def graded(*levels: int) -> Bars:
+    block = block_of([Row(start_ns=at(minute)) for minute in range(len(levels))])
+    columns = {"level": np.array(levels, "|u1"), "reasons": np.arange(len(levels)).astype("<u8")}
+    return Bars(block.with_columns(**columns), (Gap("SPY", at(5), at(6), "not served"),))
+
+
+def test_the_marks_of_a_block_are_its_starts_levels_and_reasons() -> None:
+    assert marks_of(graded(4, 2).block) == [Mark(at(0), 4, 0), Mark(at(1), 2, 1)]
+
+
+def test_a_report_of_history_has_its_bars_and_gaps() -> None:
+    found = quality_report_of("SPY", OPEN, OPEN + timedelta(minutes=10), graded(4, 2))
+    assert (found["bars"], found["expected"]) == (2, 10)
+    assert found["average_quality_score"] == pytest.approx(0.875)
+    assert [gap["reason"] for gap in found["gaps"]] == ["not served"]
+
+
+def test_nothing_is_expected_of_the_future() -> None:
+    start = datetime.now(UTC) - timedelta(minutes=30)
+    bars = Bars(empty_block("crypto"))
+    found = quality_report_of("BTC/USD", start, start + timedelta(days=9), bars)
+    assert 29 <= found["expected"] <= 60
+    later = quality_report_of("BTC/USD", start + timedelta(days=8), start + timedelta(days=9), bars)
+    assert (later["expected"], later["completeness"]) == (0, None)
+
+
+def test_history_of_days_is_counted_in_days() -> None:
+    block = empty_block("iex", resolution=Resolution.DAILY)
+    found = quality_report_of("SPY", OPEN - timedelta(days=14), OPEN, Bars(block))
+    assert found["expected"] == 10
