@@ -38,14 +38,22 @@ async def feeder(join: Join) -> AsyncIterator[Feeder]:
 
 
 @pytest.fixture
-async def validate(services: Services) -> Process:
-    return await services.start("validate", validate={"head_every_s": 0.5}).ready()
+async def both(services: Services, brokers: Brokers, tmp_path: Path) -> tuple[Process, Process]:
+    """Start validate and store at the same time."""
+    settings = {"path": str(tmp_path / "bars"), "redis_url": brokers.valkey_url}
+    validate = services.start("validate", validate={"head_every_s": 0.5})
+    store = services.start("store", store=settings)
+    return await validate.ready(), await store.ready()
 
 
 @pytest.fixture
-async def store(services: Services, brokers: Brokers, tmp_path: Path) -> Process:
-    settings = {"path": str(tmp_path / "bars"), "redis_url": brokers.valkey_url}
-    return await services.start("store", store=settings).ready()
+def validate(both: tuple[Process, Process]) -> Process:
+    return both[0]
+
+
+@pytest.fixture
+def store(both: tuple[Process, Process]) -> Process:
+    return both[1]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.algorithm.data_models import Resolution, to_ns
-from lean_lite.blocks import BAR, Block, Origin, empty_block
+from lean_lite.blocks import BAR, QUOTE, Block, Origin, empty_block
 from lean_lite.blocks.resample import check_longer, resample
 from lean_lite.market.buckets import Buckets
 from lean_lite.market.calendar import calendar_of
@@ -177,6 +177,11 @@ def test_bars_that_do_not_add_up_are_refused(shorter: str, longer: str) -> None:
     block = empty_block("iex", resolution=Resolution(shorter))
     with pytest.raises(ValueError, match=f"{shorter} bars do not add up to {longer} bars: ask for"):
         resample(block, Resolution(longer))
+
+
+def test_quotes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"only bars of trades .* not those of kind quote"):
+        resample(empty_block("sip", kind=QUOTE), Resolution.HOUR)
 
 
 @pytest.mark.parametrize(

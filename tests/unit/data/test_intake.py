@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, from_ns
-from lean_lite.blocks import Block, empty_block
+from lean_lite.blocks import empty_block
 from lean_lite.data import Bars, DataCache
 from lean_lite.data.intake import Intake
 from lean_lite.errors import RequestError
@@ -17,7 +17,7 @@ from lean_lite.quality import Check, Grader
 from tests.integration.data.forex import CustomForexFeed
 from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, Row, block_of, live_bar
 
-EMPTY = empty_block("iex")
+EMPTY = Bars(empty_block("iex"))
 MINUTE = Resolution.MINUTE
 
 
@@ -40,9 +40,9 @@ def bar(minute: int, **changes: object) -> LiveBar:
     return live_bar(start_ns=NINE_THIRTY_NS + minute * MINUTE_NS, **changes)
 
 
-def graded(minutes: int) -> Block:
+def graded(minutes: int) -> Bars:
     block = block_of([Row().at(minute) for minute in range(minutes)])
-    return Grader("equity").grade(1, block).block
+    return Bars(Grader("equity").grade(1, block).block)
 
 
 def history(minutes: int, *gaps: Gap) -> Bars:
@@ -119,7 +119,7 @@ async def test_reports_begin_with_what_is_stored() -> None:
     intake = Intake(None)
     known = block_of([Row().at(0)], simulated=True)
     poor = {"level": np.array([1], "|u1"), "reasons": np.array([Check.B04_COUNT.mask], "<u8")}
-    intake.begin("SPY", None, known.with_columns(**poor))
+    intake.begin("SPY", None, Bars(known.with_columns(**poor)))
     await take(intake, bar(1, simulated=True))
     report = intake.report("SPY", hours=1)
     assert report["reasons"] == {"B04_COUNT": 1}

@@ -1,14 +1,17 @@
 import random
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lean_lite.algorithm.data_models import NS_PER_S, to_ns
+from lean_lite.data import Bars
 from lean_lite.data.quality_log import KEPT, SPARE, QualityLog
-from lean_lite.data.quality_report import Mark
+from lean_lite.messages import Gap
 from lean_lite.quality import Check
-from tests.unit.common.samples import live_bar
+from tests.unit.common.samples import Row, block_of, live_bar
 
 MINUTE_NS = 60 * NS_PER_S
 # A Tuesday; 14:30 UTC is 9:30 in New York.
@@ -29,6 +32,14 @@ def log_of(*minutes: int, now: int = 60, **values: Any) -> QualityLog:
 def note(log: QualityLog, *minutes: int, **values: Any) -> None:
     for minute in minutes:
         log.note(live_bar(start_ns=at(minute), **values))
+
+
+def stored(minutes: Iterable[int], level: int = 4, *gaps: Gap, simulated: bool = False) -> Bars:
+    """Return stored bars of one grade."""
+    block = block_of([Row(start_ns=at(minute)) for minute in minutes], simulated=simulated)
+    rows = len(block)
+    graded = {"level": np.full(rows, level, "|u1"), "reasons": np.zeros(rows, "<u8")}
+    return Bars(block.with_columns(**graded), gaps)
 
 
 def test_the_last_hours_end_now() -> None:
@@ -71,7 +82,7 @@ def test_a_later_version_takes_the_place_of_a_mark() -> None:
 
 def test_what_is_known_of_the_past_gives_way_to_what_came_live() -> None:
     log = log_of(1, level=4)
-    log.seed([Mark(at(minute), 2, 0) for minute in range(3)])
+    log.seed(stored(range(3), 2))
     assert log.report(1)["levels"]["FAIR"] == 2
     assert log.report(1)["levels"]["EXCELLENT"] == 1
 
@@ -80,9 +91,9 @@ def test_the_newest_bar_is_told() -> None:
     assert QualityLog("SPY").newest_ns == 0
     log = log_of(3, 1)
     assert log.newest_ns == at(3)
-    log.seed([Mark(at(7), 4, 0)])
+    log.seed(stored([7]))
     assert log.newest_ns == at(7)
-    log.seed([])
+    log.seed(stored([]))
     assert log.newest_ns == at(7)
     note(log, 10, resolution_s=300)
     assert log.newest_ns == at(10)
@@ -90,7 +101,7 @@ def test_the_newest_bar_is_told() -> None:
 
 def test_a_seed_may_be_of_a_simulated_market() -> None:
     log = log_of(now=10_000)
-    log.seed([Mark(at(5), 4, 0)], simulated=True)
+    log.seed(stored([5], simulated=True))
     assert log.report(1)["end"] == "2026-11-24T14:36:00+00:00"
 
 
@@ -117,10 +128,22 @@ def test_the_newest_bars_are_kept_in_whatever_order_they_come() -> None:
 
 def test_a_report_begins_no_earlier_than_what_is_remembered() -> None:
     log = QualityLog("BTC/USD", lambda: at(KEPT + SPARE + 1))
-    log.seed(Mark(at(minute), 4, 0) for minute in range(KEPT + SPARE + 1))
+    log.seed(stored(range(KEPT + SPARE + 1)))
     found = log.report(24 * 365)
     assert (found["bars"], found["expected"], found["completeness"]) == (KEPT, KEPT, 1.0)
     assert found["start"] == "2026-11-25T07:11:00+00:00"
+
+
+def test_a_report_begins_where_the_past_is_known_and_names_what_is_not_stored() -> None:
+    log = log_of(now=60)
+    early, late = (Gap("SPY", at(a), at(b), "not asked for") for a, b in ((-90, -60), (10, 20)))
+    log.seed(stored(range(30, 60), 4, early, late), since_ns=at(0))
+    found = log.report(24)
+    assert found["start"] == "2026-11-24T14:30:00+00:00"
+    assert (found["bars"], found["expected"]) == (30, 60)
+    assert [(gap["start"][11:16], gap["reason"]) for gap in found["gaps"]] == [
+        ("14:40", "not asked for")
+    ]
 
 
 def test_hours_may_reach_beyond_all_time() -> None:

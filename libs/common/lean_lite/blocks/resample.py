@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lean_lite.algorithm.data_models import Resolution
 from lean_lite.blocks.asset_classes import bucket_starts, regular_rows
 from lean_lite.blocks.block import Block
+from lean_lite.blocks.columns import BAR
 from lean_lite.market.buckets import Instants
 
 Places = npt.NDArray[np.intp]
@@ -32,8 +33,13 @@ def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> 
     weighted by volume. A VWAP or a count is absent when that of any bar with volume is. The level
     is the worst, the reasons are all of them; INVALID rows are left out. Of two rows with one start
     the later counts. Without `extended`, bars outside of the regular session are left out.
-    ValueError when the bars of the block do not add up to the resolution.
+    ValueError when the bars of the block do not add up to the resolution, or are of quotes.
     """
+    if block.kind.name != BAR.name:
+        message = (
+            f"only bars of trades are made into longer ones, not those of kind {block.kind.name}"
+        )
+        raise ValueError(message)
     check_longer(block.resolution, resolution)
     rows = _in_order(_valid(block))
     if not extended:

@@ -4,11 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from weakref import WeakSet
 
-from lean_lite.algorithm.data_models import Resolution
+from lean_lite.algorithm.data_models import Resolution, to_ns
 from lean_lite.bus import Bus, connect
 from lean_lite.bus.whole import whole
 from lean_lite.config import Config
@@ -36,6 +36,8 @@ from lean_lite.data.slices import GRACE_S, Slices
 from lean_lite.errors import FeedError, RequestError, StackError
 
 CLIENT = "client"
+# What a report on a symbol's quality can look back on as soon as it is subscribed.
+LATELY = timedelta(days=7)
 
 log = logging.getLogger(__name__)
 
@@ -320,7 +322,9 @@ class DataEngine:
         live = await self.live(symbol, feed_name=feed_name)
         following = Following(bus, symbol, live, feed, self._intake.take)
         try:
-            self._intake.begin(symbol, handle, await self._past().lately(symbol, feed))
+            since_ns = to_ns(datetime.now(UTC) - LATELY)
+            known = await self._past().stored(symbol, feed, since_ns)
+            self._intake.begin(symbol, handle, known, since_ns)
             await following.start()
         except BaseException:
             self._intake.end(symbol)

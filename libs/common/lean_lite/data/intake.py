@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, from_ns, to_ns
-from lean_lite.blocks import Block
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.callbacks import Callbacks
@@ -14,7 +13,6 @@ from lean_lite.data.feed import DataFeed
 from lean_lite.data.mailbox import Source, Update
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.data.quality_log import QualityLog
-from lean_lite.data.quality_report import marks_of
 from lean_lite.errors import RequestError
 from lean_lite.messages import LiveBar
 
@@ -32,15 +30,14 @@ class Intake:
         self.callbacks = Callbacks()
         self.metrics = DataMetrics()
 
-    def begin(self, symbol: str, handle: DataFeed | None, known: Block) -> None:
+    def begin(self, symbol: str, handle: DataFeed | None, known: Bars, since_ns: int = 0) -> None:
         """
-        Keep the grades of a symbol, beginning with those of stored bars.
+        Keep the grades of a symbol, beginning with those of stored bars, known since an instant.
 
         `handle` is a feed whose bars come from elsewhere and are counted here.
         """
-        log = self._logs[symbol] = QualityLog(symbol)
-        if len(known):
-            log.seed(marks_of(known), simulated=known.simulated)
+        self._logs[symbol] = QualityLog(symbol)
+        self._logs[symbol].seed(known, since_ns)
         if handle is not None:
             self._handles[symbol] = handle
 

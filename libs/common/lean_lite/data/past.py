@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
-from lean_lite.blocks import Block, concat, empty_block
+from lean_lite.blocks import concat, empty_block
 from lean_lite.bus import Bus
 from lean_lite.data.bars import Bars
 from lean_lite.data.feed import DataFeed
@@ -16,7 +16,7 @@ from lean_lite.data.longer import expected_of, longer
 from lean_lite.data.span import Span, span_of
 from lean_lite.data.supplement import supplement
 from lean_lite.errors import BusError, DecodeError, RequestError
-from lean_lite.messages import HistoryRequest
+from lean_lite.messages import Gap, HistoryRequest
 
 HISTORY_S = 60.0
 DAY_NS = 86_400 * NS_PER_S
@@ -63,14 +63,17 @@ class Past:
         stored = _stored(await fetch(self._bus, request), request)
         return _made(await supplement(stored, feed, request, timeout_s=timeout_s), asked)
 
-    async def lately(self, symbol: str, feed: str, span: timedelta = timedelta(days=7)) -> Block:
-        """Return what is stored of the last days; nothing when the store does not answer."""
-        start_ns = to_ns(datetime.now(UTC) - span)
+    async def stored(self, symbol: str, feed: str, start_ns: int) -> Bars:
+        """Return what is stored from a moment until now, with gaps for what is not."""
+        end_ns = time.time_ns()
+        request = HistoryRequest(
+            (symbol,), start_ns, end_ns, feed=feed, wait_s=None if feed else 0.0
+        )
         try:
-            snapshot = await fetch(self._bus, HistoryRequest((symbol,), start_ns, feed=feed))
-        except (BusError, DecodeError, RequestError):
-            return empty_block(feed)
-        return concat(snapshot.blocks) if snapshot.blocks else empty_block(feed)
+            return _stored(await fetch(self._bus, request), request)
+        except (BusError, DecodeError, RequestError) as error:
+            gap = Gap(symbol, start_ns, end_ns, f"the store did not tell: {error}")
+            return Bars(empty_block(feed), (gap,))
 
     async def pages(self, feeds: Mapping[str, str], start_ns: int) -> AsyncIterator[Snapshot]:
         """

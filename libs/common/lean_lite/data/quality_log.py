@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from lean_lite.algorithm.data_models import NS_PER_S
-from lean_lite.data.quality_report import Mark, report_of
-from lean_lite.messages import LiveBar
+from lean_lite.data.bars import Bars
+from lean_lite.data.quality_report import Mark, marks_of, report_of
+from lean_lite.messages import Gap, LiveBar
 
 KEPT = 10_080  # a week of minutes
 SPARE = 1_000
@@ -22,16 +23,19 @@ class QualityLog:
         self._symbol = symbol
         self._clock = clock
         self._marks: dict[int, Mark] = {}
+        self._gaps: tuple[Gap, ...] = ()
         self._since_ns = 0
         self._end_ns = 0
         self._simulated = False
         self._resolution_s = 60
 
-    def seed(self, marks: Iterable[Mark], *, simulated: bool = False) -> None:
-        """Take what is known of the past, where nothing newer is known."""
-        older = {mark.start_ns: mark for mark in marks}
-        self._simulated = simulated
+    def seed(self, bars: Bars, since_ns: int = 0) -> None:
+        """Take what is known of the past since an instant, where nothing newer is known."""
+        older = {mark.start_ns: mark for mark in marks_of(bars.block)} if len(bars) else {}
+        self._gaps = bars.gaps
+        self._since_ns = since_ns
         if older:
+            self._simulated = bars.block.simulated
             self._end_ns = max(self._end_ns, max(older) + self._resolution_s * NS_PER_S)
         self._marks = older | self._marks
         self._bound()
@@ -54,15 +58,18 @@ class QualityLog:
         Return `report_of` the last hours, which end now; ValueError without any.
 
         A simulated market has its own time: there they end with the newest bar. They begin no
-        earlier than what is remembered.
+        earlier than what is remembered; `gaps` is what was not stored when the symbol was
+        subscribed.
         """
         if not 0 < hours < math.inf:
             message = f"no report of the last {hours!r} hours: give a number above 0"
             raise ValueError(message)
         end_ns = self._end_ns if self._simulated else self._clock()
-        span = (max(end_ns - round(hours * HOUR_NS), self._since_ns), end_ns)
+        since_ns = min(self._since_ns, *self._marks) if self._marks else self._since_ns
+        span = (max(end_ns - round(hours * HOUR_NS), since_ns), end_ns)
         marks = self._marks.values()
-        return report_of(self._symbol, span, marks, resolution_s=self._resolution_s)
+        gaps = [gap for gap in self._gaps if gap.start_ns < span[1] and span[0] < gap.end_ns]
+        return report_of(self._symbol, span, marks, resolution_s=self._resolution_s, gaps=gaps)
 
     def _bound(self) -> None:
         """Forget the oldest, several at once: late bars come in any order."""
