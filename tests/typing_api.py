@@ -6,6 +6,7 @@ from typing import Any, assert_type
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar
 from lean_lite.blocks import Block, decode_block, encode_block, from_bars
@@ -20,7 +21,11 @@ from lean_lite.data import (
     DataFeed,
     DataMetrics,
     DataPersistence,
+    DataTransformer,
+    DataValidator,
+    Indicators,
     Live,
+    Resampler,
     Slice,
 )
 from lean_lite.errors import ConfigError, LeanLiteError, RequestError
@@ -205,6 +210,31 @@ def parts_stand_alone() -> None:
     metrics = DataMetrics()
     assert_type(metrics.to_dict(), dict[str, Any])
     assert_type(metrics.to_json(), str)
+
+
+def records_are_judged(bar: TradeBar, quote: QuoteBar) -> None:
+    verdict = DataValidator.validate_trade_bar(bar, previous=bar, now=NOON)
+    assert_type(verdict, tuple[bool, DataQualityLevel, str])
+    is_valid, quality, message = DataValidator.validate_quote_bar(quote)
+    assert_type((is_valid, quality, message), tuple[bool, DataQualityLevel, str])
+    DataValidator.validate_trade_bar(quote)  # type: ignore[arg-type]
+
+
+def bars_are_transformed(bars: Bars, bar: TradeBar) -> None:
+    assert_type(DataTransformer.resample_bars(bars, Resolution.HOUR), Bars)
+    assert_type(DataTransformer.resample_bars([bar], timedelta(minutes=5)), Bars)
+    assert_type(DataTransformer.normalize_data(bars, method="minmax"), pd.DataFrame)
+    DataTransformer.normalize_data(bars, method="max")  # type: ignore[arg-type]
+    indicators = DataTransformer.calculate_technical_indicators(bars)
+    assert_type(indicators["sma_20"], "pd.Series[float]")
+    assert_type(bars.to_df(), pd.DataFrame)
+    assert_type(bars[1:], Bars)
+    assert_type(bars.to_numpy(), npt.NDArray[np.float64])
+    assert_type(Indicators().update(bar), dict[str, float])
+    for made in Resampler(Resolution("5min")).add(bar):
+        assert_type(made.bar, TradeBar)
+        assert_type(made.revision, int)
+        assert_type(made.partial, bool)
 
 
 def persistence(bar: TradeBar) -> None:
