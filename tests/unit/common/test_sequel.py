@@ -135,6 +135,15 @@ def test_what_waits_is_bounded_and_the_oldest_frames_stay() -> None:
     assert sequel.missing_seq == count
 
 
+def test_all_records_of_a_full_socket_may_come_before_their_heads() -> None:
+    frames = [frame(seq, seq - 1, "SPY") for seq in range(1, 2_001)]
+    sequel = Sequel(FOLLOWED, 0)
+    give(sequel, *[record for each in frames for record in each.records])
+    give(sequel, *[each.head for each in frames])
+    assert [record.seq for record in sequel.take()] == list(range(1, 2_001))
+    assert sequel.missing_seq is None
+
+
 @st.composite
 def lanes(draw: st.DrawFn) -> list[Frame]:
     """Return the frames of a lane; other lanes have the sequences between."""
@@ -178,14 +187,14 @@ class Reader:
 
     def on_message(self, message: Message) -> None:
         give(self.sequel, message)
-        if self._answer is None:
-            self.advance()
-        elif self._data.draw(st.booleans(), "the answer is here"):
+        if self._answer is not None and self._data.draw(st.booleans(), "the answer is here"):
             self.take_answer()
+        self.advance()
 
     def advance(self) -> None:
         self.delivered += self.sequel.take()
-        if self.sequel.missing_seq is not None and self._data.draw(st.booleans(), "ask now"):
+        may_ask = self._answer is None and self.sequel.missing_seq is not None
+        if may_ask and self._data.draw(st.booleans(), "ask now"):
             self.ask()
 
     def ask(self) -> None:
@@ -201,16 +210,15 @@ class Reader:
         assert self._answer is not None
         self.delivered += self.sequel.fill(*self._answer)
         self._answer = None
-        self.advance()
 
     def finish(self) -> None:
         if self._answer is not None:
             self.take_answer()
         self.delivered += self.sequel.take()
         while self.sequel.missing_seq is not None:
-            if self._answer is None:
-                self.ask()
+            self.ask()
             self.take_answer()
+            self.delivered += self.sequel.take()
 
 
 @settings(max_examples=500, deadline=None)
