@@ -6,17 +6,22 @@ import random
 import pytest
 
 from lean_lite.data import Live
-from lean_lite.messages import LiveBar
+from lean_lite.data.sequel import PENDING_FRAMES
+from lean_lite.messages import LiveBar, LiveHead
+from lean_lite.subjects import lane_of, live_head
+from lean_lite.subjects import live_bar as live_bar_subject
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Follow
 from tests.integration.patience import until
 from tests.integration.raw import Feeder, bars, raw_frame
 from tests.integration.relay import Relay
 from tests.integration.services import Process, Services
+from tests.unit.common.samples import MINUTE_NS, live_bar
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
 
+HEAD = live_head(lane_of("SPY"))
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD")
 LIMIT_S = 60.0
 
@@ -93,6 +98,27 @@ async def test_a_strategy_that_starts_again_goes_on_where_it_stopped(
     for symbol in SYMBOLS:
         assert starts(before, symbol) == minutes(symbol, range(20))
         assert starts(after, symbol) == minutes(symbol, range(20, 40))
+
+
+async def test_a_burst_behind_a_record_that_comes_late_asks_nothing_of_the_store(
+    join: Join, follow: Follow
+) -> None:
+    live, validate = await follow("SPY"), await join("validate")
+    # The markers of all lanes come before.
+    first_seq, count = live.done[str(lane_of("SPY"))] + 1, 2 * PENDING_FRAMES
+    seqs = range(first_seq, first_seq + count)
+    records = [live_bar(seq=seq, start_ns=seq * MINUTE_NS) for seq in seqs]
+
+    async def head(record: LiveBar) -> None:
+        await validate.send(HEAD, LiveHead(record.seq, record.seq - 1, {"SPY": 1}))
+
+    await head(records[0])
+    await validate.barrier()
+    for record in records:
+        await validate.send(live_bar_subject("SPY"), record)
+        await head(record)
+    assert await take(live, count) == records
+    assert live.refetched == 0
 
 
 @pytest.mark.parametrize("lost", ["bars", "heads", "either"])

@@ -186,11 +186,9 @@ class Live:
         self._advance(lane)
 
     def _advance(self, lane: Lane) -> None:
-        if lane in self._asking:
-            return
         sequel = self._lanes[lane]
         self._deliver(sequel.take(self._bound - self._queue.qsize()))
-        if sequel.missing_seq is not None:
+        if sequel.missing_seq is not None and lane not in self._asking:
             self._asking[lane] = asyncio.create_task(self._refetch(lane))
 
     def _deliver(self, bars: Iterable[LiveBar]) -> None:
@@ -199,22 +197,24 @@ class Live:
                 self._queue.put_nowait(bar)
 
     async def _refetch(self, lane: Lane) -> None:
-        """Wait for stragglers, then ask the store for what is missing."""
+        """Ask the store for what is still missing when stragglers have had their time."""
         sequel = self._lanes[lane]
-        await asyncio.sleep(GRACE_S)
-        while True:
+        awaited_seq = None
+        while (missing_seq := sequel.missing_seq) is not None:
             if self._queue.qsize() >= self._bound:
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._deliver(sequel.take(self._bound - self._queue.qsize()))
-            missing_seq = sequel.missing_seq
-            if missing_seq is None:
-                break
+            if missing_seq != awaited_seq:
+                awaited_seq = missing_seq
+                await asyncio.sleep(GRACE_S)
+                continue
             try:
                 await self._ask_store(lane, sequel, missing_seq)
             except (BusError, RequestError, DecodeError) as error:
                 log.info("live.refetch_failed", extra={"lane": str(lane), "error": str(error)})
                 await asyncio.sleep(RETRY_S)
+            # What came meanwhile may be whole now.
+            self._deliver(sequel.take(self._bound - self._queue.qsize()))
         del self._asking[lane]
 
     async def _ask_store(self, lane: Lane, sequel: Sequel, missing_seq: int) -> None:
