@@ -34,7 +34,7 @@ format: setup ## format the code and mend what ruff can mend
 	@$(python) -m ruff check --fix-only
 	@$(python) -m ruff format
 
-lock: setup ## compile requirements/*.in again (ARGS=--upgrade takes new versions)
+lock: setup ## compile the requirement files again (ARGS=--upgrade takes new versions)
 	@bash tools/lock.sh $(ARGS)
 
 sessions: setup ## write the table of closed and half days of the exchanges again
