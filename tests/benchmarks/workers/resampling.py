@@ -1,0 +1,81 @@
+"""A year of minutes of one symbol as hours: ours and pandas', in turns."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lean_lite.algorithm.data_models import Resolution
+from lean_lite.blocks import Block
+from lean_lite.blocks.block import from_columns
+from lean_lite.blocks.resample import resample
+from tests.benchmarks.shared import market
+from tests.benchmarks.shared.turns import Watch, serve
+
+EXCELLENT = 4
+FOLDS = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+
+
+class Year:
+    """Hold the same bars as a graded block and as a frame."""
+
+    def __init__(self, rows: Iterable[market.Row]) -> None:
+        kept = list(rows)
+        self.block = _block(kept)
+        self.frame = _frame(kept)
+
+    async def lean_lite(self, times: int) -> dict[str, Any]:
+        watch = Watch()
+        for _ in range(times):
+            hours = resample(self.block, Resolution.HOUR)
+        elapsed = watch.stop()
+        columns = (hours[name].tolist() for name in ("start_ns", *FOLDS))
+        return elapsed._asdict() | _told(zip(*columns, strict=True))
+
+    async def pandas(self, times: int) -> dict[str, Any]:
+        watch = Watch()
+        for _ in range(times):
+            hours = self.frame.resample("1h").agg(FOLDS)
+        elapsed = watch.stop()
+        # Hours without a bar are in its result, too; nobody is charged for leaving them out.
+        hours = hours.dropna(subset="open")
+        starts = hours.index.astype("datetime64[ns, UTC]").astype("int64").tolist()
+        return elapsed._asdict() | _told(
+            zip(starts, *(hours[name].tolist() for name in FOLDS), strict=True)
+        )
+
+
+def _told(hours: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+    rows = [("SPY", *hour) for hour in hours]
+    return {"bars": len(rows), "digest": market.digest(rows)}
+
+
+def _block(rows: list[market.Row]) -> Block:
+    columns: dict[str, Any] = {
+        name: [getattr(row, name) for row in rows] for name in market.Row._fields
+    }
+    received = np.array(columns["start_ns"]) + market.MINUTE_NS
+    columns |= {
+        "origin": np.zeros(len(rows)),
+        "received_ns": received,
+        "level": np.full(len(rows), EXCELLENT),
+        "reasons": np.zeros(len(rows)),
+    }
+    return from_columns("iex", columns.pop("symbol"), columns)
+
+
+def _frame(rows: list[market.Row]) -> pd.DataFrame:
+    index = pd.DatetimeIndex([row.start_ns for row in rows], tz="UTC", name="timestamp")
+    columns = {name: [getattr(row, name) for row in rows] for name in FOLDS}
+    return pd.DataFrame(columns, index)
+
+
+async def main() -> None:
+    year = Year(market.year())
+    await serve(lean_lite=year.lean_lite, pandas=year.pandas)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

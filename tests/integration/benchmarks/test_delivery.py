@@ -1,0 +1,38 @@
+"""What is compared is equal work: every bar once, and in order, here and at the peer."""
+
+import pytest
+
+from tests.benchmarks.shared.child import child
+from tests.benchmarks.shared.market import digest, minutes, symbols
+from tests.benchmarks.shared.peers import peers_python, peers_ready
+from tests.benchmarks.workers.strategy import strategy
+
+# nats.micro stamps its services with it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+
+MINUTES = 20
+PEER = "tests.benchmarks.peers.nautilus"
+
+
+def expected(count: int, first: int) -> dict[str, object]:
+    rows = [row[:7] for row in minutes(symbols(count), first, MINUTES)]
+    return {"bars": count * MINUTES, "digest": digest(rows)}
+
+
+@pytest.mark.containers
+@pytest.mark.parametrize("count", [1, 20])
+async def test_our_callback_gets_each_bar_once_and_in_order(count: int) -> None:
+    async with strategy(count) as ours:
+        inside = await ours.inside(0, MINUTES)
+        wire = await ours.wire(MINUTES, MINUTES)
+    assert inside.items() >= expected(count, 0).items()
+    assert wire.items() >= expected(count, MINUTES).items()
+    assert wire["cpu_s_by_process"].keys() == {"strategy", "publisher", "nats-server"}
+
+
+@pytest.mark.skipif(not peers_ready(), reason="the first benchmark installs the peers")
+@pytest.mark.parametrize("turn", ["process", "live", "wire"])
+def test_the_peer_s_subscriber_gets_each_bar_once_and_in_order(turn: str) -> None:
+    with child(peers_python(), PEER, "20") as peer:
+        told = peer.turn(turn, first=7, minutes=MINUTES)
+    assert told.items() >= expected(20, 7).items()
