@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 import msgspec
 
@@ -33,10 +33,7 @@ class Resolution(Enum):
     @classmethod
     def from_seconds(cls, seconds: int) -> "Resolution":
         """Return the resolution of that length; ValueError when it is no length for a bar."""
-        if seconds not in _TEXTS and not 0 < seconds <= LONGEST_S:
-            message = f"no bar lasts {seconds} s: give 1 s to {LONGEST_S // 86_400} days"
-            raise ValueError(message)
-        return cls(_text_of(seconds))
+        return _from_seconds(seconds)
 
     @classmethod
     def of(cls, length: "Resolution | timedelta") -> "Resolution":
@@ -77,6 +74,14 @@ _UNITS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
 _LENGTH = re.compile(r"(?P<count>[1-9][0-9]{0,8})(?P<unit>d|h|min|s)")
 _SECONDS = {"tick": 0, "second": 1, "minute": 60, "hour": 3_600, "daily": 86_400}
 _TEXTS = {seconds: text for text, seconds in _SECONDS.items()}
+
+
+@lru_cache(1_024)
+def _from_seconds(seconds: int) -> Resolution:
+    if seconds not in _TEXTS and not 0 < seconds <= LONGEST_S:
+        message = f"no bar lasts {seconds} s: give 1 s to {LONGEST_S // 86_400} days"
+        raise ValueError(message)
+    return Resolution(_text_of(seconds))
 
 
 def _text_of(seconds: int) -> str:
@@ -129,7 +134,8 @@ def to_ns(moment: datetime) -> int:
 def from_ns(ns: int) -> datetime:
     """Return the UTC moment of nanoseconds since 1970, cut to microseconds."""
     seconds, rest = divmod(ns, NS_PER_S)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.replace(microsecond=rest // 1_000) if rest else moment
 
 
 class TradeBar(msgspec.Struct, frozen=True, kw_only=False):
@@ -153,7 +159,8 @@ class TradeBar(msgspec.Struct, frozen=True, kw_only=False):
 
     def __post_init__(self) -> None:
         """Make the start aware UTC."""
-        msgspec.structs.force_setattr(self, "timestamp", self.timestamp.astimezone(UTC))
+        if self.timestamp.tzinfo is not UTC:
+            msgspec.structs.force_setattr(self, "timestamp", self.timestamp.astimezone(UTC))
 
 
 class QuoteBar(msgspec.Struct, frozen=True):
@@ -179,4 +186,5 @@ class QuoteBar(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         """Make the start aware UTC."""
-        msgspec.structs.force_setattr(self, "timestamp", self.timestamp.astimezone(UTC))
+        if self.timestamp.tzinfo is not UTC:
+            msgspec.structs.force_setattr(self, "timestamp", self.timestamp.astimezone(UTC))
