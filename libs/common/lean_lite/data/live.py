@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Self
 
 import msgspec
@@ -65,7 +65,8 @@ class Live:
         self._bound = queue
         self._after = after
         self._demand = Demand(bus, self.symbols, feeds)
-        self._lanes: dict[Lane, Sequel] = {}
+        self._lanes = {lane: Sequel(own, 0) for lane, own in _by_lane(self.symbols).items()}
+        self._begun = False
         self._asking: dict[Lane, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
@@ -125,16 +126,15 @@ class Live:
         BusUnavailable when the store or a feed does not answer. `accepted` and `refused` say what
         the feeds think of the symbols.
         """
-        early: list[Msg] = []
-        await self._subscribe(early)
+        await self._subscribe()
         await self._bus.barrier()
         after = self._after
         if after is None:
             after = (await fetch(self._bus, HistoryRequest())).through
-        for lane, symbols in self._by_lane().items():
-            self._lanes[lane] = Sequel(symbols, after.get(str(lane), 0))
-        for message in early:
-            self._take_in(message)
+        self._begun = True
+        for lane, sequel in self._lanes.items():
+            sequel.fill((), after.get(str(lane), 0))
+            self._advance(lane)
         await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
         self._tasks.append(asyncio.create_task(self._renew()))
 
@@ -150,42 +150,49 @@ class Live:
         self._queue.put_nowait(None)
         await self._demand.end()
 
-    async def _subscribe(self, early: list[Msg]) -> None:
-        async def on_message(message: Msg) -> None:
-            if self._lanes:
-                self._take_in(message)
-            else:
-                early.append(message)
-
-        wanted = [subjects.live_bar(symbol) for symbol in self.symbols]
-        wanted += [subjects.live_head(lane) for lane in self._by_lane()]
-        for subject in wanted:
-            self._subscriptions.append(
-                await self._bus.subscribe(subject, on_message, pending=PENDING_MESSAGES)
-            )
-
-    def _by_lane(self) -> dict[Lane, list[str]]:
-        lanes: dict[Lane, list[str]] = {}
+    async def _subscribe(self) -> None:
         for symbol in self.symbols:
-            lanes.setdefault(subjects.lane_of(symbol), []).append(symbol)
-        return lanes
+            on_record = self._on_record_of(subjects.lane_of(symbol))
+            await self._listen(subjects.live_bar(symbol), on_record)
+        for lane in self._lanes:
+            await self._listen(subjects.live_head(lane), self._on_head_of(lane))
 
-    def _take_in(self, message: Msg) -> None:
-        try:
-            if message.subject.startswith(subjects.HEADS_PREFIX):
-                lane = Lane.of_subject(message.subject)
-                self._lanes[lane].on_head(_decode_head(message.data))
-            else:
+    async def _listen(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> None:
+        subscription = await self._bus.subscribe(subject, on_message, pending=PENDING_MESSAGES)
+        self._subscriptions.append(subscription)
+
+    def _on_record_of(self, lane: Lane) -> Callable[[Msg], Awaitable[None]]:
+        sequel = self._lanes[lane]
+
+        async def on_record(message: Msg) -> None:
+            try:
                 record = _decode_bar(message.data)
-                lane = subjects.lane_of(record.symbol)
-                self._lanes[lane].on_record(record)
-        except msgspec.MsgspecError as error:
-            # What it held is missed at the next head, and asked of the store.
-            log.warning("live.unreadable", extra={"subject": message.subject, "error": str(error)})
-            return
-        self._advance(lane)
+            except msgspec.MsgspecError as error:
+                _report(message, error)
+                return
+            sequel.on_record(record)
+            if sequel.waiting:
+                self._advance(lane)
+
+        return on_record
+
+    def _on_head_of(self, lane: Lane) -> Callable[[Msg], Awaitable[None]]:
+        sequel = self._lanes[lane]
+
+        async def on_head(message: Msg) -> None:
+            try:
+                head = _decode_head(message.data)
+            except msgspec.MsgspecError as error:
+                _report(message, error)
+                return
+            sequel.on_head(head)
+            self._advance(lane)
+
+        return on_head
 
     def _advance(self, lane: Lane) -> None:
+        if not self._begun:
+            return
         sequel = self._lanes[lane]
         self._deliver(sequel.take(self._bound - self._queue.qsize()))
         if sequel.missing_seq is not None and lane not in self._asking:
@@ -229,7 +236,7 @@ class Live:
                     after={name: sequel.done_seq},
                 ),
             )
-            for feed, symbols in self._demand.by_feed(self._by_lane()[lane]).items()
+            for feed, symbols in self._demand.by_feed(sorted(sequel.symbols)).items()
         ]
         # A later snapshot may be ahead of the first: its surplus comes with the next frames.
         through_seq = min(snapshot.through.get(name, 0) for snapshot in snapshots)
@@ -253,3 +260,15 @@ class Live:
                 await self._demand.tell()
             except (BusError, RequestError) as error:
                 log.info("live.renew_failed", extra={"error": str(error)})
+
+
+def _by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
+    lanes: dict[Lane, list[str]] = {}
+    for symbol in symbols:
+        lanes.setdefault(subjects.lane_of(symbol), []).append(symbol)
+    return lanes
+
+
+def _report(message: Msg, error: msgspec.MsgspecError) -> None:
+    """Tell of what can't be read: it is missed at the next head, and asked of the store."""
+    log.warning("live.unreadable", extra={"subject": message.subject, "error": str(error)})

@@ -27,7 +27,7 @@ class Sequel:
 
     def __init__(self, symbols: Iterable[str], done_seq: int) -> None:
         """Follow some symbols of a lane; all up to `done_seq` is taken as delivered."""
-        self._symbols = frozenset(symbols)
+        self.symbols = frozenset(symbols)
         self.done_seq = done_seq
         self._records: Frames[dict[LiveBar, None]] = Frames()
         self._heads: Frames[LiveHead] = Frames()
@@ -35,7 +35,7 @@ class Sequel:
     def on_record(self, record: LiveBar) -> None:
         """Note a record; a second copy, or one of a frame already delivered, is dropped."""
         seq = record.seq
-        if seq > self.done_seq and record.symbol in self._symbols:
+        if seq > self.done_seq and record.symbol in self.symbols:
             of_frame = self._records.get(seq)
             if of_frame is None:
                 self._records.put(seq, {record: None})
@@ -56,6 +56,11 @@ class Sequel:
         return due
 
     @property
+    def waiting(self) -> bool:
+        """Say whether there is a head that has come before its records."""
+        return self._heads.first is not None
+
+    @property
     def missing_seq(self) -> int | None:
         """Return the frame up to which the store must be asked, or None when nothing lacks."""
         head = self._heads.first
@@ -71,7 +76,7 @@ class Sequel:
 
     def _is_whole(self, head: LiveHead) -> bool:
         # A head names all symbols of the lane: in a whole market they are many more than ours.
-        wanted = sum([head.rows[symbol] for symbol in head.rows.keys() & self._symbols])
+        wanted = sum([head.rows[symbol] for symbol in head.rows.keys() & self.symbols])
         return head.prev_seq <= self.done_seq and len(self._records.get(head.seq) or ()) >= wanted
 
     def _advance(self, seq: int) -> None:
