@@ -21,6 +21,7 @@ from lean_lite.data.callbacks import Callback
 from lean_lite.data.crew import Crew
 from lean_lite.data.feed import DataFeed
 from lean_lite.data.following import Following
+from lean_lite.data.heads import Heads
 from lean_lite.data.history import Snapshot
 from lean_lite.data.intake import Intake
 from lean_lite.data.live import Live
@@ -61,6 +62,7 @@ class DataEngine:
         self._following: dict[str, Following] = {}
         self._lives: WeakSet[Live] = WeakSet()
         self._bus: Bus | None = None
+        self._heads: Heads | None = None
         self._crew: Crew | None = None
         self._attachment: Attachment | None = None
         self._resources = AsyncExitStack()
@@ -116,7 +118,8 @@ class DataEngine:
             except BaseException:
                 await whole(self._resources.aclose())
                 raise
-            self._bus, self._attachment, self._crew = bus, attachment, crew
+            self._bus, self._heads = bus, Heads(bus)
+            self._attachment, self._crew = attachment, crew
 
     async def stop(self) -> None:
         """
@@ -224,7 +227,7 @@ class DataEngine:
             await self._ready(symbol, feed_name)
         feeds = self._feeds(symbols, feed_name)
         own = {symbol: feed for symbol, feed in feeds.items() if feed}
-        live = Live(self._connected(), symbols, after=after, feeds=own)
+        live = Live(self._connected(), symbols, after=after, feeds=own, heads=self._heads)
         self._lives.add(live)
         try:
             await live.start()
@@ -333,7 +336,7 @@ class DataEngine:
         self._following[symbol] = following
 
     async def _stop(self) -> None:
-        self._bus = self._attachment = self._crew = None
+        self._bus = self._heads = self._attachment = self._crew = None
         for symbol in list(self._following):
             await self.unsubscribe_symbol(symbol)
         for live in list(self._lives):

@@ -12,6 +12,7 @@ from nats.aio.subscription import Subscription
 from lean_lite import subjects
 from lean_lite.bus import Bus
 from lean_lite.data.demand import NO_FEEDS, Demand
+from lean_lite.data.heads import Heads, OnHead
 from lean_lite.data.history import fetch
 from lean_lite.data.sequel import Sequel
 from lean_lite.errors import BusError, Busy, DecodeError, RequestError
@@ -30,8 +31,7 @@ QUEUE_BARS = 65_536
 PENDING_MESSAGES = 262_144
 
 log = logging.getLogger(__name__)
-_decode_bar = msgspec.msgpack.Decoder(LiveBar).decode
-_decode_head = msgspec.msgpack.Decoder(LiveHead).decode
+_decode = msgspec.msgpack.Decoder(LiveBar).decode
 
 
 class Live:
@@ -51,6 +51,7 @@ class Live:
         after: Mapping[str, int] | None = None,
         queue: int = QUEUE_BARS,
         feeds: Mapping[str, str] = NO_FEEDS,
+        heads: Heads | None = None,
     ) -> None:
         """
         Ask for nothing before `start`.
@@ -58,6 +59,7 @@ class Live:
         `after` maps lanes to the GRADED sequence to go on behind, so that a reader resumes where
         it stopped; an empty map begins with the first stored bar. Without it only new bars come.
         `feeds` maps symbols to the feed of a user's that serves them; ingest serves the others.
+        Streams of one connection may share `heads`.
         """
         self._bus = bus
         self.symbols = tuple(dict.fromkeys(symbols))
@@ -66,6 +68,8 @@ class Live:
         self._after = after
         self._demand = Demand(bus, self.symbols, feeds)
         self._lanes = {lane: Sequel(own, 0) for lane, own in _by_lane(self.symbols).items()}
+        self._heads = heads or Heads(bus)
+        self._on_head = {lane: self._on_head_of(lane) for lane in self._lanes}
         self._begun = False
         self._asking: dict[Lane, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -142,33 +146,37 @@ class Live:
         """Leave; what has not been read is dropped. Does nothing when that is done."""
         if self._stopped:
             return
-        self._stopped = True
+        self._stopped, self._begun = True, False
         for task in (*self._tasks, *self._asking.values()):
             task.cancel()
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
+        for lane, on_head in self._on_head.items():
+            await self._heads.leave(lane, on_head)
         self._queue.put_nowait(None)
         await self._demand.end()
 
     async def _subscribe(self) -> None:
         for symbol in self.symbols:
             on_record = self._on_record_of(subjects.lane_of(symbol))
-            await self._listen(subjects.live_bar(symbol), on_record)
-        for lane in self._lanes:
-            await self._listen(subjects.live_head(lane), self._on_head_of(lane))
-
-    async def _listen(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> None:
-        subscription = await self._bus.subscribe(subject, on_message, pending=PENDING_MESSAGES)
-        self._subscriptions.append(subscription)
+            self._subscriptions.append(
+                await self._bus.subscribe(
+                    subjects.live_bar(symbol), on_record, pending=PENDING_MESSAGES
+                )
+            )
+        for lane, on_head in self._on_head.items():
+            await self._heads.follow(lane, on_head)
 
     def _on_record_of(self, lane: Lane) -> Callable[[Msg], Awaitable[None]]:
         sequel = self._lanes[lane]
 
         async def on_record(message: Msg) -> None:
             try:
-                record = _decode_bar(message.data)
+                record = _decode(message.data)
             except msgspec.MsgspecError as error:
-                _report(message, error)
+                # It is missed at the next head, and asked of the store.
+                extra = {"subject": message.subject, "error": str(error)}
+                log.warning("live.unreadable", extra=extra)
                 return
             sequel.on_record(record)
             if sequel.waiting:
@@ -176,15 +184,10 @@ class Live:
 
         return on_record
 
-    def _on_head_of(self, lane: Lane) -> Callable[[Msg], Awaitable[None]]:
+    def _on_head_of(self, lane: Lane) -> OnHead:
         sequel = self._lanes[lane]
 
-        async def on_head(message: Msg) -> None:
-            try:
-                head = _decode_head(message.data)
-            except msgspec.MsgspecError as error:
-                _report(message, error)
-                return
+        def on_head(head: LiveHead) -> None:
             sequel.on_head(head)
             self._advance(lane)
 
@@ -267,8 +270,3 @@ def _by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
     for symbol in symbols:
         lanes.setdefault(subjects.lane_of(symbol), []).append(symbol)
     return lanes
-
-
-def _report(message: Msg, error: msgspec.MsgspecError) -> None:
-    """Tell of what can't be read: it is missed at the next head, and asked of the store."""
-    log.warning("live.unreadable", extra={"subject": message.subject, "error": str(error)})

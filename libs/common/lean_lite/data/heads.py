@@ -1,0 +1,65 @@
+"""The heads of lanes, heard once however many streams follow them."""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from lean_lite import subjects
+from lean_lite.bus import Bus
+from lean_lite.messages import LiveHead
+from lean_lite.subjects import Lane
+
+PENDING_MESSAGES = 262_144
+
+OnHead = Callable[[LiveHead], None]
+
+log = logging.getLogger(__name__)
+_decode = msgspec.msgpack.Decoder(LiveHead).decode
+
+
+class Heads:
+    """Hear the heads of every lane that somebody follows, and tell all who do."""
+
+    def __init__(self, bus: Bus) -> None:
+        """Hear nothing before `follow`."""
+        self._bus = bus
+        self._followers: dict[Lane, list[OnHead]] = {}
+        self._subscriptions: dict[Lane, Subscription] = {}
+
+    async def follow(self, lane: Lane, on_head: OnHead) -> None:
+        """Call a function with every head of a lane from now on."""
+        followers = self._followers.setdefault(lane, [])
+        followers.append(on_head)
+        if len(followers) > 1:
+            return
+
+        async def on_message(message: Msg) -> None:
+            try:
+                head = _decode(message.data)
+            except msgspec.MsgspecError as error:
+                # What it named is missed at the next head.
+                extra = {"subject": message.subject, "error": str(error)}
+                log.warning("heads.unreadable", extra=extra)
+                return
+            for tell in tuple(followers):
+                tell(head)
+
+        subject = subjects.live_head(lane)
+        self._subscriptions[lane] = await self._bus.subscribe(
+            subject, on_message, pending=PENDING_MESSAGES
+        )
+
+    async def leave(self, lane: Lane, on_head: OnHead) -> None:
+        """Call it no more; does nothing when it does not follow."""
+        followers = self._followers.get(lane, [])
+        if on_head not in followers:
+            return
+        followers.remove(on_head)
+        if not followers:
+            del self._followers[lane]
+            subscription = self._subscriptions.pop(lane, None)
+            if subscription is not None:
+                await subscription.unsubscribe()
