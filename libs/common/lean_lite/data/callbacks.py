@@ -28,10 +28,14 @@ class Listener:
         self.failed = 0
         self._calling = False
 
-    async def put(self, update: Update) -> None:
-        """Hand an update over; waits only when the mailbox says so."""
+    def offer(self, update: Update) -> bool:
+        """Hand an update over, and say so; False when the mailbox has no room for it."""
         if self._work is None:
             self._work = asyncio.create_task(self._run(), name=f"callback {self.callback!r}")
+        return self._mailbox.offer(update)
+
+    async def put(self, update: Update) -> None:
+        """Hand an update over as soon as there is room."""
         await self._mailbox.put(update)
 
     def end(self) -> None:
@@ -62,14 +66,14 @@ class Listener:
 
     async def _run(self) -> None:
         while not self._mailbox.closed:
-            update = await self._mailbox.take()
+            update = self._mailbox.next() or await self._mailbox.take()
             if update.source.stopped:
                 continue
             self.called += 1
             self._calling = True
             try:
                 result = self.callback(update.symbol, update.bar, update.quality)
-                if inspect.isawaitable(result):
+                if result is not None and inspect.isawaitable(result):
                     await result
             except Exception:
                 self.failed += 1
@@ -107,8 +111,9 @@ class Callbacks:
                 return
 
     async def put(self, update: Update) -> None:
-        """Hand an update to all."""
-        for listener in tuple(self._listeners):
+        """Hand an update to all, and wait for those who have no room."""
+        full = [listener for listener in self._listeners if not listener.offer(update)]
+        for listener in full:
             await listener.put(update)
 
     async def stop(self) -> None:

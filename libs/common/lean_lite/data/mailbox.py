@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
+
+import msgspec
 
 from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
 
@@ -19,7 +21,7 @@ class Source(Protocol):
         """Say whether nobody wants its updates any more."""
 
 
-class Update(NamedTuple):
+class Update(msgspec.Struct, frozen=True):
     """Hold what a callback is called with, and where it came from."""
 
     symbol: str
@@ -58,30 +60,42 @@ class Mailbox:
         """Return how many updates wait."""
         return len(self._waiting)
 
-    async def put(self, update: Update) -> None:
-        """Keep an update; waits for room when the policy says so."""
-        while self.policy == "block" and len(self._waiting) >= self.bound:
-            self._taken.clear()
-            await self._taken.wait()
+    def offer(self, update: Update) -> bool:
+        """Keep an update, and say so; False when the sender must wait for room."""
         if self.closed:
-            return
+            return True
         self._count += 1
         key = update.symbol if self.policy == "latest" else self._count
         if key in self._waiting:
             self.dropped += 1
         elif len(self._waiting) >= self.bound:
+            if self.policy == "block":
+                return False
             self._waiting.popitem(last=False)
             self.dropped += 1
         self._waiting[key] = update
         self._filled.set()
+        return True
+
+    async def put(self, update: Update) -> None:
+        """Keep an update; waits for room when the policy says so."""
+        while not self.offer(update):
+            self._taken.clear()
+            await self._taken.wait()
+
+    def next(self) -> Update | None:
+        """Return the oldest update; None when there is none."""
+        if not self._waiting:
+            return None
+        _, update = self._waiting.popitem(last=False)
+        self._taken.set()
+        return update
 
     async def take(self) -> Update:
         """Return the oldest update as soon as there is one."""
-        while not self._waiting:
+        while (update := self.next()) is None:
             self._filled.clear()
             await self._filled.wait()
-        _, update = self._waiting.popitem(last=False)
-        self._taken.set()
         return update
 
     def close(self) -> None:
