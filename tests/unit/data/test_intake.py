@@ -126,3 +126,33 @@ async def test_reports_begin_with_what_is_stored() -> None:
     assert report["levels"]["POOR"] == report["levels"]["EXCELLENT"] == 1
     with pytest.raises(RequestError, match=r"AAPL is not subscribed \(subscribed: SPY\)"):
         intake.report("AAPL", 1)
+
+
+async def test_figures_count_every_record_once() -> None:
+    intake, got = Intake(None), list[tuple[TradeBar, DataQualityLevel]]()
+    intake.callbacks.add(lambda _, got_bar, quality: got.append((got_bar, quality)))
+    levels = (4, 4, 3, 0)
+    records = [bar(minute, level=level, wall_ns=minute) for minute, level in enumerate(levels)]
+    await intake.take_all([(Going(), record) for record in records[:3]])
+    await intake.take_all([(Going(), records[3])])
+    await asyncio.sleep(0)
+    assert got == [(record.bar(), record.quality) for record in records]
+    figures = intake.to_dict(waiting=0, symbols=[])
+    assert (figures["total_messages"], figures["error_count"]) == (4, 0)
+    assert figures["quality"] == {"EXCELLENT": 2, "GOOD": 1, "FAIR": 0, "POOR": 0, "INVALID": 1}
+    await intake.callbacks.stop()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [live_bar(level=9), live_bar(level=-1), live_bar(resolution_s=-1), live_bar(start_ns=2**80)],
+)
+async def test_a_record_that_makes_no_bar_is_counted_and_harms_no_other(wrong: LiveBar) -> None:
+    intake, got = Intake(None), list[TradeBar]()
+    intake.callbacks.add(lambda _, got_bar, quality: got.append(got_bar))
+    await intake.take_all([(Going(), record) for record in (live_bar(), wrong, live_bar())])
+    await asyncio.sleep(0)
+    assert got == [live_bar().bar()] * 2
+    figures = intake.to_dict(waiting=0, symbols=[])
+    assert (figures["total_messages"], figures["error_count"]) == (2, 1)
+    await intake.callbacks.stop()

@@ -91,6 +91,19 @@ def test_a_latency_that_is_no_number_is_refused(latency_ms: float) -> None:
         DataMetrics().update_latency(latency_ms)
 
 
+def test_latencies_count_one_by_one_or_together() -> None:
+    one_by_one, together = DataMetrics(lambda: 7.0), DataMetrics(lambda: 7.0)
+    latencies_ms = [1.0, 3.0, 50.0, -2.0]
+    for latency_ms in latencies_ms:
+        one_by_one.update_latency(latency_ms)
+    together.update_latencies(latencies_ms)
+    together.update_latencies([])
+    assert together.to_dict() == one_by_one.to_dict()
+    with pytest.raises(ValueError, match="a latency is a number of milliseconds, not nan"):
+        together.update_latencies([1.0, float("nan")])
+    assert together.to_dict() == one_by_one.to_dict()
+
+
 def test_processes_add_up() -> None:
     now = [0.0]
     parts = []

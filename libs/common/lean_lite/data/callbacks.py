@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,11 @@ class Listener:
         self.called = 0
         self.failed = 0
         self._calling = False
+
+    @property
+    def room(self) -> int:
+        """Return how many updates can be handed over before one must wait."""
+        return self._mailbox.room
 
     def offer(self, update: Update) -> bool:
         """Hand an update over, and say so; False when the mailbox has no room for it."""
@@ -96,6 +102,11 @@ class Callbacks:
     def failed(self) -> int:
         """Return how often any function has raised, those included that were removed since."""
         return self._failed_before + sum(listener.failed for listener in self._listeners)
+
+    @property
+    def room(self) -> int:
+        """Return how many updates can be handed to all before one must wait."""
+        return min((listener.room for listener in self._listeners), default=sys.maxsize)
 
     def add(self, callback: Callback, policy: Policy = "block", bound: int = BOUND) -> None:
         """Call it for every update from now on; ValueError as in `Mailbox`."""

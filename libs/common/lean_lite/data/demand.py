@@ -68,9 +68,11 @@ class Demand:
             feeds[feed] = (*feeds.get(feed, ()), symbol)
         return feeds
 
-    def is_for(self, bar: LiveBar) -> bool:
-        """Say whether a bar comes from the feed that its symbol is wanted of."""
-        return self._feeds.get(bar.symbol, bar.feed) == bar.feed
+    def wanted(self, bars: list[LiveBar]) -> list[LiveBar]:
+        """Return the bars that come from the feed that their symbol is wanted of."""
+        if not self._feeds:
+            return bars
+        return [bar for bar in bars if self._feeds.get(bar.symbol, bar.feed) == bar.feed]
 
     async def _ask(
         self,

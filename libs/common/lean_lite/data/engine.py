@@ -28,6 +28,7 @@ from lean_lite.data.live import Live
 from lean_lite.data.mailbox import BOUND, Policy
 from lean_lite.data.past import HISTORY_S, Past, since_of
 from lean_lite.data.patience import patiently
+from lean_lite.data.pump import Pump
 from lean_lite.data.quality_report import quality_report_of
 from lean_lite.data.reading import Reading, Revisions
 from lean_lite.data.resume import Resume
@@ -60,6 +61,7 @@ class DataEngine:
         self._intake = Intake(cache)
         self._services = Services()
         self._following: dict[str, Following] = {}
+        self._pump = Pump(self._following, self._intake)
         self._lives: WeakSet[Live] = WeakSet()
         self._bus: Bus | None = None
         self._heads: Heads | None = None
@@ -118,6 +120,7 @@ class DataEngine:
             except BaseException:
                 await whole(self._resources.aclose())
                 raise
+            self._pump.start()
             self._bus, self._heads = bus, Heads(bus)
             self._attachment, self._crew = attachment, crew
 
@@ -284,7 +287,7 @@ class DataEngine:
         """
         return {
             "engine": self._intake.to_dict(
-                waiting=sum(one.behind for one in self._following.values()),
+                waiting=len(self._pump.queue),
                 symbols=sorted(self._following),
             ),
             "feeds": {
@@ -334,6 +337,7 @@ class DataEngine:
             await whole(following.stop())
             raise
         self._following[symbol] = following
+        following.follow(self._pump.queue)
 
     async def _stop(self) -> None:
         self._bus = self._heads = self._attachment = self._crew = None
@@ -341,6 +345,7 @@ class DataEngine:
             await self.unsubscribe_symbol(symbol)
         for live in list(self._lives):
             await live.stop()
+        await self._pump.stop()
         await self._intake.callbacks.stop()
         await self._resources.aclose()
 

@@ -1,6 +1,5 @@
 """One subscribed symbol, from the bus to the engine."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -10,10 +9,9 @@ from nats.aio.subscription import Subscription
 
 from lean_lite import subjects
 from lean_lite.bus import Bus
+from lean_lite.data.bar_queue import BarQueue
 from lean_lite.data.live import Live
 from lean_lite.messages import LiveBar
-
-STOP_S = 2.0
 
 log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(LiveBar).decode
@@ -35,14 +33,17 @@ class Following:
         feed: str,
         deliver: Callable[["Following", LiveBar], Awaitable[None]],
     ) -> None:
-        """Use a started stream of the symbol; `feed` is the user's feed that serves it, or none."""
+        """
+        Use a started stream of the symbol; `feed` is the user's feed that serves it, or none.
+
+        `deliver` takes what is INVALID; the rest is taken from the queue given to `follow`.
+        """
         self._bus = bus
         self.symbol = symbol
         self._live = live
         self.feed = feed
         self._deliver = deliver
         self._invalid: Subscription | None = None
-        self._work: asyncio.Task[None] | None = None
         self.stopped = False
 
     @property
@@ -50,16 +51,14 @@ class Following:
         """Return the last GRADED sequence, by lane, that has been queued for the callbacks."""
         return self._live.done
 
-    @property
-    def behind(self) -> int:
-        """Return how many bars wait here for callbacks that block."""
-        return self._live.behind
-
     async def start(self) -> None:
-        """Follow in the background."""
-        self._work = asyncio.create_task(self._follow(), name=f"follow {self.symbol}")
+        """Hear what is INVALID; graded bars wait for `follow`."""
         subject = subjects.live_invalid(self.symbol)
         self._invalid = await self._bus.subscribe(subject, self._on_invalid)
+
+    def follow(self, queue: BarQueue) -> None:
+        """Put graded bars into a queue, those first that have come already."""
+        self._live.hand_over(queue)
 
     async def stop(self) -> None:
         """Follow no more; what has not been delivered is dropped."""
@@ -67,13 +66,6 @@ class Following:
         if self._invalid is not None:
             await self._invalid.unsubscribe()
         await self._live.stop()
-        if self._work is not None:
-            self._work.cancel()
-            await asyncio.wait([self._work], timeout=STOP_S)
-
-    async def _follow(self) -> None:
-        async for record in self._live:
-            await self._deliver(self, record)
 
     async def _on_invalid(self, message: Msg) -> None:
         try:

@@ -1,6 +1,8 @@
 """What becomes of every record that an engine gets: counted, kept, handed to the callbacks."""
 
+import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +19,10 @@ from lean_lite.errors import RequestError
 from lean_lite.messages import LiveBar
 
 END_NS = 2**62
+# A grade, a resolution or a time that there is not.
+NO_BAR = (IndexError, OverflowError, ValueError)
+
+log = logging.getLogger(__name__)
 
 
 class Intake:
@@ -50,18 +56,12 @@ class Intake:
 
     async def take(self, source: Source, record: LiveBar) -> None:
         """Take one record."""
-        quality, bar = record.quality, record.bar()
-        self.metrics.increment_messages()
-        self.metrics.record_quality(quality)
-        if record.wall_ns and not record.late:
-            self.metrics.update_latency((time.time_ns() - record.wall_ns) / 1e6)
-        if (log := self._logs.get(record.symbol)) is not None:
-            log.note(record)
-        if quality is not DataQualityLevel.INVALID:
-            if (feed := self._handles.get(record.symbol)) is not None:
-                feed.note(bar)
-            self._invalidate(record)
-        await self.callbacks.put(Update(record.symbol, bar, quality, source))
+        await self.take_all([(source, record)])
+
+    async def take_all(self, arrivals: Sequence[tuple[Source, LiveBar]]) -> None:
+        """Take records in order, each with where it came from."""
+        for update in self._updates(arrivals):
+            await self.callbacks.put(update)
 
     def cached(
         self, symbol: str, resolution: Resolution, start: datetime, end: datetime
@@ -111,3 +111,35 @@ class Intake:
             start = from_ns(record.start_ns)
             length = timedelta(seconds=record.resolution_s)
             self._cache.invalidate(record.symbol, start, start + length)
+
+    def _updates(self, arrivals: Sequence[tuple[Source, LiveBar]]) -> list[Update]:
+        """Return what the callbacks are called with; what makes no bar is counted as an error."""
+        updates, records = [], []
+        for source, record in arrivals:
+            try:
+                updates.append(self._update(source, record))
+            except NO_BAR as error:
+                self.metrics.increment_errors()
+                log.warning("live.unreadable", extra={"record": record, "error": str(error)})
+            else:
+                records.append(record)
+        self._count(records)
+        return updates
+
+    def _count(self, records: Sequence[LiveBar]) -> None:
+        self.metrics.increment_messages(len(records))
+        for level, count in Counter([record.level for record in records]).items():
+            self.metrics.record_quality(DataQualityLevel.from_code(level), count)
+        now_ns = time.time_ns()
+        punctual = [record for record in records if record.wall_ns and not record.late]
+        self.metrics.update_latencies([(now_ns - record.wall_ns) / 1e6 for record in punctual])
+
+    def _update(self, source: Source, record: LiveBar) -> Update:
+        quality, bar = record.quality, record.bar()
+        if (log := self._logs.get(record.symbol)) is not None:
+            log.note(record)
+        if quality is not DataQualityLevel.INVALID:
+            if (feed := self._handles.get(record.symbol)) is not None:
+                feed.note(bar)
+            self._invalidate(record)
+        return Update(record.symbol, bar, quality, source)

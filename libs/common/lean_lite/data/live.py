@@ -11,6 +11,7 @@ from nats.aio.subscription import Subscription
 
 from lean_lite import subjects
 from lean_lite.bus import Bus
+from lean_lite.data.bar_queue import BOUND, BarQueue
 from lean_lite.data.demand import NO_FEEDS, Demand
 from lean_lite.data.heads import Heads, OnHead
 from lean_lite.data.history import fetch
@@ -27,7 +28,6 @@ from lean_lite.subjects import Lane
 RENEW_S = 5.0
 GRACE_S = 0.25
 RETRY_S = 0.25
-QUEUE_BARS = 65_536
 PENDING_MESSAGES = 262_144
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Live:
         symbols: Iterable[str],
         *,
         after: Mapping[str, int] | None = None,
-        queue: int = QUEUE_BARS,
+        queue: int = BOUND,
         feeds: Mapping[str, str] = NO_FEEDS,
         heads: Heads | None = None,
     ) -> None:
@@ -63,8 +63,7 @@ class Live:
         """
         self._bus = bus
         self.symbols = tuple(dict.fromkeys(symbols))
-        self._queue: asyncio.Queue[LiveBar | None] = asyncio.Queue()
-        self._bound = queue
+        self._own = self._queue = BarQueue(queue)
         self._after = after
         self._demand = Demand(bus, self.symbols, feeds)
         self._lanes = {lane: Sequel(own, 0) for lane, own in _by_lane(self.symbols).items()}
@@ -96,7 +95,7 @@ class Live:
     @property
     def behind(self) -> int:
         """Return how many bars wait for the reader."""
-        return self._queue.qsize()
+        return len(self._queue)
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -113,14 +112,7 @@ class Live:
 
     async def __anext__(self) -> LiveBar:
         """Return the next bar; the end comes with `stop`."""
-        bar = await self._queue.get()
-        if bar is None:
-            self._queue.put_nowait(None)
-            raise StopAsyncIteration
-        self.delivered += 1
-        if self._queue.qsize() == self._bound // 2:
-            for lane in self._lanes:
-                self._advance(lane)
+        (bar,) = await self._own.take(1)
         return bar
 
     async def start(self) -> None:
@@ -135,25 +127,36 @@ class Live:
         after = self._after
         if after is None:
             after = (await fetch(self._bus, HistoryRequest())).through
-        self._begun = True
         for lane, sequel in self._lanes.items():
             sequel.fill((), after.get(str(lane), 0))
-            self._advance(lane)
+        self._begun = True
+        self._queue.join(self._advance_all)
+        self._advance_all()
         await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
         self._tasks.append(asyncio.create_task(self._renew()))
+
+    def hand_over(self, queue: BarQueue) -> None:
+        """Put bars into a queue that others use, too; those that wait here come first."""
+        left = self._queue.leave(self._advance_all, self.symbols)
+        self._queue = queue
+        queue.join(self._advance_all)
+        queue.put(left)
 
     async def stop(self) -> None:
         """Leave; what has not been read is dropped. Does nothing when that is done."""
         if self._stopped:
             return
-        self._stopped, self._begun = True, False
+        self._stopped = True
+        if self._begun:
+            self._begun = False
+            self._queue.leave(self._advance_all, self.symbols)
         for task in (*self._tasks, *self._asking.values()):
             task.cancel()
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
         for lane, on_head in self._on_head.items():
             await self._heads.leave(lane, on_head)
-        self._queue.put_nowait(None)
+        self._own.close()
         await self._demand.end()
 
     async def _subscribe(self) -> None:
@@ -193,25 +196,29 @@ class Live:
 
         return on_head
 
+    def _advance_all(self) -> None:
+        for lane in self._lanes:
+            self._advance(lane)
+
     def _advance(self, lane: Lane) -> None:
         if not self._begun:
             return
         sequel = self._lanes[lane]
-        self._deliver(sequel.take(self._bound - self._queue.qsize()))
+        self._deliver(sequel.take(self._queue.room))
         if sequel.missing_seq is not None and lane not in self._asking:
             self._asking[lane] = asyncio.create_task(self._refetch(lane))
 
-    def _deliver(self, bars: Iterable[LiveBar]) -> None:
-        for bar in bars:
-            if self._demand.is_for(bar):
-                self._queue.put_nowait(bar)
+    def _deliver(self, bars: list[LiveBar]) -> None:
+        wanted = self._demand.wanted(bars)
+        self.delivered += len(wanted)
+        self._queue.put(wanted)
 
     async def _refetch(self, lane: Lane) -> None:
         """Ask the store for what is still missing when stragglers have had their time."""
         sequel = self._lanes[lane]
         awaited_seq = None
         while (missing_seq := sequel.missing_seq) is not None:
-            if self._queue.qsize() >= self._bound:
+            if self._queue.room <= 0:
                 await asyncio.sleep(RETRY_S)
                 continue
             if missing_seq != awaited_seq:
@@ -224,7 +231,7 @@ class Live:
                 log.info("live.refetch_failed", extra={"lane": str(lane), "error": str(error)})
                 await asyncio.sleep(RETRY_S)
             # What came meanwhile may be whole now.
-            self._deliver(sequel.take(self._bound - self._queue.qsize()))
+            self._deliver(sequel.take(self._queue.room))
         del self._asking[lane]
 
     async def _ask_store(self, lane: Lane, sequel: Sequel, missing_seq: int) -> None:

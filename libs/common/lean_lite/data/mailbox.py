@@ -1,6 +1,7 @@
 """What waits for one callback: bounded, and by one of three policies when it is full."""
 
 import asyncio
+import sys
 from collections import OrderedDict
 from typing import Literal, Protocol
 
@@ -59,6 +60,11 @@ class Mailbox:
     def __len__(self) -> int:
         """Return how many updates wait."""
         return len(self._waiting)
+
+    @property
+    def room(self) -> int:
+        """Return how many updates can be kept before the sender must wait."""
+        return self.bound - len(self._waiting) if self.policy == "block" else sys.maxsize
 
     def offer(self, update: Update) -> bool:
         """Keep an update, and say so; False when the sender must wait for room."""

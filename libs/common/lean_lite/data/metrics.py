@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -65,14 +65,20 @@ class DataMetrics:
 
     def update_latency(self, latency_ms: float) -> None:
         """Count a latency; one below nought, as skewed clocks give, counts as nought."""
-        if not math.isfinite(latency_ms):
-            message = f"a latency is a number of milliseconds, not {latency_ms}"
-            raise ValueError(message)
-        latency_ms = max(latency_ms, 0.0)
+        self.update_latencies((latency_ms,))
+
+    def update_latencies(self, latencies_ms: Sequence[float]) -> None:
+        """Count latencies as `update_latency` does; when one is no number, none is counted."""
+        for latency_ms in latencies_ms:
+            if not math.isfinite(latency_ms):
+                message = f"a latency is a number of milliseconds, not {latency_ms}"
+                raise ValueError(message)
+        counted = [max(latency_ms, 0.0) for latency_ms in latencies_ms]
         with self._lock:
-            self._histogram.record(latency_ms)
-            self._latency_sum_ms += latency_ms
-            self._latency_max_ms = max(self._latency_max_ms, latency_ms)
+            for latency_ms in counted:
+                self._histogram.record(latency_ms)
+            self._latency_sum_ms += sum(counted)
+            self._latency_max_ms = max(self._latency_max_ms, max(counted, default=0.0))
 
     def increment_errors(self, count: int = 1) -> None:
         """Count errors."""

@@ -1,0 +1,88 @@
+import asyncio
+
+import pytest
+
+from lean_lite.data.bar_queue import BarQueue
+from lean_lite.messages import LiveBar
+from tests.unit.common.samples import live_bar
+
+
+def some(count: int, symbol: str = "SPY") -> list[LiveBar]:
+    return [live_bar(symbol=symbol, seq=seq) for seq in range(1, count + 1)]
+
+
+async def test_bars_come_in_order_and_no_more_than_asked_for() -> None:
+    queue, bars = BarQueue(), some(5)
+    queue.put(bars[:2])
+    queue.put(bars[2:])
+    assert await queue.take(3) == bars[:3]
+    assert await queue.take(3) == bars[3:]
+    assert len(queue) == 0
+
+
+async def test_who_takes_waits_for_a_bar() -> None:
+    queue = BarQueue()
+    taking = asyncio.create_task(queue.take(9))
+    await asyncio.sleep(0)
+    queue.put([])
+    await asyncio.sleep(0)
+    assert not taking.done()
+    queue.put(some(1))
+    assert await taking == some(1)
+
+
+async def test_one_who_gives_up_waiting_takes_nothing() -> None:
+    queue = BarQueue()
+    taking = asyncio.create_task(queue.take(1))
+    await asyncio.sleep(0)
+    queue.put(some(1))
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert await queue.take(1) == some(1)
+
+
+async def test_streams_are_told_once_half_of_it_is_free() -> None:
+    queue, told = BarQueue(4), list[int]()
+    queue.join(lambda: told.append(queue.room))
+    assert queue.room == 4
+    queue.put(some(6))
+    assert queue.room == -2
+    await queue.take(3)
+    assert told == []
+    await queue.take(1)
+    await queue.take(1)
+    assert told == [2]
+
+
+async def test_a_stream_that_leaves_takes_its_bars_along() -> None:
+    queue, told = BarQueue(2), list[str]()
+
+    def has_room() -> None:
+        told.append("room")
+
+    queue.join(has_room)
+    queue.put([*some(2), *some(2, "AAPL")])
+    assert queue.leave(has_room, ["SPY"]) == some(2)
+    assert await queue.take(2) == some(2, "AAPL")
+    assert told == []
+
+
+async def test_after_the_end_the_rest_is_taken_and_who_waits_hears_of_it() -> None:
+    queue = BarQueue()
+    queue.put(some(2))
+    queue.close()
+    assert await queue.take(9) == some(2)
+    with pytest.raises(StopAsyncIteration):
+        await queue.take(9)
+    waiting = BarQueue()
+    taking = asyncio.create_task(first(waiting))
+    await asyncio.sleep(0)
+    waiting.close()
+    assert await taking is None
+
+
+async def first(queue: BarQueue) -> LiveBar | None:
+    try:
+        return (await queue.take(1))[0]
+    except StopAsyncIteration:
+        return None
