@@ -107,7 +107,7 @@ class Intake:
 
     def _invalidate(self, record: LiveBar) -> None:
         """Let go of what is cached of the time of a bar that comes late, or is corrected."""
-        if self._cache is not None and record.late:
+        if self._cache is not None:
             start = from_ns(record.start_ns)
             length = timedelta(seconds=record.resolution_s)
             self._cache.invalidate(record.symbol, start, start + length)
@@ -141,5 +141,6 @@ class Intake:
         if quality is not DataQualityLevel.INVALID:
             if (feed := self._handles.get(record.symbol)) is not None:
                 feed.note(bar)
-            self._invalidate(record)
+            if record.late:
+                self._invalidate(record)
         return Update(record.symbol, bar, quality, source)

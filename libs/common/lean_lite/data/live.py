@@ -204,7 +204,8 @@ class Live:
         if not self._begun:
             return
         sequel = self._lanes[lane]
-        self._deliver(sequel.take(self._queue.room))
+        if due := sequel.take(self._queue.room):
+            self._deliver(due)
         if sequel.missing_seq is not None and lane not in self._asking:
             self._asking[lane] = asyncio.create_task(self._refetch(lane))
 

@@ -4,8 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from lean_lite.algorithm.data_models import (
@@ -26,7 +27,7 @@ from lean_lite.quality import checks_of
 WORST = 10
 
 
-class Mark(NamedTuple):
+class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
     """Hold what grading said of the bar that starts then."""
 
     start_ns: int
