@@ -138,7 +138,8 @@ def from_ns(ns: int) -> datetime:
     return moment.replace(microsecond=rest // 1_000) if rest else moment
 
 
-class TradeBar(msgspec.Struct, frozen=True, kw_only=False):
+# Bars hold nothing that could hold them: the collector need not look at many of them.
+class TradeBar(msgspec.Struct, frozen=True, gc=False):
     """
     Hold the trades of one span of time.
 
@@ -163,7 +164,7 @@ class TradeBar(msgspec.Struct, frozen=True, kw_only=False):
             msgspec.structs.force_setattr(self, "timestamp", self.timestamp.astimezone(UTC))
 
 
-class QuoteBar(msgspec.Struct, frozen=True):
+class QuoteBar(msgspec.Struct, frozen=True, gc=False):
     """
     Hold the best bid and ask of one span of time.
 
