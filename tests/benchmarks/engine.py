@@ -1,4 +1,4 @@
-"""How fast a strategy's side is: delivery of live bars, and longer bars from shorter ones."""
+"""How fast a strategy's side is: delivery of live bars, longer bars, indicators."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tests.benchmarks.parts import delivery, resampling
+from tests.benchmarks.parts import delivery, indicators, resampling
 from tests.benchmarks.shared.arguments import parse
 from tests.benchmarks.shared.errors import BenchmarkError
 from tests.benchmarks.shared.report import Report
@@ -30,6 +30,10 @@ PARTS = MappingProxyType(
         "resampling": Part(
             partial(resampling.measure, size=resampling.QUICK),
             partial(resampling.measure, size=resampling.FULL),
+        ),
+        "indicators": Part(
+            partial(indicators.measure, size=indicators.QUICK),
+            partial(indicators.measure, size=indicators.FULL),
         ),
     }
 )

@@ -7,19 +7,30 @@ from tests.benchmarks.shared.errors import BenchmarkError
 from tests.benchmarks.shared.figure import Figure
 
 Told = dict[str, Any]
+Check = Callable[[Mapping[str, Told]], None]
 MICRO = 1e6
 
 
 class Rounds:
     """Hold what everybody said, round by round."""
 
-    def __init__(self, turns: Mapping[str, Callable[[int], Told]], count: int) -> None:
-        """Take the turns, each called with the number of the round; one round warms up."""
-        taken = [
-            {name: turn(number) for name, turn in turns.items()} for number in range(count + 1)
-        ]
-        for told in taken:
-            check_equal(told)
+    def __init__(
+        self,
+        turns: Mapping[str, Callable[[int], Told]],
+        count: int,
+        check: Check | None = None,
+    ) -> None:
+        """
+        Take the turns, each called with the number of the round; one more round warms up.
+
+        BenchmarkError when a round's work was not equal, as `check` finds.
+        """
+        check = check or check_equal
+        taken: list[dict[str, Told]] = []
+        for number in range(count + 1):
+            told = {name: turn(number) for name, turn in turns.items()}
+            check(told)
+            taken.append(told)
         self._told = taken[1:]
 
     def cpu_us(self, name: str, figure: str, *, per: str = "bar", count: int) -> Figure:

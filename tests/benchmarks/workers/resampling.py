@@ -4,17 +4,14 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lean_lite.algorithm.data_models import Resolution
-from lean_lite.blocks import Block
-from lean_lite.blocks.block import from_columns
 from lean_lite.blocks.resample import resample
 from tests.benchmarks.shared import market
 from tests.benchmarks.shared.turns import Watch, serve
+from tests.benchmarks.workers.year import block_of
 
-EXCELLENT = 4
 FOLDS = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 
 
@@ -23,7 +20,7 @@ class Year:
 
     def __init__(self, rows: Iterable[market.Row]) -> None:
         kept = list(rows)
-        self.block = _block(kept)
+        self.block = block_of(kept)
         self.frame = _frame(kept)
 
     async def lean_lite(self, times: int) -> dict[str, Any]:
@@ -50,20 +47,6 @@ class Year:
 def _told(hours: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
     rows = [("SPY", *hour) for hour in hours]
     return {"bars": len(rows), "digest": market.digest(rows)}
-
-
-def _block(rows: list[market.Row]) -> Block:
-    columns: dict[str, Any] = {
-        name: [getattr(row, name) for row in rows] for name in market.Row._fields
-    }
-    received = np.array(columns["start_ns"]) + market.MINUTE_NS
-    columns |= {
-        "origin": np.zeros(len(rows)),
-        "received_ns": received,
-        "level": np.full(len(rows), EXCELLENT),
-        "reasons": np.zeros(len(rows)),
-    }
-    return from_columns("iex", columns.pop("symbol"), columns)
 
 
 def _frame(rows: list[market.Row]) -> pd.DataFrame:
