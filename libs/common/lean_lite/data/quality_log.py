@@ -74,6 +74,7 @@ class QualityLog:
     def _bound(self) -> None:
         """Forget the oldest, several at once: late bars come in any order."""
         if len(self._marks) > KEPT + SPARE:
-            kept = sorted(self._marks)[-KEPT:]
-            self._marks = {start_ns: self._marks[start_ns] for start_ns in kept}
-            self._since_ns = kept[0]
+            starts = sorted(self._marks)
+            for start_ns in starts[:-KEPT]:
+                del self._marks[start_ns]
+            self._since_ns = starts[-KEPT]
