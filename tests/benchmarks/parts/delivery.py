@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tests.benchmarks.shared.child import Child, child
 from tests.benchmarks.shared.figure import ratio
 from tests.benchmarks.shared.machine import versions
-from tests.benchmarks.shared.peers import peers_python
+from tests.benchmarks.shared.peers import Peers
 from tests.benchmarks.shared.report import Report
 from tests.benchmarks.shared.rounds import Rounds, Told
 
@@ -30,7 +30,7 @@ FULL = Size(bars=50_000, rounds=9)
 
 def measure(report: Report, size: Size) -> None:
     report.versions |= versions(["lean-lite", "msgspec", "nats-py", "embedded-nats"])
-    python = peers_python()
+    python = Peers().install()
     for symbols, case in ((1, "1_symbol"), (100, "100_symbols")):
         with (
             child(sys.executable, OURS, str(symbols)) as ours,

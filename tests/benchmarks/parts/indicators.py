@@ -9,7 +9,7 @@ from tests.benchmarks.shared.child import child
 from tests.benchmarks.shared.errors import BenchmarkError
 from tests.benchmarks.shared.figure import ratio
 from tests.benchmarks.shared.machine import versions
-from tests.benchmarks.shared.peers import peers_python
+from tests.benchmarks.shared.peers import Peers
 from tests.benchmarks.shared.report import Report
 from tests.benchmarks.shared.rounds import Rounds, Told
 
@@ -32,7 +32,7 @@ FULL = Size(times=20, bars=20_000, rounds=15)
 
 def measure(report: Report, size: Size) -> None:
     report.versions |= versions(["lean-lite", "numpy"])
-    with child(sys.executable, WORKER) as worker, child(peers_python(), PEER) as peer:
+    with child(sys.executable, WORKER) as worker, child(Peers().install(), PEER) as peer:
         whole = Rounds(
             {
                 "ours": lambda _: worker.turn("over", times=size.times),

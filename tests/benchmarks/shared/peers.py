@@ -14,37 +14,39 @@ LOCK = ROOT / "tests" / "benchmarks" / "peers" / "requirements.txt"
 INSTALL_S = 900.0
 
 
-def peers_python() -> Path:
-    """Return the interpreter of the peers' environment; BenchmarkError when it can't be made."""
-    python = FOLDER / "bin" / "python"
-    if not peers_ready():
-        _say(f"installing the peers into {FOLDER.name}: once, and about 1 GB")
-        _stamp().unlink(missing_ok=True)
-        _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(FOLDER))
-        _uv("pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(LOCK))
-        _stamp().write_text(_key())
-        _say("the peers are ready")
-    return python
+class Peers:
+    """Be an environment of its own, which holds what a lock says."""
 
+    def __init__(self, folder: Path = FOLDER, lock: Path = LOCK) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._stamp = folder / ".stamp"
+        self.python = folder / "bin" / "python"
 
-def peers_ready() -> bool:
-    """Say whether the environment holds what its lock says."""
-    return _stamp().is_file() and _stamp().read_text() == _key()
+    def ready(self) -> bool:
+        """Say whether it holds what the lock says."""
+        return self._stamp.is_file() and self._stamp.read_text() == self._key()
 
+    def install(self) -> Path:
+        """Make it hold what the lock says, and return its interpreter; BenchmarkError if not."""
+        if not self.ready():
+            _say(f"installing the peers into {self._folder.name}: once, and about 1 GB")
+            self._stamp.unlink(missing_ok=True)
+            _uv("venv", "--clear", "--python", sys.executable, str(self._folder))
+            _uv("pip", "sync", "--python", str(self.python), "--require-hashes", str(self._lock))
+            self._stamp.write_text(self._key())
+            _say("the peers are ready")
+        return self.python
 
-def _stamp() -> Path:
-    return FOLDER / ".stamp"
-
-
-def _key() -> str:
-    lock = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    return f"{platform.python_version()} {FOLDER} {lock}"
+    def _key(self) -> str:
+        lock = hashlib.sha256(self._lock.read_bytes()).hexdigest()
+        return f"{platform.python_version()} {self._folder} {lock}"
 
 
 def _uv(*arguments: str) -> None:
     try:
         subprocess.run(
-            [sys.executable, "-m", "uv", *arguments],
+            [sys.executable, "-m", "uv", "--quiet", *arguments],
             check=True,
             capture_output=True,
             text=True,

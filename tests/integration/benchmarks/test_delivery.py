@@ -4,7 +4,7 @@ import pytest
 
 from tests.benchmarks.shared.child import child
 from tests.benchmarks.shared.market import digest, minutes, symbols
-from tests.benchmarks.shared.peers import peers_python, peers_ready
+from tests.benchmarks.shared.peers import Peers
 from tests.benchmarks.workers.strategy import strategy
 
 # nats.micro stamps its services with it.
@@ -30,9 +30,9 @@ async def test_our_callback_gets_each_bar_once_and_in_order(count: int) -> None:
     assert wire["cpu_s_by_process"].keys() == {"strategy", "publisher", "nats-server"}
 
 
-@pytest.mark.skipif(not peers_ready(), reason="the first benchmark installs the peers")
+@pytest.mark.skipif(not Peers().ready(), reason="the first benchmark installs the peers")
 @pytest.mark.parametrize("turn", ["process", "live", "wire"])
 def test_the_peer_s_subscriber_gets_each_bar_once_and_in_order(turn: str) -> None:
-    with child(peers_python(), PEER, "20") as peer:
+    with child(Peers().python, PEER, "20") as peer:
         told = peer.turn(turn, first=7, minutes=MINUTES)
     assert told.items() >= expected(20, 7).items()
