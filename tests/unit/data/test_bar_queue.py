@@ -67,6 +67,19 @@ async def test_a_stream_that_leaves_takes_its_bars_along() -> None:
     assert told == []
 
 
+async def test_who_stays_is_told_of_the_room_that_another_one_leaves() -> None:
+    queue, told = BarQueue(2), list[str]()
+
+    def one() -> None:
+        told.append("one")
+
+    queue.join(one)
+    queue.join(lambda: told.append("other"))
+    queue.put([*some(2), *some(1, "AAPL")])
+    queue.leave(one, ["SPY"])
+    assert told == ["other"]
+
+
 async def test_after_the_end_the_rest_is_taken_and_who_waits_hears_of_it() -> None:
     queue = BarQueue()
     queue.put(some(2))

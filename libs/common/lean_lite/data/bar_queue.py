@@ -49,9 +49,7 @@ class BarQueue:
             await self._filled.wait()
         before = len(self._bars)
         taken = [self._bars.popleft() for _ in range(min(most, before))]
-        if len(self._bars) <= self._bound // 2 < before:
-            for has_room in tuple(self._streams):
-                has_room()
+        self._tell(before)
         return taken
 
     def join(self, has_room: Callable[[], None]) -> None:
@@ -63,9 +61,16 @@ class BarQueue:
         self._streams.remove(has_room)
         bars = list(self._bars)
         self._bars = deque(bar for bar in bars if bar.symbol not in symbols)
+        self._tell(len(bars))
         return [bar for bar in bars if bar.symbol in symbols]
 
     def close(self) -> None:
         """Come to the end as soon as what waits is taken."""
         self._closed = True
         self._filled.set()
+
+    def _tell(self, before: int) -> None:
+        """Tell the streams when half of the queue has become free."""
+        if len(self._bars) <= self._bound // 2 < before:
+            for has_room in tuple(self._streams):
+                has_room()

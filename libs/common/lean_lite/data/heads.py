@@ -48,9 +48,11 @@ class Heads:
                 tell(head)
 
         subject = subjects.live_head(lane)
-        self._subscriptions[lane] = await self._bus.subscribe(
-            subject, on_message, pending=PENDING_MESSAGES
-        )
+        subscription = await self._bus.subscribe(subject, on_message, pending=PENDING_MESSAGES)
+        if self._followers.get(lane) is followers:
+            self._subscriptions[lane] = subscription
+        else:
+            await subscription.unsubscribe()  # all have left meanwhile
 
     async def leave(self, lane: Lane, on_head: OnHead) -> None:
         """Call it no more; does nothing when it does not follow."""

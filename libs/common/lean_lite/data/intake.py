@@ -19,8 +19,6 @@ from lean_lite.errors import RequestError
 from lean_lite.messages import LiveBar
 
 END_NS = 2**62
-# A grade, a resolution or a time that there is not.
-NO_BAR = (IndexError, OverflowError, ValueError)
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +116,10 @@ class Intake:
         for source, record in arrivals:
             try:
                 updates.append(self._update(source, record))
-            except NO_BAR as error:
+            except Exception:
+                # A grade or a time that there is not, or a feed that raises: it harms no other.
                 self.metrics.increment_errors()
-                log.warning("live.unreadable", extra={"record": record, "error": str(error)})
+                log.exception("live.unreadable", extra={"record": record})
             else:
                 records.append(record)
         self._count(records)

@@ -1,19 +1,22 @@
 """One task that empties the queue of all subscribed symbols."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 
 from lean_lite.data.bar_queue import BarQueue
-from lean_lite.data.following import Following
 from lean_lite.data.intake import Intake
+from lean_lite.data.mailbox import Source
 
 TOGETHER = 256
+
+log = logging.getLogger(__name__)
 
 
 class Pump:
     """Hand bars from `queue` to the intake, as many together as the callbacks have room for."""
 
-    def __init__(self, following: Mapping[str, Following], intake: Intake) -> None:
+    def __init__(self, following: Mapping[str, Source], intake: Intake) -> None:
         """Do nothing before `start`; `following` is by symbol."""
         self._following = following
         self._intake = intake
@@ -38,6 +41,10 @@ class Pump:
             records = await self.queue.take(min(max(room, 1), TOGETHER))
             # Whoever is unsubscribed while we wait for room keeps its bars from the callbacks.
             sources = [self._following.get(record.symbol) for record in records]
-            await self._intake.take_all(
-                [(s, r) for s, r in zip(sources, records, strict=True) if s is not None]
-            )
+            arrivals = [(s, r) for s, r in zip(sources, records, strict=True) if s is not None]
+            try:
+                await self._intake.take_all(arrivals)
+            except Exception:
+                # Whatever it is, the bars behind these must come.
+                self._intake.metrics.increment_errors()
+                log.exception("pump.failed", extra={"bars": len(arrivals)})
