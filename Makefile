@@ -22,7 +22,7 @@ test: setup ## run all tests; containers where Docker is there, local brokers el
 	@$(python) -m pytest $(wildcard tests/unit tests/contract tests/integration tests/system) $(ARGS)
 
 test-fast: setup ## run the tests that need no broker
-	@$(python) -m pytest $(wildcard tests/unit tests/contract) $(ARGS)
+	@$(python) -m pytest --numprocesses auto $(wildcard tests/unit tests/contract) $(ARGS)
 
 lint: setup ## check style, formatting, types and the direction of imports
 	@$(python) -m ruff check
