@@ -5,11 +5,17 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END_S = 60.0
+IGNORED = (
+    "ignore:datetime.datetime.utcnow:DeprecationWarning",  # of nats.micro
+    "ignore:The configuration option",  # of pytest-asyncio, where a reader has no pytest.ini
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -50,9 +56,39 @@ def run(source: str, folder: Path, *, limit_s: float = 120.0) -> str:
     return result.stdout
 
 
+def python(arguments: list[str], home: Path, folder: Path, *, limit_s: float = 120.0) -> str:
+    """Run Python in a folder on the stack of a home, with warnings as errors; return its output."""
+    warnings = [f"-W{choice}" for choice in ("error", *IGNORED)]
+    result = subprocess.run(
+        [sys.executable, *warnings, *arguments],
+        env=environment_of(home)
+        | {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@contextmanager
+def running_stack(folder: Path) -> Iterator[Path]:
+    """Keep one stack on the simulator, in a folder, for all who ask for it there."""
+    command = [sys.executable, "-m", "lean_lite.cli"]
+    environment = environment_of(folder)
+    subprocess.run([*command, "up"], env=environment, check=True, timeout=60)
+    try:
+        yield folder
+    finally:
+        subprocess.run([*command, "down"], env=environment, check=True, timeout=60)
+        await_end(folder)
+
+
 def await_end(folder: Path) -> None:
-    """Return when the stack of a folder has ended with its last user."""
+    """Return when every stack of a folder has ended with its last user."""
     deadline = time.monotonic() + END_S
-    while any(folder.glob("*/stack.json")):
+    while any(folder.rglob("stack.json")):
         assert time.monotonic() < deadline, f"a stack still runs in {folder} after {END_S:g} s"
         time.sleep(0.1)

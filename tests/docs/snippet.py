@@ -4,23 +4,19 @@ Run one block of a page on its stage: `python -m tests.docs.snippet PAGE NUMBER`
 The block is compiled as it stands; a top-level `await` works as in a notebook.
 """
 
-import ast
 import asyncio
-import inspect
 import sys
 from pathlib import Path
 
 from tests.docs.programs import BLOCK
+from tests.docs.session import perform
 from tests.docs.stages import STAGES, Names
 
 
-async def perform(source: str, stage: int) -> None:
+async def stage(source: str, number: int) -> None:
     """Run a block between the two halves of its stage."""
-    code = compile(source, f"block {stage}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    async with STAGES[stage]() as names:
-        run = eval(code, names)
-        if inspect.isawaitable(run):
-            await run
+    async with STAGES[number]() as names:
+        await perform(source, f"block {number}", names)
 
 
 def sources(page: Path) -> list[str]:
@@ -37,7 +33,7 @@ def main() -> None:
         names: Names = {"__name__": "__main__"}
         exec(compile(source, "block 0", "exec"), names)
     else:
-        asyncio.run(perform(source, number))
+        asyncio.run(stage(source, number))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """Every Python block of the specification runs as it is written, on the simulator."""
 
+import ast
+import inspect
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.docs.programs import ROOT, await_end, environment_of
+import lean_lite.data
+from tests.docs.pages import blocks_of, pages
+from tests.docs.programs import python
 from tests.docs.snippet import sources
 from tests.docs.stages import STAGES
 
-NATS_MICRO = "ignore:datetime.datetime.utcnow:DeprecationWarning"
 PAGE = os.environ.get("LEAN_LITE_SPECIFICATION", "")
 
 pytestmark = [
@@ -23,34 +24,40 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep one stack for all blocks."""
-    folder = tmp_path_factory.mktemp("specification")
-    command = [sys.executable, "-m", "lean_lite.cli"]
-    environment = environment_of(folder)
-    subprocess.run([*command, "up"], env=environment, check=True, timeout=60)
-    yield folder
-    subprocess.run([*command, "down"], env=environment, check=True, timeout=60)
-    await_end(folder)
-
-
 def test_every_block_has_a_stage() -> None:
     assert len(sources(Path(PAGE))) == len(STAGES) == 19
 
 
+def test_the_pages_show_every_call_that_it_shows() -> None:
+    wanted = {name for source in sources(Path(PAGE)) for name in named(source)}
+    shown = {name for page in pages() for one in blocks_of(page) for name in named(one.source)}
+    assert len(wanted & ours()) > 40
+    assert sorted(wanted & ours() - shown) == []
+
+
+def named(source: str) -> Iterator[str]:
+    """Yield the names, attributes and keywords of a block."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for node in ast.walk(compile(source, "block", "exec", flags=flags)):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
+                yield name
+
+
+def ours() -> set[str]:
+    """Return the public names of the package, of its classes, and of what these take."""
+    found = set(lean_lite.data.__all__)
+    for cls in (getattr(lean_lite.data, name) for name in lean_lite.data.__all__):
+        for name, member in inspect.getmembers(cls):
+            if name == "__init__" or not name.startswith("_"):
+                found.add(name)
+                found |= set(inspect.signature(member).parameters) if callable(member) else set()
+    return found
+
+
 @pytest.mark.parametrize("number", range(len(STAGES)), ids=[one.__name__ for one in STAGES])
 def test_a_block_runs_as_it_is_written(number: int, home: Path, tmp_path: Path) -> None:
-    options = ["-W", "error", "-W", NATS_MICRO, "-m", "tests.docs.snippet"]
-    result = subprocess.run(
-        [sys.executable, *options, str(Path(PAGE).resolve()), str(number)],
-        env=environment_of(home) | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
+    command = ["-m", "tests.docs.snippet", str(Path(PAGE).resolve()), str(number)]
+    printed = python(command, home, tmp_path)
     if number == 0:
-        assert re.fullmatch(r"Retrieved \d{4,} historical bars\n", result.stdout)
+        assert re.fullmatch(r"Retrieved \d{4,} historical bars\n", printed)

@@ -1,0 +1,15 @@
+"""What the tests of the documentation share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.programs import running_stack
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep one stack for all that a module runs."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as folder:
+        yield folder

@@ -1,0 +1,42 @@
+"""
+Run the blocks of a page that are no programs as one session: `python -m tests.docs.session PAGE`.
+
+Prints a JSON list of what each of them printed.
+"""
+
+import ast
+import asyncio
+import inspect
+import io
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from tests.docs.pages import session_of
+
+
+async def perform(source: str, place: str, names: dict[str, Any]) -> None:
+    """Run a block as it stands; a top-level `await` works as in a notebook."""
+    code = compile(source, place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    run = eval(code, names)
+    if inspect.isawaitable(run):
+        await run
+
+
+async def main(page: Path) -> None:
+    """Run the blocks in one namespace; what they began must have ended with the last one."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    printed = []
+    for block in session_of(page):
+        with redirect_stdout(io.StringIO()) as output:
+            await perform(block.at_its_lines, str(page), names)
+        printed.append(output.getvalue())
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, left
+    sys.stdout.write(json.dumps(printed))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,48 @@
+"""Every Python block of every page under docs runs as it stands, and prints what the page shows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import Block, blocks_of, differs, pages, session_of
+from tests.docs.programs import ROOT, await_end, python
+
+PAGES = pages()
+PROGRAMS = [block for page in PAGES for block in blocks_of(page) if block.is_program]
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT / "docs"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=map(name_of, PAGES))
+def test_every_page_shows_what_its_code_prints(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert text.count("```python") == len(blocks_of(page))
+    assert any(block.output for block in blocks_of(page))
+
+
+@pytest.mark.parametrize(
+    "block", PROGRAMS, ids=[f"{name_of(block.page)}:{block.line}" for block in PROGRAMS]
+)
+def test_a_program_prints_what_its_page_shows(block: Block, home: Path, tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(block.at_its_lines, "utf-8")
+    printed = python([str(script)], home, tmp_path)
+    await_end(tmp_path)
+    assert not (difference := differs(block, printed)), difference
+
+
+SESSIONS = [page for page in PAGES if session_of(page)]
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=map(name_of, SESSIONS))
+def test_a_session_prints_what_its_page_shows(page: Path, home: Path, tmp_path: Path) -> None:
+    printed = json.loads(python(["-m", "tests.docs.session", str(page)], home, tmp_path))
+    differences = [
+        differs(block, said) for block, said in zip(session_of(page), printed, strict=True)
+    ]
+    assert not any(differences), "\n".join(filter(None, differences))
