@@ -1,0 +1,74 @@
+"""The notebook runs from its first cell to its last, in a kernel of its own, and leaves nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from tests.docs.programs import ROOT, environment_of
+
+NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
+FIGURE = "application/vnd.plotly.v1+json"
+CELL_S = 60
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+
+
+def notebook() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def code_of(book: Any) -> list[Any]:
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+async def executed(home: Path, folder: Path) -> list[Any]:
+    """Return the cells with their outputs, once the kernel has ended."""
+    book = notebook()
+    place = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(book, timeout=CELL_S, kernel_name="python3", resources=place)
+    private = {name: str(folder) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR")}
+    async with client.async_setup_kernel(env=environment_of(home) | private):
+        kernel = client.km
+        for index, cell in enumerate(book.cells):
+            await client.async_execute_cell(cell, index)
+    assert isinstance(kernel, AsyncKernelManager)
+    assert not await kernel.is_alive()
+    return code_of(book)
+
+
+def text_of(cell: Any) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+def shown(cell: Any, kind: str) -> Any:
+    (found,) = (output.data[kind] for output in cell.outputs if kind in output.get("data", {}))
+    return found
+
+
+def test_it_is_kept_without_outputs() -> None:
+    nbformat.validate(notebook())
+    kept = code_of(notebook())
+    assert [cell.outputs for cell in kept] == [[]] * len(kept)
+    assert {cell.execution_count for cell in kept} == {None}
+
+
+async def test_its_cells_show_history_a_picture_and_live_bars(home: Path, tmp_path: Path) -> None:
+    start, history, frame, picture, quality, live, end = await executed(home, tmp_path)
+    assert start.outputs == end.outputs == []
+    rows = int(text_of(frame).split()[0])
+    assert text_of(frame) == f"{rows} rows, 1 below EXCELLENT\n"
+    assert f"AAPL: {rows} minute bars" in shown(history, "text/html")
+    assert "<th>close</th>" in shown(frame, "text/html")
+    traces = {(trace["type"], trace["name"]) for trace in shown(picture, FIGURE)["data"]}
+    assert {("candlestick", "EXCELLENT"), ("candlestick", "POOR"), ("bar", "volume")} == traces
+    assert "B14_RANGE" in shown(quality, "text/plain")
+    lines = [line.split() for line in text_of(live).splitlines()]
+    assert len(lines) == 4
+    assert {(symbol, grade) for symbol, _, _, grade in lines} == {
+        ("SPY", "EXCELLENT"),
+        ("AAPL", "EXCELLENT"),
+    }
