@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lean_lite.algorithm.data_models import to_ns
+from lean_lite.algorithm.data_models import EPOCH, to_ns
 from lean_lite.config import Config
 from lean_lite.data.history import Snapshot, read_through
 from lean_lite.data.live import Live
 from lean_lite.errors import RequestError
+from lean_lite.market.calendar import calendar_of
 from lean_lite.messages import HistoryRequest
 from lean_lite.stack import SimulatorOptions
 from tests.errors import shows
@@ -98,6 +99,15 @@ async def test_days_are_a_series_of_their_own(pipeline: Pipeline) -> None:
     assert 5 <= len(rows(daily)) <= 7
     minutes = await read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S)
     assert not rows(daily).keys() & rows(minutes).keys()
+
+
+async def test_when_the_market_opens_the_day_before_is_there(tmp_path: Path) -> None:
+    options = SimulatorOptions(speed=1.0, start="last", hold=False)
+    async with Pipeline(tmp_path / "stack", options=options, strategies=0) as running:
+        now_ns = await feed_now_ns(running)
+        daily = await read_through(running.bus, request("SPY", 86_400), wait_s=WAIT_S)
+    sessions = calendar_of("equity").sessions(now_ns - to_ns(EPOCH + SPAN), now_ns)
+    assert max(rows(daily)) == [one.label_ns for one in sessions if one.close_ns <= now_ns][-1]
 
 
 async def test_a_span_without_bars_is_whole_and_no_gap(pipeline: Pipeline) -> None:

@@ -26,7 +26,9 @@ RETRY_S = (0.5, 1.0, 2.0)
 FINAL_FEED_S = 35.0
 FINAL_WALL_S = 0.5
 MINUTE_NS = 60 * NS_PER_S
-DAY_NS = 86_400 * NS_PER_S
+HOUR_NS = 3_600 * NS_PER_S
+DAY_NS = 24 * HOUR_NS
+LONGEST_DAY_NS = 25 * HOUR_NS
 # About one page of 10,000 bars each.
 SLICE_NS = {60: 6 * DAY_NS, 86_400: 7_500 * DAY_NS}
 
@@ -149,9 +151,15 @@ class Backfill:
         """Return the start of the first bar that may still change."""
         margin_s = max(FINAL_FEED_S, FINAL_WALL_S / self._clock.wall_s(1.0))
         now_ns = self._clock.at(time.time_ns()) - round(margin_s * NS_PER_S)
-        # A day's bar is final at its end; days begin at most some hours after midnight UTC.
-        length_ns = 2 * DAY_NS if resolution_s * NS_PER_S == DAY_NS else MINUTE_NS
-        return now_ns - now_ns % (resolution_s * NS_PER_S) - (length_ns - resolution_s * NS_PER_S)
+        return final_ns(now_ns, resolution_s)
+
+
+def final_ns(now_ns: int, resolution_s: int) -> int:
+    """Return an instant: bars that start before it are over."""
+    if resolution_s * NS_PER_S == MINUTE_NS:
+        return now_ns - now_ns % MINUTE_NS
+    # Days begin at a midnight that is not UTC's; by the hour, so that REST is asked now and then.
+    return now_ns - now_ns % HOUR_NS - LONGEST_DAY_NS
 
 
 def _slices(start_ns: int, end_ns: int, length_ns: int) -> Iterator[tuple[int, int]]:
