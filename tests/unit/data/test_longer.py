@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from lean_lite.algorithm.data_models import Resolution, to_ns
+from lean_lite.algorithm.data_models import Resolution, TradeBar, from_ns, to_ns
 from lean_lite.blocks import concat, empty_block
 from lean_lite.data import Bars
-from lean_lite.data.longer import expected_of, longer
+from lean_lite.data.longer import expected_of, known_until, longer
 from lean_lite.messages import Gap
 from tests.unit.common.samples import MINUTE_NS, Row, block_of
 
@@ -130,3 +130,44 @@ def test_a_day_expects_so_many_bars(symbol: str, resolution: str, expected: int)
     if symbol == "BTC/USD":
         span = (at(-14 * 60), at(10 * 60))
     assert expected_of(symbol, Resolution(resolution), *span) == expected
+
+
+def hour_is_partial(stored: Bars, asked: int, *, end: int = 9 * 60) -> bool:
+    """Tell whether the hour from 9:00 is partial when it is asked for at a minute."""
+    end_ns = known_until(stored.block, at(end), at(asked))
+    return partial(longer(stored, HOUR, start_ns=at(0), end_ns=end_ns))[0]
+
+
+def test_an_hour_without_its_last_minute_is_partial_until_that_minute_must_have_come() -> None:
+    assert hour_is_partial(bars_at(0, 58), 60)
+    assert hour_is_partial(bars_at(0, 58), 61)
+    assert not hour_is_partial(bars_at(0, 58), 62)
+
+
+def test_an_hour_is_whole_at_once_when_its_last_minute_is_there() -> None:
+    assert not hour_is_partial(bars_at(0, 59), 60)
+
+
+def test_what_is_asked_for_of_the_past_is_known_to_its_end() -> None:
+    assert not hour_is_partial(bars_at(0, 9), 3 * 60, end=60)
+
+
+def test_a_recording_has_a_clock_of_its_own() -> None:
+    for last, is_partial in ((58, True), (59, False)):
+        recorded = Bars(block_of([Row("SPY", at(0)), Row("SPY", at(last))], simulated=True))
+        assert hour_is_partial(recorded, 9 * DAY) is is_partial
+
+
+def test_a_day_is_known_once_its_bar_must_have_come() -> None:
+    day_ns = DAY * MINUTE_NS
+    monday = TradeBar("SPY", from_ns(at(-9 * 60 - DAY)), 1, 1, 1, 1, 1, resolution=Resolution.DAILY)
+    tuesday_ns = at(-9 * 60)
+    stored = Bars.of([monday]).block
+    assert known_until(stored, at(9 * DAY), tuesday_ns + day_ns) == tuesday_ns
+    assert known_until(stored, at(9 * DAY), tuesday_ns + 2 * day_ns) > tuesday_ns
+
+
+def test_of_nothing_only_time_tells_what_is_known() -> None:
+    nothing = empty_block("iex")
+    assert known_until(nothing, at(60), at(0)) < at(0)
+    assert known_until(nothing, at(60), at(9 * 60)) == at(60)

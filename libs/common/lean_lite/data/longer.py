@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import Resolution
+from lean_lite.algorithm.data_models import NS_PER_S, Resolution
 from lean_lite.blocks import Block
 from lean_lite.blocks.resample import resample
 from lean_lite.data.bars import Bars
@@ -16,6 +16,9 @@ from lean_lite.market.symbols import asset_class_of
 HOUR_S = 3_600
 DAY_S = 86_400
 LATEST_NS = 2**63 - 1
+# A bar that started so long ago is final, and fetched when it was not live.
+MINUTE_LATE_NS = 120 * NS_PER_S
+DAY_LATE_NS = 27 * HOUR_S * NS_PER_S
 
 
 def longer(
@@ -39,6 +42,20 @@ def longer(
     if end_ns is not None:
         known = known._replace(until_ns=np.full_like(known.until_ns, end_ns))
     return Bars(folded, bars.gaps, partial=_partial(folded, known, extended=extended))
+
+
+def known_until(stored: Block, end_ns: int, now_ns: int) -> int:
+    """
+    Return up to when all bars of a span that ends at `end_ns` are here, asked for at a moment.
+
+    That is the end of the last one, or later: what started long enough ago must have come. The time
+    of a recording is not ours, so there only its bars tell.
+    """
+    last_ns = int(stored.end_ns[-1]) if len(stored) else 0
+    if stored.simulated:
+        return min(end_ns, last_ns)
+    late_ns = DAY_LATE_NS if stored.resolution.seconds == DAY_S else MINUTE_LATE_NS
+    return min(end_ns, max(last_ns, now_ns - late_ns))
 
 
 class _Known(NamedTuple):

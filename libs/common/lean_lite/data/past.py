@@ -12,7 +12,7 @@ from lean_lite.bus import Bus
 from lean_lite.data.bars import Bars
 from lean_lite.data.feed import DataFeed
 from lean_lite.data.history import Snapshot, fetch, read_through
-from lean_lite.data.longer import expected_of, longer
+from lean_lite.data.longer import expected_of, known_until, longer
 from lean_lite.data.span import Span, span_of
 from lean_lite.data.supplement import supplement
 from lean_lite.errors import BusError, DecodeError, RequestError
@@ -132,7 +132,7 @@ def _made(stored: Bars, asked: Span) -> Bars:
     if asked.is_stored:
         return stored
     request = asked.request
-    end_ns = min(request.end_ns, time.time_ns())
+    end_ns = known_until(stored.block, request.end_ns, time.time_ns())
     bars = longer(stored, asked.resolution, start_ns=request.start_ns, end_ns=end_ns)
     return Bars(bars.block, bars.gaps, _expected(request, asked.resolution), bars.partial)
 
