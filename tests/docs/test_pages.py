@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Block, blocks_of, differs, pages, session_of
-from tests.docs.programs import ROOT, await_end, python
+from tests.docs.programs import ROOT, await_end, blocks, python
 
 PAGES = pages()
 PROGRAMS = [block for page in PAGES for block in blocks_of(page) if block.is_program]
@@ -23,6 +23,25 @@ def test_every_page_shows_what_its_code_prints(page: Path) -> None:
     text = page.read_text("utf-8")
     assert text.count("```python") == len(blocks_of(page))
     assert any(block.output for block in blocks_of(page))
+
+
+def test_no_page_has_code_of_a_kind_that_nobody_runs() -> None:
+    fences = {
+        line.removeprefix("```")
+        for page in (ROOT / "docs").rglob("*.md")
+        for line in page.read_text("utf-8").splitlines()
+        if line.lstrip().startswith("```")
+    }
+    assert fences == {"", "console", "python", "text"}
+
+
+def test_the_commands_of_the_tutorial_are_there() -> None:
+    lines = "".join(blocks("docs/tutorial.md", "console")).splitlines()
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = [line.removeprefix("$ make ") for line in lines if line.startswith("$ make ")]
+    assert [f"\n{target}:" in makefile for target in targets] == [True]
+    (verb,) = (line.rpartition("/lean-lite ")[2] for line in lines if "/lean-lite " in line)
+    assert f'name="{verb}"' in (ROOT / "libs/common/lean_lite/cli/app.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
