@@ -45,13 +45,10 @@ def test_every_page_is_reached_from_the_readme() -> None:
     while todo:
         page = todo.pop()
         reached.add(page)
+        if page.suffix != ".md":
+            continue
         targets = {target for target, _ in links(page)}
         # A link to a folder shows all that is in it.
         inside = {page for target in targets if target.is_dir() for page in target.glob("*.md")}
-        todo |= {one for one in targets | inside if one.suffix == ".md"} - reached
-    assert {*PAGES, ROOT / "docs" / "quickstart.ipynb"} - reached == {
-        ROOT / "docs" / "quickstart.ipynb"
-    }
-    assert ROOT / "docs" / "quickstart.ipynb" in {
-        target for page in reached for target, _ in links(page)
-    }
+        todo |= {one for one in targets | inside if one.is_file()} - reached
+    assert {*PAGES, ROOT / "docs" / "quickstart.ipynb"} - reached == set()
