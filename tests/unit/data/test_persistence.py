@@ -2,6 +2,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,6 +128,22 @@ def test_two_processes_open_a_new_file_at_once(path: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(3)]
     assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
     assert len(DataPersistence(path).get_recent_data("AAPL")) == 150
+
+
+def test_many_who_open_a_new_file_at_one_moment_all_get_it(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def open_and_write(path: Path) -> int:
+        together.wait()
+        with DataPersistence(path) as persistence:
+            for _ in range(10):
+                persistence.save_market_data("AAPL", NOW, "trade", {})
+            return len(persistence.get_recent_data("AAPL"))
+
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(10):
+            rows = list(threads.map(open_and_write, [tmp_path / f"{number}.db"] * 8))
+            assert max(rows) == 80
 
 
 def test_any_sqlite_tool_reads_the_tables(path: Path) -> None:

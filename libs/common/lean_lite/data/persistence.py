@@ -21,6 +21,7 @@ except ImportError as error:
     raise ImportError(message) from error
 
 BUSY_MS = 5_000
+RETRY_S = 0.01
 PRUNE_S = 3_600.0
 # In order; each is one transaction, and the number of the last one done is the schema's version.
 MIGRATIONS = (
@@ -210,7 +211,7 @@ class DataPersistence:
             self._batches += 1
             try:
                 # One inside another is a savepoint: what fails in it takes back only itself.
-                with self._connection:
+                with self._connection if self._batches > 1 else _writing(self._connection):
                     yield
             finally:
                 self._batches -= 1
@@ -233,17 +234,43 @@ def _opened(path: Path) -> apsw.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = apsw.Connection(str(path))
+        _write_ahead(connection)
         connection.set_busy_timeout(BUSY_MS)
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         # Two processes may open a new file at once: who comes second sees what the first has done.
-        connection.transaction_mode = "IMMEDIATE"
-        with connection:
+        with _writing(connection):
             _migrate(connection, path)
     except (apsw.Error, OSError) as error:
         message = f"{path} can't be opened: {error}; name another file, or mend its rights"
         raise StoreError(message) from error
     return connection
+
+
+def _write_ahead(connection: apsw.Connection) -> None:
+    """Turn on the write-ahead log; two who wait inside of SQLite for that wait for each other."""
+    until = time.monotonic() + BUSY_MS / 1_000
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(RETRY_S)
+        else:
+            return
+
+
+@contextmanager
+def _writing(connection: apsw.Connection) -> Iterator[None]:
+    """Be a transaction; waiting for it lets other threads run, which `with connection` does not."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _migrate(connection: apsw.Connection, path: Path) -> None:
