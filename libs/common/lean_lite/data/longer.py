@@ -9,6 +9,7 @@ from lean_lite.algorithm.data_models import NS_PER_S, Resolution
 from lean_lite.blocks import Block
 from lean_lite.blocks.resample import resample
 from lean_lite.data.bars import Bars
+from lean_lite.data.feed_time import now_of
 from lean_lite.market.buckets import Buckets, Instants
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.symbols import asset_class_of
@@ -51,9 +52,9 @@ def known_until(stored: Block, end_ns: int, now_ns: int) -> int:
     That is the end of the last one, or later: what started long enough ago must have come. The time
     of a recording is not ours, so there only its bars tell.
     """
-    last_ns = int(stored.end_ns[-1]) if len(stored) else 0
     if stored.simulated:
-        return min(end_ns, last_ns)
+        return min(end_ns, now_of(stored, now_ns))
+    last_ns = int(stored.end_ns[-1]) if len(stored) else 0
     late_ns = DAY_LATE_NS if stored.resolution.seconds == DAY_S else MINUTE_LATE_NS
     return min(end_ns, max(last_ns, now_ns - late_ns))
 

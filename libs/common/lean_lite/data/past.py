@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
-from lean_lite.blocks import concat, empty_block
+from lean_lite.blocks import Block, concat, empty_block
 from lean_lite.bus import Bus
 from lean_lite.data.bars import Bars
 from lean_lite.data.feed import DataFeed
+from lean_lite.data.feed_time import now_of
 from lean_lite.data.history import Snapshot, fetch, read_through
 from lean_lite.data.longer import expected_of, known_until, longer
 from lean_lite.data.span import Span, span_of
@@ -123,8 +124,8 @@ def since_of(since: datetime | timedelta | None) -> int | None:
 
 def _stored(snapshot: Snapshot, request: HistoryRequest) -> Bars:
     resolution = Resolution.from_seconds(request.resolution_s)
-    blocks = snapshot.blocks or [empty_block(request.feed, resolution=resolution)]
-    return Bars(concat(blocks), snapshot.gaps, _expected(request, resolution))
+    block = concat(snapshot.blocks or [empty_block(request.feed, resolution=resolution)])
+    return Bars(block, snapshot.gaps, _expected(request, resolution, block))
 
 
 def _made(stored: Bars, asked: Span) -> Bars:
@@ -134,10 +135,11 @@ def _made(stored: Bars, asked: Span) -> Bars:
     request = asked.request
     end_ns = known_until(stored.block, request.end_ns, time.time_ns())
     bars = longer(stored, asked.resolution, start_ns=request.start_ns, end_ns=end_ns)
-    return Bars(bars.block, bars.gaps, _expected(request, asked.resolution), bars.partial)
+    expected = _expected(request, asked.resolution, stored.block)
+    return Bars(bars.block, bars.gaps, expected, bars.partial)
 
 
-def _expected(request: HistoryRequest, resolution: Resolution) -> int:
+def _expected(request: HistoryRequest, resolution: Resolution, stored: Block) -> int:
     """Return how many bars of regular trading a span has until now."""
-    end_ns = max(min(request.end_ns, time.time_ns()), request.start_ns)
+    end_ns = max(min(request.end_ns, now_of(stored, time.time_ns())), request.start_ns)
     return expected_of(request.symbols[0], resolution, request.start_ns, end_ns)

@@ -18,6 +18,7 @@ from lean_lite.algorithm.data_models import (
 )
 from lean_lite.blocks import Block
 from lean_lite.data.bars import Bars
+from lean_lite.data.feed_time import now_of
 from lean_lite.data.longer import expected_of
 from lean_lite.market.buckets import regular
 from lean_lite.market.symbols import asset_class_of
@@ -45,9 +46,10 @@ def quality_report_of(
     symbol: str, start_date: datetime, end_date: datetime, bars: Bars
 ) -> dict[str, Any]:
     """Return `report_of` the bars of history."""
+    end_ns = min(to_ns(end_date), now_of(bars.block, time.time_ns()))
     return report_of(
         symbol,
-        (to_ns(start_date), min(to_ns(end_date), time.time_ns())),
+        (to_ns(start_date), max(end_ns, to_ns(start_date))),
         marks_of(bars.block) if len(bars) else (),
         resolution_s=bars.block.resolution.seconds,
         gaps=bars.gaps,
