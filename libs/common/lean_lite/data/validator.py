@@ -33,9 +33,8 @@ class DataValidator:
         ValueError when `previous` is of another symbol, another resolution, or later.
         """
         _check(bar, previous, TradeBar)
-        at_ns = _arrival(now)
-        before = None if previous is None else from_bars([previous], feed=FEED, received_ns=at_ns)
-        return _judged(bar.symbol, from_bars([bar], feed=FEED, received_ns=at_ns), before)
+        given = [bar] if previous is None else [previous, bar]
+        return _judged(from_bars(given, feed=FEED, received_ns=_arrival(now)))
 
     @staticmethod
     def validate_quote_bar(
@@ -47,18 +46,15 @@ class DataValidator:
         ValueError when `previous` is of another symbol, another resolution, or later.
         """
         _check(quote, previous, QuoteBar)
-        at_ns = _arrival(now)
-        before = None if previous is None else from_quotes([previous], feed=FEED, received_ns=at_ns)
-        return _judged(quote.symbol, from_quotes([quote], feed=FEED, received_ns=at_ns), before)
+        given = [quote] if previous is None else [previous, quote]
+        return _judged(from_quotes(given, feed=FEED, received_ns=_arrival(now)))
 
 
-def _judged(symbol: str, record: Block, before: Block | None) -> Verdict:
-    grader = Grader(asset_class_of(symbol))
-    if before is not None:
-        grader.grade(1, before)
-    graded = grader.grade(2, record).block
-    level = DataQualityLevel.from_code(int(graded["level"][0]))
-    failed = checks_of(int(graded["reasons"][0]))
+def _judged(records: Block) -> Verdict:
+    """Return what grading says of the last of some records of one symbol."""
+    graded = Grader(asset_class_of(records.symbols[0])).grade(1, records).block
+    level = DataQualityLevel.from_code(int(graded["level"][-1]))
+    failed = checks_of(int(graded["reasons"][-1]))
     message = "; ".join(f"{check.name}: {check.text}" for check in failed) or PASSED
     return level is not DataQualityLevel.INVALID, level, message
 
