@@ -121,6 +121,8 @@ class DataEngine:
                 await whole(self._resources.aclose())
                 raise
             self._pump.start()
+            self._resources.push_async_callback(self._intake.callbacks.stop)
+            self._resources.push_async_callback(self._pump.stop)
             self._bus, self._heads = bus, Heads(bus)
             self._attachment, self._crew = attachment, crew
 
@@ -341,13 +343,13 @@ class DataEngine:
 
     async def _stop(self) -> None:
         self._bus = self._heads = self._attachment = self._crew = None
-        for symbol in list(self._following):
-            await self.unsubscribe_symbol(symbol)
-        for live in list(self._lives):
-            await live.stop()
-        await self._pump.stop()
-        await self._intake.callbacks.stop()
-        await self._resources.aclose()
+        try:
+            for symbol in list(self._following):
+                await self.unsubscribe_symbol(symbol)
+            for live in list(self._lives):
+                await live.stop()
+        finally:
+            await self._resources.aclose()
 
     def _past(self) -> Past:
         return Past(self._connected())
