@@ -195,10 +195,7 @@ def _reads(stream: str) -> tuple[str, ...]:
         f"$JS.API.CONSUMER.CREATE.{stream}.>",
         f"$JS.API.CONSUMER.DELETE.{stream}.>",
         f"$JS.API.CONSUMER.INFO.{stream}.>",
-        f"$JS.API.STREAM.INFO.{stream}",
-        f"$JS.API.STREAM.MSG.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}",
-        f"$JS.API.DIRECT.GET.{stream}.>",
+        *_looks_up(stream),
         f"$JS.ACK.{stream}.>",
         f"$JS.FC.{stream}.>",
     )
@@ -206,7 +203,7 @@ def _reads(stream: str) -> tuple[str, ...]:
 
 def _keeps(bucket: str) -> tuple[str, ...]:
     stream = f"KV_{bucket}"
-    return (f"$KV.{bucket}.>", f"$JS.API.STREAM.PURGE.{stream}", *_reads(stream))
+    return (f"$KV.{bucket}.>", f"$JS.API.STREAM.PURGE.{stream}", *_looks_up(stream))
 
 
 def _owns(bucket: str, kind: str) -> tuple[str, ...]:

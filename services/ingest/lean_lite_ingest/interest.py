@@ -10,6 +10,7 @@ from nats.js.kv import KeyValue
 
 from lean_lite import subjects
 from lean_lite.bus import Bus
+from lean_lite.bus.buckets import values
 from lean_lite.bus.connection import encode
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import Interest
@@ -53,15 +54,8 @@ class Wanted:
     async def load(self, now_ns: int) -> None:
         """Take over what the bucket remembers, and add the pinned symbols as of now."""
         self._bucket = await self._bus.jetstream.key_value(subjects.INTEREST)
-        # keys(filters=...) of nats-py looks for the text anywhere in a key: a watch is exact.
-        watcher = await self._bucket.watch(f"{self._feed}.>", ignore_deletes=True)
-        try:
-            async for entry in watcher:
-                if entry is None:
-                    break
-                self._recall(entry.value or b"")
-        finally:
-            await watcher.stop()  # type: ignore[no-untyped-call]
+        for value in (await values(self._bus, subjects.INTEREST, self._feed)).values():
+            self._recall(value)
         await self.add(self._pinned, now_ns)
 
     async def add(self, symbols: Iterable[str], now_ns: int) -> None:

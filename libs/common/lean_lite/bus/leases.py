@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from nats.js.errors import KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
+from lean_lite.bus.buckets import keys
 from lean_lite.bus.connection import TROUBLE, Bus
 from lean_lite.bus.whole import whole
 from lean_lite.errors import Fenced, LeaseLost
@@ -116,10 +117,7 @@ class Leases:
 
     async def members(self) -> int:
         """Return how many owners of this kind are there."""
-        info = await self._bus.jetstream.stream_info(
-            f"KV_{MEMBERS}", subjects_filter=f"$KV.{MEMBERS}.{self._kind}.>"
-        )
-        return len(info.state.subjects or {})
+        return len(await keys(self._bus, MEMBERS, self._kind))
 
     async def _bucket(self, name: str) -> KeyValue:
         if name not in self._buckets:
