@@ -160,13 +160,28 @@ def test_a_subject_is_open_to_its_roles_alone(
         (subjects.RAW, {"ingest", "validate"}),
         (subjects.GRADED, {"validate", "store"}),
         (subjects.EVENTS, set()),
+        (f"KV_{subjects.POSITIONS}", {"ingest"}),
+        (f"KV_{subjects.LEASES}", set()),
+        (f"KV_{subjects.MEMBERS}", set()),
+        (f"KV_{subjects.INTEREST}", set()),
+    ],
+)
+def test_a_stream_is_consumed_by_its_roles_alone(stream: str, readers: set[str]) -> None:
+    assert publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}") == readers
+
+
+@pytest.mark.parametrize(
+    ("stream", "readers"),
+    [
+        (subjects.RAW, {"ingest", "validate"}),
+        (subjects.GRADED, {"validate", "store"}),
+        (subjects.EVENTS, set()),
         (f"KV_{subjects.LEASES}", {"ingest", "validate"}),
         (f"KV_{subjects.MEMBERS}", {"ingest", "validate"}),
         (f"KV_{subjects.INTEREST}", {"ingest"}),
     ],
 )
-def test_a_stream_is_read_by_its_roles_alone(stream: str, readers: set[str]) -> None:
-    assert publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}") == readers
+def test_a_message_is_looked_up_by_its_roles_alone(stream: str, readers: set[str]) -> None:
     last = {f"$JS.API.DIRECT.GET.{stream}.md.graded.{LANE}", f"$JS.API.STREAM.MSG.GET.{stream}"}
     for subject in last:
         assert publishers(subject) - {"feed"} == readers
