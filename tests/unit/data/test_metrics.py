@@ -2,6 +2,7 @@ import json
 import threading
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +90,40 @@ def test_figures_are_of_what_was_told() -> None:
 def test_a_latency_that_is_no_number_is_refused(latency_ms: float) -> None:
     with pytest.raises(ValueError, match="a latency is a number of milliseconds"):
         DataMetrics().update_latency(latency_ms)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64, np.float32, np.uint8])
+def test_numbers_of_numpy_are_as_good_as_plain_ones(kind: type) -> None:
+    metrics, plain = DataMetrics(lambda: 7.0), DataMetrics(lambda: 7.0)
+    for one, five in ((metrics, kind(5)), (plain, 5)):
+        one.increment_messages(five)
+        one.increment_errors(five)
+        one.update_latency(five)
+        one.update_latencies(np.array([five, five]))  # type: ignore[arg-type]
+        one.record_quality(DataQualityLevel.GOOD, five)
+        one.record_cache(np.equal(five, 5))
+        one.set_buffer_utilization(five)
+    assert json.loads(json.dumps(metrics.to_dict())) == plain.to_dict()
+    assert metrics.to_json() == plain.to_json()
+    assert msgspec.json.encode(metrics.snapshot()) == msgspec.json.encode(plain.snapshot())
+
+
+@pytest.mark.parametrize("count", [0.5, np.float64(2.5), float("nan"), float("inf")])
+def test_a_count_that_is_not_whole_is_refused(count: float) -> None:
+    metrics = DataMetrics()
+    with pytest.raises(ValueError, match="a count is a whole number"):
+        metrics.increment_messages(count)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a count is a whole number"):
+        metrics.increment_errors(count)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a count is a whole number"):
+        metrics.record_quality(DataQualityLevel.GOOD, count)  # type: ignore[arg-type]
+    assert metrics.total_messages == metrics.error_count == 0
+    assert metrics.average_quality_score is None
+
+
+def test_a_utilisation_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="utilisation is a percentage, not nan"):
+        DataMetrics().set_buffer_utilization(float("nan"))
 
 
 def test_latencies_count_one_by_one_or_together() -> None:

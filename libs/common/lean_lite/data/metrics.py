@@ -37,6 +37,7 @@ class DataMetrics:
     Count messages, latencies, errors, grades and cache hits; every method is thread-safe.
 
     Latencies are milliseconds, utilisation is a percentage. Percentiles are told to within 0.6 %.
+    Numbers may be numpy's; a count that is not whole and a figure not finite are ValueErrors.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,6 +60,7 @@ class DataMetrics:
 
     def increment_messages(self, count: int = 1) -> None:
         """Count messages that were processed."""
+        count = _whole(count)
         with self._lock:
             self._messages += count
             self._rate.add(self._clock(), count)
@@ -69,11 +71,10 @@ class DataMetrics:
 
     def update_latencies(self, latencies_ms: Sequence[float]) -> None:
         """Count latencies as `update_latency` does; when one is no number, none is counted."""
-        for latency_ms in latencies_ms:
-            if not math.isfinite(latency_ms):
-                message = f"a latency is a number of milliseconds, not {latency_ms}"
-                raise ValueError(message)
-        counted = [max(latency_ms, 0.0) for latency_ms in latencies_ms]
+        counted = [
+            max(_finite("a latency is a number of milliseconds", latency_ms), 0.0)
+            for latency_ms in latencies_ms
+        ]
         with self._lock:
             for latency_ms in counted:
                 self._histogram.record(latency_ms)
@@ -82,23 +83,25 @@ class DataMetrics:
 
     def increment_errors(self, count: int = 1) -> None:
         """Count errors."""
+        count = _whole(count)
         with self._lock:
             self._errors += count
 
     def record_quality(self, level: DataQualityLevel, count: int = 1) -> None:
         """Count records of a grade."""
+        count = _whole(count)
         with self._lock:
             self._quality[level.name] += count
 
     def record_cache(self, hit: bool) -> None:  # noqa: FBT001 - the one thing there is to say
         """Count a look into a cache."""
         with self._lock:
-            self._hits += hit
+            self._hits += bool(hit)
             self._misses += not hit
 
     def set_buffer_utilization(self, percent: float) -> None:
         """Say how full the buffer is."""
-        self._utilization = percent
+        self._utilization = _finite("utilisation is a percentage", percent)
 
     @property
     def total_messages(self) -> int:
@@ -217,6 +220,22 @@ class DataMetrics:
 
 
 _BEST_FIRST = sorted(DataQualityLevel, reverse=True)
+
+
+def _whole(count: int) -> int:
+    if type(count) is int:
+        return count
+    if not math.isfinite(count) or (whole := int(count)) != count:
+        message = f"a count is a whole number, not {count}"
+        raise ValueError(message)
+    return whole
+
+
+def _finite(what: str, value: float) -> float:
+    if not math.isfinite(value):
+        message = f"{what}, not {value}"
+        raise ValueError(message)
+    return float(value)
 
 
 def _mean_score(quality: Counter[str]) -> float | None:
