@@ -73,7 +73,7 @@ def test_figures_are_of_what_was_told() -> None:
     figures = json.loads(metrics.to_json())
     assert figures == metrics.to_dict()
     assert figures["total_messages"] == metrics.total_messages == 60
-    assert figures["rates"] == {"1s": 3.0, "10s": 3.0, "60s": 1.0}
+    assert figures["rates"] == {"1s": 3.0, "10s": 3.0, "60s": 3.0}
     assert figures["messages_per_second"] == metrics.messages_per_second == 3.0
     assert figures["average_latency_ms"] == metrics.average_latency_ms == 13.5
     assert figures["latency_max_ms"] == 50.0
@@ -126,6 +126,19 @@ def test_a_utilisation_that_is_no_number_is_refused() -> None:
         DataMetrics().set_buffer_utilization(float("nan"))
 
 
+def test_a_steady_rate_is_the_same_at_any_phase_and_from_the_first_seconds_on() -> None:
+    now = [0.5]
+    metrics = DataMetrics(clock=lambda: now[0])
+    assert metrics.messages_per_second == 0
+    seen = set()
+    for beat in range(100 * 65):
+        now[0] = 0.5 + (beat + 0.5) / 100
+        metrics.increment_messages()
+        if beat >= 100 and beat % 7 == 0:
+            seen |= set(metrics.snapshot().rates.values())
+    assert seen == {100.0}
+
+
 def test_latencies_count_one_by_one_or_together() -> None:
     one_by_one, together = DataMetrics(lambda: 7.0), DataMetrics(lambda: 7.0)
     latencies_ms = [1.0, 3.0, 50.0, -2.0]
@@ -150,6 +163,7 @@ def test_processes_add_up() -> None:
         part.record_cache(hit=number == 1)
         part.set_buffer_utilization(number)
         parts.append(part)
+    now[0] = 10.0
     data = msgspec.msgpack.encode(parts[1].snapshot())
     travelled = msgspec.msgpack.decode(data, type=MetricsSnapshot)
     whole = DataMetrics.merged([parts[0], travelled]).to_dict()
@@ -160,6 +174,21 @@ def test_processes_add_up() -> None:
     assert whole["cache_hit_rate"] == 0.5
     assert whole["buffer_utilization"] == 2.0
     assert whole["rates"]["10s"] == 3.0
+
+
+def test_rates_of_an_old_process_and_a_young_one_add_up() -> None:
+    now = [0.0]
+    parts = []
+    for second in range(100):
+        now[0] = float(second)
+        if second in {0, 97}:
+            parts.append(DataMetrics(clock=lambda: now[0]))
+        for part in parts:
+            part.increment_messages(100)
+    now[0] = 100.5
+    told = [part.snapshot() for part in parts]
+    assert [part.rates[10] for part in told] == [100.0, 100.0]
+    assert DataMetrics.merged(told).to_dict()["rates"] == {"1s": 200.0, "10s": 200.0, "60s": 200.0}
 
 
 def test_threads_lose_no_count() -> None:

@@ -8,16 +8,35 @@ def test_nothing_has_no_rate() -> None:
     assert Rate().per_second(5.0, 10) == 0
 
 
-def test_the_current_second_is_included_and_the_window_has_so_many() -> None:
+def test_only_finished_seconds_count_and_the_window_has_so_many() -> None:
     rate = Rate()
     for now_s, count in ((100.0, 5), (100.9, 5), (101.0, 20), (103.5, 40)):
         rate.add(now_s, count)
-    assert rate.per_second(103.9, 1) == 40
-    assert rate.per_second(104.0, 1) == 0
-    assert rate.per_second(103.9, 3) == 60 / 3
-    assert rate.per_second(103.9, 4) == 70 / 4
-    assert rate.per_second(163.9, 60) == 0
-    assert rate.per_second(162.9, 60) == 40 / 60
+    assert rate.per_second(103.9, 1) == 0
+    assert rate.per_second(104.0, 1) == 40
+    assert rate.per_second(105.0, 1) == 0
+    assert rate.per_second(103.9, 2) == 20 / 2
+    assert rate.per_second(103.9, 3) == 30 / 3
+    assert rate.per_second(104.9, 4) == 70 / 4
+    assert rate.per_second(163.9, 60) == 40 / 60
+    assert rate.per_second(164.0, 60) == 0
+
+
+@given(
+    started_s=st.floats(0, 1e6),
+    per_second=st.sampled_from([1, 4, 100]),
+    age_s=st.integers(1, 80),
+    phase_s=st.floats(0.001, 0.999),
+    window_s=st.sampled_from([1, 10, KEPT_S]),
+)
+def test_a_steady_rate_is_told_at_any_phase_and_age(
+    started_s: float, per_second: int, age_s: int, phase_s: float, window_s: int
+) -> None:
+    rate = Rate(started_s)
+    asked_s = age_s + phase_s
+    for beat in range(int(asked_s * per_second)):
+        rate.add(started_s + (beat + 0.5) / per_second, 1)
+    assert rate.per_second(started_s + asked_s, window_s) == per_second
 
 
 @given(
@@ -25,18 +44,18 @@ def test_the_current_second_is_included_and_the_window_has_so_many() -> None:
     later=st.integers(0, 70),
     window_s=st.sampled_from([1, 10, KEPT_S]),
 )
-def test_a_rate_is_all_that_was_counted_in_the_window_over_its_length(
+def test_a_rate_is_all_that_was_counted_in_the_window_over_its_length_or_the_age(
     steps: list[tuple[float, int]], later: int, window_s: int
 ) -> None:
-    rate, now_s = Rate(), 1_000.25
+    rate, now_s = Rate(1_000.0), 1_000.25
     added = []
     for step_s, count in steps:
         now_s += step_s
         rate.add(now_s, count)
         added.append((int(now_s), count))
     end = int(now_s) + later
-    within = sum(count for second, count in added if end - window_s < second <= end)
-    assert rate.per_second(now_s + later, window_s) == within / window_s
+    within = sum(count for second, count in added if end - window_s <= second < end)
+    assert rate.per_second(now_s + later, window_s) == within / max(min(window_s, end - 1_000), 1)
 
 
 def test_no_more_seconds_are_kept_than_a_window_has() -> None:
@@ -44,4 +63,4 @@ def test_no_more_seconds_are_kept_than_a_window_has() -> None:
     for second in range(1_000):
         rate.add(second)
     assert len(rate._seconds) == KEPT_S + 1
-    assert rate.per_second(999, KEPT_S) == 1.0
+    assert rate.per_second(1_000, KEPT_S) == 1.0

@@ -46,7 +46,7 @@ class DataMetrics:
         self._started_s = clock()
         self._lock = threading.Lock()
         self._histogram = Histogram()
-        self._rate = Rate()
+        self._rate = Rate(self._started_s)
         self._messages = 0
         self._errors = 0
         self._latency_sum_ms = 0.0
@@ -110,7 +110,7 @@ class DataMetrics:
 
     @property
     def messages_per_second(self) -> float:
-        """Return the mean rate of the last ten seconds."""
+        """Return the mean rate of the last ten finished seconds, or of all when they are fewer."""
         return self.snapshot().rates[10]
 
     @property
