@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from lean_lite.data.batch import Batches, Rows
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.errors import StoreError
 
@@ -97,8 +98,8 @@ class DataPersistence:
         """Open the file, and make it with its folder when it is not there; StoreError if not."""
         self.path = Path(path)
         self.retention = retention or Retention()
-        self._lock = threading.RLock()
-        self._batches = 0
+        self._lock = threading.Lock()
+        self._batches = Batches(self._write)
         self._pruned_s = 0.0
         self._connection = _opened(self.path)
         self.prune()
@@ -121,11 +122,15 @@ class DataPersistence:
         with self._lock:
             self._connection.close()
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Make one transaction of all that this thread saves inside; others wait for it."""
-        with self._transaction():
-            yield
+    def batch(self) -> AbstractContextManager[None]:
+        """
+        Write all that this task, or this thread outside of tasks, saves inside when it ends well.
+
+        It is one transaction, and until then held in memory, at most 128 MiB: StoreError for more.
+        What is read inside is without it. When something raises, nothing of it is kept; a batch
+        inside another is part of that one, and takes back only itself.
+        """
+        return self._batches.opened()
 
     def save_market_data(
         self,
@@ -148,19 +153,19 @@ class DataPersistence:
             (symbol, _text(timestamp), data_type, _json(data), score)
             for symbol, timestamp, data_type, data, score in records
         ]
-        self._insert("market_data", rows)
+        self._batches.save("market_data", rows)
 
     def save_metrics(self, metrics: DataMetrics | Mapping[str, object]) -> None:
         """Keep figures as they are now: a `DataMetrics`, or what `engine.get_metrics()` returns."""
         data = metrics.to_dict() if isinstance(metrics, DataMetrics) else metrics
-        self._insert("metrics", [(_text(datetime.now(UTC)), _json(data))])
+        self._batches.save("metrics", [(_text(datetime.now(UTC)), _json(data))])
 
     def save_error(
         self, error_type: str, message: str | Exception, symbol: str | None = None
     ) -> None:
         """Keep an error that happened now."""
         now = _text(datetime.now(UTC))
-        self._insert("errors", [(now, error_type, str(message), symbol)])
+        self._batches.save("errors", [(now, error_type, str(message), symbol)])
 
     def get_recent_data(
         self, symbol: str, hours: float = 24, *, data_type: str | None = None
@@ -182,7 +187,7 @@ class DataPersistence:
         """Remove what is older than its retention, now; return how many rows that were."""
         moment = datetime.now(UTC)
         gone = 0
-        with self._transaction(prunes=False):
+        with self._transaction():
             for table, age in msgspec.structs.asdict(self.retention).items():
                 if age is None:
                     continue
@@ -194,27 +199,22 @@ class DataPersistence:
             self._pruned_s = time.monotonic()
         return gone
 
-    def _insert(self, table: str, rows: Sequence[tuple[str | float | None, ...]]) -> None:
-        columns = COLUMNS[table]
-        places = ", ".join("?" * len(columns))
+    def _write(self, tables: Rows) -> None:
+        if time.monotonic() - self._pruned_s > PRUNE_S:
+            self.prune()
         with self._transaction():
-            self._connection.executemany(
-                f"INSERT INTO {table}({', '.join(columns)}) VALUES({places})",
-                rows,
-            )
+            for table, rows in tables.items():
+                columns = COLUMNS[table]
+                places = ", ".join("?" * len(columns))
+                self._connection.executemany(
+                    f"INSERT INTO {table}({', '.join(columns)}) VALUES({places})",
+                    rows,
+                )
 
     @contextmanager
-    def _transaction(self, *, prunes: bool = True) -> Iterator[None]:
-        with self._lock, _told(self.path):
-            if prunes and not self._batches and time.monotonic() - self._pruned_s > PRUNE_S:
-                self.prune()
-            self._batches += 1
-            try:
-                # One inside another is a savepoint: what fails in it takes back only itself.
-                with self._connection if self._batches > 1 else _writing(self._connection):
-                    yield
-            finally:
-                self._batches -= 1
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, _told(self.path), _writing(self._connection):
+            yield
 
     def _recent(self, table: str, hours: float, **equal: str | None) -> list[dict[str, Any]]:
         wanted = {name: value for name, value in equal.items() if value is not None}
