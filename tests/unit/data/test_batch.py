@@ -225,6 +225,14 @@ def test_a_batch_has_a_bound_and_says_so(kept: DataPersistence) -> None:
     assert [row["error_type"] for row in kept.get_errors()] == ["first", "third"]
 
 
+def test_a_wrong_row_is_refused_before_it_is_in_the_batch(kept: DataPersistence) -> None:
+    with kept.batch():
+        kept.save_error("batch", "kept")
+        with pytest.raises(TypeError, match="symbol is text, not 5"):
+            kept.save_market_data(5, NOW, "trade", {})  # type: ignore[arg-type]
+    assert errors(kept) == ["kept"]
+
+
 def test_a_batch_that_a_closed_file_can_not_take_says_so(kept: DataPersistence) -> None:
     batch = kept.batch()
     batch.__enter__()

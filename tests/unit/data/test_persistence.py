@@ -3,9 +3,11 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import apsw
 import pytest
 
 from lean_lite.algorithm.data_models import TradeBar
@@ -95,7 +97,7 @@ def test_a_batch_that_fails_leaves_nothing(path: Path) -> None:
 
 def test_what_json_can_not_carry_is_refused_before_anything_is_kept(path: Path) -> None:
     persistence = DataPersistence(path)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"it has a builtins\.object; give numbers"):
         persistence.save_many(
             [Record("AAPL", NOW, "trade", {}), Record("AAPL", NOW, "trade", object())]
         )
@@ -170,6 +172,17 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path.write_text("not a database, but long enough to look like a file of some other kind" * 20)
     with pytest.raises(StoreError, match=r"notes\.txt can't be opened"):
         DataPersistence(path)
+
+
+def test_a_file_that_another_program_writes_says_so(path: Path) -> None:
+    persistence = DataPersistence(path)
+    persistence._connection.set_busy_timeout(1)
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="is being written by another program"):
+            persistence.save_error("late", "too late")
+    persistence.save_error("late", "in time")
+    assert len(persistence.get_errors()) == 1
 
 
 def test_a_closed_file_says_so(path: Path) -> None:

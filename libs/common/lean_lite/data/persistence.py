@@ -11,7 +11,17 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from lean_lite.algorithm.data_models import DataQualityLevel
 from lean_lite.data.batch import Batches, Rows
+from lean_lite.data.columns import (
+    json_of,
+    message_of,
+    moment_ago,
+    moment_hours_ago,
+    moment_of,
+    score_of,
+    text_of,
+)
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.errors import StoreError
 
@@ -60,7 +70,6 @@ COLUMNS = MappingProxyType(
         "errors": ("timestamp", "error_type", "message", "symbol"),
     }
 )
-TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class Record(NamedTuple):
@@ -70,7 +79,7 @@ class Record(NamedTuple):
     timestamp: datetime
     data_type: str
     data: object
-    quality_score: float | None = None
+    quality_score: float | DataQualityLevel | None = None
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -89,7 +98,7 @@ class DataPersistence:
     (`2026-11-23T14:30:00.000000Z`), data is JSON, in which a number that is not finite is null.
     Every method is thread-safe, and several processes may use one file. Each call is a transaction
     of its own; `batch` makes one of many. Rows older than their `retention` go when the file is
-    opened and once an hour.
+    opened and once an hour. What a method can't take is a TypeError or ValueError.
     """
 
     def __init__(
@@ -138,19 +147,26 @@ class DataPersistence:
         timestamp: datetime,
         data_type: str,
         data: object,
-        quality_score: float | None = None,
+        quality_score: float | DataQualityLevel | None = None,
     ) -> None:
         """
         Keep one record: a bar, a mapping, or whatever JSON can carry.
 
-        TypeError when it can't; StoreError when the disk is full or the file is closed.
+        Numbers and arrays of numpy are carried, too. TypeError or ValueError when it can't;
+        StoreError when the disk is full or the file is closed.
         """
         self.save_many([Record(symbol, timestamp, data_type, data, quality_score)])
 
     def save_many(self, records: Iterable[Record]) -> None:
         """Keep many records in one transaction, all of them or none; errors as for one."""
         rows = [
-            (symbol, _text(timestamp), data_type, _json(data), score)
+            (
+                text_of("symbol", symbol),
+                moment_of("timestamp", timestamp),
+                text_of("data_type", data_type),
+                json_of(data),
+                score_of(score),
+            )
             for symbol, timestamp, data_type, data, score in records
         ]
         self._batches.save("market_data", rows)
@@ -158,19 +174,28 @@ class DataPersistence:
     def save_metrics(self, metrics: DataMetrics | Mapping[str, object]) -> None:
         """Keep figures as they are now: a `DataMetrics`, or what `engine.get_metrics()` returns."""
         data = metrics.to_dict() if isinstance(metrics, DataMetrics) else metrics
-        self._batches.save("metrics", [(_text(datetime.now(UTC)), _json(data))])
+        self._batches.save("metrics", [(moment_ago(timedelta()), json_of(data))])
 
     def save_error(
-        self, error_type: str, message: str | Exception, symbol: str | None = None
+        self, error_type: str, message: str | BaseException, symbol: str | None = None
     ) -> None:
-        """Keep an error that happened now."""
-        now = _text(datetime.now(UTC))
-        self._batches.save("errors", [(now, error_type, str(message), symbol)])
+        """Keep an error that happened now; an exception without a message by its name."""
+        row = (
+            moment_ago(timedelta()),
+            text_of("error_type", error_type),
+            message_of(message),
+            None if symbol is None else text_of("symbol", symbol),
+        )
+        self._batches.save("errors", [row])
 
     def get_recent_data(
         self, symbol: str, hours: float = 24, *, data_type: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return a symbol's records of the last hours, oldest first, `data` read from JSON."""
+        """
+        Return a symbol's records of the last hours, oldest first, `data` read from JSON.
+
+        Hours count back from now to the record's own time; `math.inf` asks for all.
+        """
         return self._recent("market_data", hours, symbol=symbol, data_type=data_type)
 
     def get_metrics_history(self, hours: float = 24) -> list[dict[str, Any]]:
@@ -185,7 +210,6 @@ class DataPersistence:
 
     def prune(self) -> int:
         """Remove what is older than its retention, now; return how many rows that were."""
-        moment = datetime.now(UTC)
         gone = 0
         with self._transaction():
             for table, age in msgspec.structs.asdict(self.retention).items():
@@ -193,7 +217,7 @@ class DataPersistence:
                     continue
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE timestamp < ?",  # noqa: S608 - our own names
-                    (_text(moment - age),),
+                    (moment_ago(age),),
                 )
                 gone += self._connection.changes()
             self._pruned_s = time.monotonic()
@@ -217,10 +241,10 @@ class DataPersistence:
             yield
 
     def _recent(self, table: str, hours: float, **equal: str | None) -> list[dict[str, Any]]:
-        wanted = {name: value for name, value in equal.items() if value is not None}
+        wanted = {name: text_of(name, value) for name, value in equal.items() if value is not None}
         columns = COLUMNS[table]
         where = " AND ".join(["timestamp >= ?", *(f"{name} = ?" for name in wanted)])
-        since = _text(datetime.now(UTC) - timedelta(hours=hours))
+        since = moment_hours_ago(hours)
         with self._lock, _told(self.path):
             rows = self._connection.execute(
                 f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - our own names
@@ -290,21 +314,16 @@ def _told(path: Path) -> Iterator[None]:
     except apsw.ConnectionClosedError as error:
         message = f"{path} is closed: open it again with DataPersistence({str(path)!r})"
         raise StoreError(message) from error
+    except apsw.BusyError as error:
+        message = f"{path} is being written by another program for {BUSY_MS / 1_000:g} s: {error}"
+        raise StoreError(message) from error
     except apsw.Error as error:
         message = f"{path} can't be used: {error}; look at the disk's space and the file's rights"
         raise StoreError(message) from error
 
 
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime(TIME)
-
-
-def _json(data: object) -> str:
-    return msgspec.json.encode(data).decode()
-
-
 def _read(row: dict[str, Any]) -> dict[str, Any]:
-    row["timestamp"] = datetime.strptime(row["timestamp"], TIME).replace(tzinfo=UTC)
+    row["timestamp"] = datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC)
     if "data" in row:
         row["data"] = msgspec.json.decode(row["data"])
     return row
