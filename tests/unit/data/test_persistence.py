@@ -1,3 +1,4 @@
+import math
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +26,13 @@ def path(tmp_path: Path) -> Path:
 
 def bar(close: float = 1.0) -> TradeBar:
     return TradeBar("AAPL", NOW, 1, 2, 0.5, close, 100)
+
+
+def saved_days_ago(path: Path, days: int) -> None:
+    # Of the same SQLite: two of them in one process do not see each other's locks.
+    with closing(apsw.Connection(str(path))) as connection:
+        saved_at = (NOW - timedelta(days=days)).isoformat()
+        connection.execute("UPDATE market_data SET saved_at = ?", (saved_at,))
 
 
 def test_a_bar_comes_back_with_its_score(path: Path) -> None:
@@ -65,20 +73,81 @@ def test_metrics_and_errors_have_a_history(path: Path) -> None:
     assert (raised["message"], raised["symbol"]) == ("no such thing", None)
 
 
-def test_what_is_too_old_goes_by_the_time_that_it_has(path: Path) -> None:
+def test_what_was_saved_too_long_ago_goes(path: Path) -> None:
     kept = Retention(market_data=timedelta(days=1), errors=None)
     with DataPersistence(path, retention=kept) as persistence:
-        persistence.save_market_data("AAPL", NOW - timedelta(days=2), "trade", {})
-        persistence.save_market_data("AAPL", NOW, "trade", {})
+        persistence.save_market_data("AAPL", NOW, "trade", {"saved": "long ago"})
+        saved_days_ago(path, 2)
+        persistence.save_market_data("AAPL", NOW, "trade", {"saved": "now"})
         assert persistence.prune() == 1
-        assert len(persistence.get_recent_data("AAPL", hours=100)) == 1
+        (row,) = persistence.get_recent_data("AAPL")
+        assert row["data"] == {"saved": "now"}
 
 
-def test_opening_removes_what_is_too_old(path: Path) -> None:
-    with DataPersistence(path, retention=Retention(None, None, None)) as persistence:
-        persistence.save_market_data("AAPL", NOW - timedelta(days=31), "trade", {})
+def test_opening_removes_what_was_saved_too_long_ago(path: Path) -> None:
+    with DataPersistence(path) as persistence:
+        persistence.save_market_data("AAPL", NOW, "trade", {})
+    saved_days_ago(path, 31)
     with DataPersistence(path) as persistence:
         assert persistence.get_recent_data("AAPL", hours=10_000) == []
+
+
+def test_an_old_bar_that_was_saved_now_is_kept(path: Path) -> None:
+    then = datetime(2018, 1, 2, 14, 30, tzinfo=UTC)
+    with DataPersistence(path) as persistence:
+        persistence.save_market_data("AAPL", then, "trade", bar())
+    with DataPersistence(path) as persistence:
+        assert persistence.prune() == 0
+        (row,) = persistence.get_recent_data("AAPL", hours=math.inf)
+    assert row["timestamp"] == then
+
+
+def test_a_file_of_the_first_version_keeps_its_rows_as_if_they_were_saved_now(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(MIGRATIONS[0] + "PRAGMA user_version=1")
+        connection.execute(
+            "INSERT INTO market_data VALUES"
+            "(7, 'AAPL', '2018-01-02T14:30:00.000000Z', 'trade', '{\"close\":1.5}', 0.5)"
+        )
+    for _ in range(2):
+        with DataPersistence(path) as persistence:
+            persistence.save_market_data("AAPL", NOW, "trade", {})
+            old = persistence.get_recent_data("AAPL", hours=math.inf)[0]
+        assert (old["data"], old["quality_score"]) == ({"close": 1.5}, 0.5)
+    with sqlite3.connect(path) as connection:
+        first, saved_at = connection.execute(
+            "SELECT min(id), min(saved_at) FROM market_data"
+        ).fetchone()
+    assert first == 7
+    assert abs(datetime.fromisoformat(saved_at) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_an_old_file_is_migrated_once_by_many_who_open_it(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(MIGRATIONS[0] + "PRAGMA user_version=1")
+    with ThreadPoolExecutor(8) as threads:
+        opened = list(threads.map(DataPersistence, [path] * 8))
+    for number, persistence in enumerate(opened):
+        persistence.save_market_data("AAPL", NOW, "trade", {"number": number})
+    assert len(opened[0].get_recent_data("AAPL")) == 8
+
+
+@pytest.mark.parametrize(
+    ("age", "error"), [(30, TypeError), (timedelta(days=-1), ValueError), ("30 days", TypeError)]
+)
+def test_a_retention_that_is_no_length_of_time_is_refused(
+    age: object, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="market_data is a timedelta from nought, or None, not"):
+        Retention(market_data=age)  # type: ignore[arg-type]
+
+
+def test_a_retention_beyond_the_calendar_keeps_all(path: Path) -> None:
+    with DataPersistence(path, retention=Retention(market_data=timedelta.max)) as persistence:
+        persistence.save_market_data("AAPL", NOW, "trade", {})
+        assert persistence.prune() == 0
 
 
 def test_a_batch_that_fails_leaves_nothing(path: Path) -> None:

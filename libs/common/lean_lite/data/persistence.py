@@ -62,6 +62,24 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX errors_timestamp ON errors(timestamp);
     """,
+    # When a row was saved is not known of older ones: they are as good as saved now.
+    """
+    CREATE TABLE market_data_with_saved_at(
+      id INTEGER PRIMARY KEY,
+      symbol TEXT NOT NULL,
+      timestamp TEXT NOT NULL,
+      data_type TEXT NOT NULL,
+      data TEXT NOT NULL,
+      quality_score REAL,
+      saved_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z')
+    ) STRICT;
+    INSERT INTO market_data_with_saved_at(id, symbol, timestamp, data_type, data, quality_score)
+      SELECT id, symbol, timestamp, data_type, data, quality_score FROM market_data;
+    DROP TABLE market_data;
+    ALTER TABLE market_data_with_saved_at RENAME TO market_data;
+    CREATE INDEX market_data_symbol ON market_data(symbol, timestamp);
+    CREATE INDEX market_data_saved_at ON market_data(saved_at);
+    """,
 )
 COLUMNS = MappingProxyType(
     {
@@ -70,6 +88,7 @@ COLUMNS = MappingProxyType(
         "errors": ("timestamp", "error_type", "message", "symbol"),
     }
 )
+SAVED = MappingProxyType({"market_data": "saved_at", "metrics": "timestamp", "errors": "timestamp"})
 
 
 class Record(NamedTuple):
@@ -83,11 +102,20 @@ class Record(NamedTuple):
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """Say how old rows may become, by their own time; None keeps them for ever."""
+    """Say how long rows stay after they were saved; None keeps them for ever."""
 
     market_data: timedelta | None = timedelta(days=30)
     metrics: timedelta | None = timedelta(days=90)
     errors: timedelta | None = timedelta(days=90)
+
+    def __post_init__(self) -> None:
+        """Refuse with a TypeError or ValueError what is no length of time."""
+        for table, age in msgspec.structs.asdict(self).items():
+            message = f"{table} is a timedelta from nought, or None, not {age!r}"
+            if not isinstance(age, timedelta | None):
+                raise TypeError(message)
+            if age is not None and age < timedelta():
+                raise ValueError(message)
 
 
 class DataPersistence:
@@ -97,8 +125,8 @@ class DataPersistence:
     The tables are `market_data`, `metrics` and `errors`; times are text in UTC that sorts by time
     (`2026-11-23T14:30:00.000000Z`), data is JSON, in which a number that is not finite is null.
     Every method is thread-safe, and several processes may use one file. Each call is a transaction
-    of its own; `batch` makes one of many. Rows older than their `retention` go when the file is
-    opened and once an hour. What a method can't take is a TypeError or ValueError.
+    of its own; `batch` makes one of many. Rows that were saved longer ago than their `retention` go
+    when the file is opened and once an hour. What a method can't take is a TypeError or ValueError.
     """
 
     def __init__(
@@ -209,14 +237,14 @@ class DataPersistence:
         return self._recent("errors", hours, symbol=symbol, error_type=error_type)
 
     def prune(self) -> int:
-        """Remove what is older than its retention, now; return how many rows that were."""
+        """Remove what was saved longer ago than its retention; return how many rows that were."""
         gone = 0
         with self._transaction():
             for table, age in msgspec.structs.asdict(self.retention).items():
                 if age is None:
                     continue
                 self._connection.execute(
-                    f"DELETE FROM {table} WHERE timestamp < ?",  # noqa: S608 - our own names
+                    f"DELETE FROM {table} WHERE {SAVED[table]} < ?",  # noqa: S608 - our own names
                     (moment_ago(age),),
                 )
                 gone += self._connection.changes()
