@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lean_lite.data.rate import KEPT_S, Rate
@@ -22,6 +22,7 @@ def test_only_finished_seconds_count_and_the_window_has_so_many() -> None:
     assert rate.per_second(164.0, 60) == 0
 
 
+@settings(deadline=None)
 @given(
     started_s=st.floats(0, 1e6),
     per_second=st.sampled_from([1, 4, 100]),
