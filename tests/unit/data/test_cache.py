@@ -3,8 +3,9 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +42,10 @@ def day(number: int) -> tuple[datetime, datetime]:
 @pytest.fixture
 def cache(tmp_path: Path) -> DataCache:
     return DataCache(cache_dir=tmp_path / "cache")
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [place for place in folder.rglob("*") if place.is_file()]
 
 
 def fresh(cache: DataCache, tmp_path: Path) -> DataCache:
@@ -145,7 +150,7 @@ def test_what_was_not_kept_is_not_found(cache: DataCache) -> None:
 def test_any_symbol_has_a_file_of_its_own(cache: DataCache, tmp_path: Path, symbol: str) -> None:
     cache.put(symbol, "1Min", *day(0), bars_of(3, symbol=symbol))
     cache.put(symbol + "_", "1Min", *day(0), [])
-    assert len(list((tmp_path / "cache").glob("*.bars"))) == 2
+    assert len(files_in(tmp_path / "cache")) == 2
     found = fresh(cache, tmp_path).get(symbol, "1Min", *day(0))
     assert found is not None
     assert list(found) == bars_of(3, symbol=symbol)
@@ -172,11 +177,11 @@ def test_what_fits_nowhere_displaces_nothing(tmp_path: Path) -> None:
     cache.put("AAPL", "1Min", *day(0), bars_of(5))
     cache.put("AAPL", "1Min", *day(1), bars_of(100))
     assert len(cache) == 1
-    assert len(list(tmp_path.glob("*.bars"))) == 1
+    assert len(files_in(tmp_path)) == 1
     # What was kept in its place before is gone, too.
     cache.put("AAPL", "1Min", *day(0), bars_of(100))
     assert cache.get("AAPL", "1Min", *day(0)) is None
-    assert not list(tmp_path.glob("*.bars"))
+    assert not files_in(tmp_path)
 
 
 @pytest.mark.parametrize("bounds", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
@@ -190,7 +195,7 @@ def test_the_folder_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     DataCache().put("AAPL", "1Min", *day(0), [])
     assert cache_folder() == tmp_path / "lean-lite"
-    assert len(list(cache_folder().iterdir())) == 1
+    assert len(files_in(cache_folder())) == 1
 
 
 def test_without_a_disk_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -219,19 +224,132 @@ def test_a_folder_that_can_not_be_made_is_counted_and_memory_serves(
     ]
 
 
-def test_what_is_let_go_of_while_it_is_read_does_not_come_back(tmp_path: Path) -> None:
-    class Interrupted(CacheFolder):
-        def read(self, key: Key) -> Bars | None:
-            found = super().read(key)
-            reader.invalidate("AAPL", *day(0))
-            return found
+class Slow(CacheFolder):
+    """Let something happen before a file is written, or after one was read."""
 
-    DataCache(cache_dir=tmp_path).put("AAPL", "1Min", *day(0), bars_of(3))
-    reader = DataCache(cache_dir=tmp_path)
-    reader._folder = Interrupted(tmp_path, 10**6)
+    happening: Callable[[], object] | None = None
+
+    def write(self, key: Key, bars: Bars, wanted: Callable[[], bool] = lambda: True) -> None:
+        self._happen()
+        super().write(key, bars, wanted)
+
+    def read(self, key: Key) -> Bars | None:
+        found = super().read(key)
+        self._happen()
+        return found
+
+    def _happen(self) -> None:
+        happening, self.happening = self.happening, None
+        if happening is not None:
+            happening()
+
+
+def slowed(cache: DataCache, happening: Callable[[], object] | None = None) -> Slow:
+    """Give a cache a slow folder in place of its own."""
+    assert cache._folder is not None
+    slow = cache._folder = Slow(cache._folder.path, cache._folder._max_bytes)
+    slow.happening = happening
+    return slow
+
+
+def test_what_is_let_go_of_while_it_is_read_does_not_come_back(
+    cache: DataCache, tmp_path: Path
+) -> None:
+    fresh(cache, tmp_path).put("AAPL", "1Min", *day(0), bars_of(3))
+    slowed(cache, lambda: cache.invalidate("AAPL", *day(0)))
     # The bars were good when they were asked for, but are not remembered.
-    assert reader.get("AAPL", "1Min", *day(0)) is not None
-    assert reader.get("AAPL", "1Min", *day(0)) is None
+    assert cache.get("AAPL", "1Min", *day(0)) is not None
+    assert cache.get("AAPL", "1Min", *day(0)) is None
+
+
+@pytest.mark.parametrize("happening", ["invalidate", "clear"])
+def test_what_is_let_go_of_while_it_is_written_leaves_no_file(
+    cache: DataCache, tmp_path: Path, happening: str
+) -> None:
+    acts = {"invalidate": lambda: cache.invalidate("AAPL", *day(0)), "clear": cache.clear}
+    slowed(cache, acts[happening])
+    cache.put("AAPL", "1Min", *day(0), bars_of(3))
+    assert cache.get("AAPL", "1Min", *day(0)) is None
+    assert fresh(cache, tmp_path).get("AAPL", "1Min", *day(0)) is None
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_what_is_read_slowly_does_not_replace_what_was_kept_since(
+    cache: DataCache, tmp_path: Path
+) -> None:
+    fresh(cache, tmp_path).put("AAPL", "1Min", *day(0), bars_of(3, 100.0))
+    slowed(cache, lambda: cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0)))
+    assert cache.get("AAPL", "1Min", *day(0)) is not None
+    for one in (cache, fresh(cache, tmp_path)):
+        assert list(one.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3, 200.0)
+
+
+def test_what_is_written_slowly_does_not_replace_what_was_kept_since(
+    cache: DataCache, tmp_path: Path
+) -> None:
+    slowed(cache, lambda: cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0)))
+    cache.put("AAPL", "1Min", *day(0), bars_of(3, 100.0))
+    for one in (cache, fresh(cache, tmp_path)):
+        assert list(one.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3, 200.0)
+
+
+def test_what_left_memory_before_it_was_written_is_not_found_as_it_was_before(
+    tmp_path: Path,
+) -> None:
+    cache = DataCache(1, tmp_path / "cache")
+    cache.put("AAPL", "1Min", *day(0), bars_of(3, 100.0))
+
+    def displaced() -> None:
+        cache.put("AAPL", "1Min", *day(1), bars_of(1))
+        assert cache.get("AAPL", "1Min", *day(0)) is None
+
+    slowed(cache, displaced)
+    cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0))
+    assert list(cache.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3, 200.0)
+
+
+def test_what_is_not_wanted_is_not_kept(cache: DataCache, tmp_path: Path) -> None:
+    cache.put("AAPL", "1Min", *day(0), bars_of(3))
+    cache.put("AAPL", "1Min", *day(0), bars_of(5), wanted=lambda: False)
+    for one in (cache, fresh(cache, tmp_path)):
+        assert list(one.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3)
+
+
+def test_what_one_thread_lets_go_of_another_one_does_not_bring_back(tmp_path: Path) -> None:
+    cache = DataCache(cache_dir=tmp_path)
+    version, stopped = 0, threading.Event()
+
+    def reads() -> None:
+        while not stopped.is_set():
+            cache.get("AAPL", "1Min", *day(0))
+
+    def keep(known: int) -> None:
+        bars = bars_of(2, float(known))
+        cache.put("AAPL", "1Min", *day(0), bars, wanted=lambda: known == version)
+
+    def keeps() -> None:
+        while not stopped.is_set():
+            keep(version)
+
+    threads = [threading.Thread(target=work) for work in (reads, keeps, keeps)]
+    for thread in threads:
+        thread.start()
+    met = 0
+    try:
+        for _ in range(300):
+            version += 1
+            cache.invalidate("AAPL", *day(0))
+            for one in (cache, DataCache(cache_dir=tmp_path)):
+                found = one.get("AAPL", "1Min", *day(0))
+                assert found is None or found[0].close == version
+                met += found is not None
+            time.sleep(0.001)
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    assert met
+    assert (cache.corrupt, cache.failed) == (0, 0)
 
 
 @contextmanager
@@ -255,7 +373,7 @@ def test_what_a_full_disk_refuses_is_counted_and_leaves_nothing_behind(
         cache.put("AAPL", "1Min", *day(1), bars_of(1_000))
     assert cache.failed == 1
     assert len(cache.get("AAPL", "1Min", *day(1)) or ()) == 1_000
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(files_in(tmp_path / "cache")) == 1
     cache.put("AAPL", "1Min", *day(1), bars_of(1_000))
     assert cache.failed == 1
     assert fresh(cache, tmp_path).get("AAPL", "1Min", *day(1)) is not None
@@ -265,7 +383,7 @@ def test_a_read_only_folder_is_read_and_what_is_let_go_of_stays_away(tmp_path: P
     with mounted(tmp_path / "disk") as disk:
         for number in range(3):
             DataCache(cache_dir=disk).put("AAPL", "1Min", *day(number), bars_of(3))
-        damaged = next(disk.glob(f"*_{to_ns(day(2)[0])}_*.bars"))
+        damaged = next(disk.glob(f"*/*_{to_ns(day(2)[0])}_*.bars"))
         damaged.write_bytes(b"damaged")
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         cache = DataCache(cache_dir=disk)
@@ -320,6 +438,8 @@ spans = st.sampled_from([(0, 1), (0, 3), (1, 2), (2, 3), (4, 4)])
 symbols = st.sampled_from(["AAPL", "MSFT"])
 resolutions = st.sampled_from(["1Min", "5Min"])
 Named = tuple[str, str, tuple[int, int]]
+names = st.tuples(symbols, resolutions, spans)
+acts = st.sampled_from(["put", "get", "invalidate", "clear"])
 
 
 class CacheMachine(RuleBasedStateMachine):
@@ -333,12 +453,14 @@ class CacheMachine(RuleBasedStateMachine):
         self.memory: OrderedDict[Named, list[TradeBar]] = OrderedDict()
         self.files: dict[Named, list[TradeBar]] = {}
         self.damaged: set[Named] = set()
+        self.turns: dict[object, Named] = {}
         self.starts_again()
 
     @rule()
     def starts_again(self) -> None:
         size, bound = self.bounds
         self.cache = DataCache(size, self.folder.name, max_bytes=bound, disk=self.disk)
+        self.slow = slowed(self.cache) if self.disk else None
         self.memory.clear()
         self.hits = self.misses = self.corrupt = 0
 
@@ -350,9 +472,12 @@ class CacheMachine(RuleBasedStateMachine):
             TradeBar(symbol, START + n * MINUTE, 1, 2, 1, 1, n, resolution=length)
             for n in range(count)
         ]
-        self.cache.put(symbol, resolution, *ends(span), bars)
+        self.overtake({name})
         self.remember(name, bars)
-        if self.disk:
+        self.files.pop(name, None)
+        turn = self.turn(name)
+        self.cache.put(symbol, resolution, *ends(span), bars)
+        if self.turns.pop(turn, None) is not None and self.disk:
             self.files[name] = bars
             self.damaged.discard(name)
 
@@ -368,33 +493,65 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(symbol=symbols, resolution=st.none() | resolutions, span=spans)
     def invalidate(self, symbol: str, resolution: str | None, span: tuple[int, int]) -> None:
         start, end = ends(span)
-        gone = {
+        touched = {
             name
-            for name in {*self.memory, *self.files}
+            for name in {*self.memory, *self.files, *self.turns.values()}
             if name[0] == symbol and resolution in (None, name[1]) and touch(name[2], span)
         }
+        gone = touched & {*self.memory, *self.files}
         assert self.cache.invalidate(symbol, start, end, resolution) == len(gone)
+        self.overtake(touched)
         for name in gone:
             self.memory.pop(name, None)
             self.files.pop(name, None)
 
+    @rule(
+        keeps=st.booleans(),
+        name=names,
+        count=st.integers(0, 6),
+        act=acts,
+        another=st.none() | names,
+    )
+    def something_happens_meanwhile(
+        self, *, keeps: bool, name: Named, count: int, act: str, another: Named | None
+    ) -> None:
+        """Happen when an entry is about to be written, or was just read from the disk."""
+        if self.slow is None:
+            return
+        other = another or name
+        self.slow.happening = {
+            "put": lambda: self.put(*other, count + 1),
+            "get": lambda: self.look(other),
+            "invalidate": lambda: self.invalidate(other[0], other[1], other[2]),
+            "clear": self.clear,
+        }[act]
+        if keeps:
+            self.put(*name, count)
+        else:
+            self.look(name)
+        self.slow.happening = None
+        self.look(name)
+        self.starts_again()
+        self.look(name)
+
     @rule()
     def clear(self) -> None:
         self.cache.clear()
+        self.turns.clear()
         self.memory.clear()
         self.files.clear()
         assert not list(Path(self.folder.name).iterdir())
 
     @rule(which=st.integers(0, 99), cut=st.booleans())
     def a_file_is_damaged(self, which: int, *, cut: bool) -> None:
-        if self.files:
-            files = sorted(Path(self.folder.name).iterdir())
-            file = files[which % len(files)]
+        if whole := sorted(self.files.keys() - self.damaged):
+            name = whole[which % len(whole)]
+            file = Path(self.folder.name, file_name(name))
             data = file.read_bytes()
             place = which % len(data)
             rest = b"" if cut else bytes([data[place] ^ 1]) + data[place + 1 :]
             file.write_bytes(data[:place] + rest)
-            self.damaged.add(next(name for name in self.files if file.name == file_name(name)))
+            self.damaged.add(name)
 
     @invariant()
     def agrees(self) -> None:
@@ -407,6 +564,9 @@ class CacheMachine(RuleBasedStateMachine):
         assert len(self.cache) == len(self.memory)
         assert (self.cache.hits, self.cache.misses) == (self.hits, self.misses)
         assert (self.cache.corrupt, self.cache.failed) == (self.corrupt, 0)
+        files = files_in(Path(self.folder.name))
+        places = {str(file.relative_to(self.folder.name)) for file in files}
+        assert places == {file_name(name) for name in self.files}
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
@@ -414,19 +574,31 @@ class CacheMachine(RuleBasedStateMachine):
 
     def look(self, name: Named) -> None:
         symbol, resolution, span = name
-        found = self.cache.get(symbol, resolution, *ends(span))
         expected: Sequence[TradeBar] | None = self.memory.get(name)
-        if expected is not None:
+        is_new = expected is None
+        if not is_new:
             self.memory.move_to_end(name)
         elif name in self.damaged and name in self.files:
             self.corrupt += 1
             del self.files[name]
-        elif name in self.files:
-            expected = self.files[name]
-            self.remember(name, self.files[name])
+        else:
+            expected = self.files.get(name)
+        turn = self.turn(name)
+        found = self.cache.get(symbol, resolution, *ends(span))
         assert (None if found is None else list(found)) == expected
+        is_newest = self.turns.pop(turn, None) is not None
+        if is_new and is_newest and expected is not None:
+            self.remember(name, list(expected))
         self.hits += found is not None
         self.misses += found is None
+
+    def turn(self, name: Named) -> object:
+        turn = object()
+        self.turns[turn] = name
+        return turn
+
+    def overtake(self, names: set[Named]) -> None:
+        self.turns = {turn: name for turn, name in self.turns.items() if name not in names}
 
     def remember(self, name: Named, bars: list[TradeBar]) -> None:
         size, bound = self.bounds
@@ -456,4 +628,5 @@ def key_of(name: Named) -> Key:
 
 
 def file_name(name: Named) -> str:
-    return "_".join(map(str, key_of(name))) + ".bars"
+    symbol, *numbers = key_of(name)
+    return f"{symbol}_/{'_'.join(map(str, numbers))}.bars"

@@ -25,6 +25,10 @@ def key_of(number: int) -> Key:
     return KEY._replace(start_ns=number)
 
 
+def files_in(folder: CacheFolder) -> list[Path]:
+    return [place for place in folder.path.rglob("*") if place.is_file()]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> CacheFolder:
     return CacheFolder(tmp_path / "cache", ROOM)
@@ -34,7 +38,7 @@ def folder(tmp_path: Path) -> CacheFolder:
 def file(folder: CacheFolder) -> Path:
     """Return the file of the one entry in the folder."""
     folder.write(KEY, BARS)
-    (file,) = folder.path.iterdir()
+    (file,) = folder.path.glob("*/*")
     return file
 
 
@@ -72,6 +76,7 @@ def test_a_damaged_file_is_skipped_counted_logged_and_removed(
 
 
 def test_a_file_that_was_cut_anywhere_is_skipped(folder: CacheFolder, file: Path) -> None:
+    folder.write(key_of(1), BARS)
     data = file.read_bytes()
     for length in range(len(data)):
         file.write_bytes(data[:length])
@@ -80,6 +85,7 @@ def test_a_file_that_was_cut_anywhere_is_skipped(folder: CacheFolder, file: Path
 
 
 def test_one_wrong_bit_anywhere_is_noticed(folder: CacheFolder, file: Path) -> None:
+    folder.write(key_of(1), BARS)
     data = file.read_bytes()
     for place in range(len(data)):
         file.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
@@ -88,17 +94,22 @@ def test_one_wrong_bit_anywhere_is_noticed(folder: CacheFolder, file: Path) -> N
 
 
 def test_a_file_under_another_name_is_not_taken_for_that(folder: CacheFolder, file: Path) -> None:
-    file.rename(file.with_name(file.name.replace("SPY", "QQQ")))
-    assert folder.read(KEY._replace(symbol="QQQ")) is None
+    other = KEY._replace(symbol="QQQ")
+    folder.write(other, BARS)
+    file.replace(folder._place(other))
+    assert folder.read(other) is None
     assert folder.corrupt == 0
 
 
 def test_what_is_not_ours_is_left_alone(folder: CacheFolder, file: Path) -> None:
-    others = [file.with_name(name) for name in ("notes.bars", "a_b_c_d.bars", "SPY_60_0_1.txt")]
+    names = ("notes.bars", "a_b_c.bars", "60_0.bars", "60_0_1_2.bars", "060_0_1.bars", "60_0_1.txt")
+    others = [file.with_name(name) for name in names]
+    (folder.path / "SPY").mkdir()
+    others += [folder.path / "SPY" / "60_0_1.bars", folder.path / "60_0_1.bars"]
     for other in others:
         other.write_text("mine")
     assert folder.remove(lambda _: True) == {KEY}
-    assert sorted(folder.path.iterdir()) == sorted(others)
+    assert sorted(files_in(folder)) == sorted(others)
 
 
 def test_the_entries_that_are_chosen_are_removed(folder: CacheFolder) -> None:
@@ -109,6 +120,37 @@ def test_the_entries_that_are_chosen_are_removed(folder: CacheFolder) -> None:
     assert [folder.read(key_of(number)) is not None for number in range(4)] == [True] * 2 + [
         False
     ] * 2
+
+
+def test_the_entries_of_one_symbol_are_found_without_a_look_at_others(folder: CacheFolder) -> None:
+    for number in range(20_000):
+        other = folder._place(Key(f"SYM{number % 100}", 60, number, number + 1))
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.touch()
+    folder.write(KEY, BARS)
+    began_s = time.thread_time()
+    for _ in range(20):
+        assert folder.remove(lambda _: False, symbol="SPY") == set()
+    assert (time.thread_time() - began_s) / 20 < 0.005
+    assert folder.remove(lambda _: True, symbol="SPY") == {KEY}
+
+
+def test_a_symbol_without_entries_has_no_folder(folder: CacheFolder) -> None:
+    keys = [KEY._replace(symbol=symbol) for symbol in ("SPY", "BTC/USD", "..", "")]
+    for key in keys:
+        folder.write(key, BARS)
+    assert len(list(folder.path.iterdir())) == 4
+    folder.drop(keys[0])
+    folder.remove(lambda _: True, symbol="BTC/USD")
+    assert len(list(folder.path.iterdir())) == 2
+    assert folder.remove(lambda _: True) == {*keys[2:]}
+    assert list(folder.path.iterdir()) == []
+
+
+def test_what_is_no_longer_wanted_when_it_is_written_leaves_no_file(folder: CacheFolder) -> None:
+    folder.write(KEY, BARS, lambda: False)
+    assert files_in(folder) == []
+    assert (folder.read(KEY), folder.failed) == (None, 0)
 
 
 def test_nothing_is_written_before_the_first_entry(folder: CacheFolder) -> None:
@@ -138,18 +180,18 @@ def test_the_disk_never_holds_more_than_it_may(folder: CacheFolder, file: Path) 
     small = CacheFolder(folder.path, 10 * file.stat().st_size + 1)
     for number in range(60):
         small.write(key_of(number % 25), BARS)
-        assert sum(one.stat().st_size for one in folder.path.iterdir()) <= small._max_bytes
+        assert sum(one.stat().st_size for one in files_in(folder)) <= small._max_bytes
 
 
 def test_what_killed_processes_have_left_is_removed_after_an_hour(
     folder: CacheFolder, file: Path
 ) -> None:
-    old, new = file.with_name("tmp1.part"), file.with_name("tmp2.part")
+    old, new = folder.path / "tmp1.part", folder.path / "tmp2.part"
     for part, age_s in ((old, ABANDONED_S + 60), (new, ABANDONED_S - 60)):
         part.write_bytes(b"half")
         os.utime(part, (time.time() - age_s,) * 2)
     CacheFolder(folder.path, ROOM).write(KEY, BARS)
-    assert sorted(folder.path.iterdir()) == sorted([file, new])
+    assert sorted(files_in(folder)) == sorted([file, new])
 
 
 def test_what_can_not_be_removed_is_counted_and_not_found_again(
@@ -176,7 +218,7 @@ def test_two_processes_share_a_folder(folder: CacheFolder) -> None:
         "print(folder.corrupt, folder.failed)"
     )
     folder.write(KEY, BARS)
-    size = next(folder.path.iterdir()).stat().st_size
+    size = files_in(folder)[0].stat().st_size
     own = CacheFolder(folder.path, 40 * size)
     command = [sys.executable, "-c", code, str(folder.path), str(40 * size)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
@@ -190,7 +232,7 @@ def test_two_processes_share_a_folder(folder: CacheFolder) -> None:
         assert other.stdout is not None
         assert other.stdout.read().split() == ["0", "0"]
     assert (own.corrupt, own.failed) == (0, 0)
-    entries = list(folder.path.iterdir())
+    entries = files_in(folder)
     assert sum(entry.stat().st_size for entry in entries) <= 40 * size * 18 / 16
     assert all(entry.suffix == ".bars" for entry in entries)
     assert met

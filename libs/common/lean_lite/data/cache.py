@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +57,8 @@ class DataCache:
         self.misses = 0
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._bytes = 0
-        self._generation = 0
+        # What is being read or written, until it is overtaken by a newer state of its entry.
+        self._turns: dict[object, Key] = {}
         self._lock = threading.Lock()
         folder = Path(cache_dir) if cache_dir is not None else cache_folder()
         self._folder = CacheFolder(folder, max_disk_bytes) if disk else None
@@ -94,18 +95,32 @@ class DataCache:
         start: datetime,
         end: datetime,
         bars: Sequence[TradeBar],
+        *,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         Keep bars; a full or read-only disk is logged and counted, and memory alone serves.
 
-        ValueError for bars of another symbol or resolution.
+        `wanted` is asked at the very moment when the bars would be kept: no `invalidate` comes
+        between. ValueError for bars of another symbol or resolution.
         """
         key = _key(symbol, resolution, start, end)
         kept = _kept(bars, symbol, _length(resolution))
         with self._lock:
+            if not wanted():
+                return
+            self._overtake(lambda other: other == key)
             self._remember(key, kept)
-        if self._folder is not None:
-            self._folder.write(key, kept)
+            turn = self._turn(key)
+            if self._folder is not None:
+                # Memory may lose the bars before they are written.
+                self._folder.drop(key)
+        try:
+            if self._folder is not None:
+                self._folder.write(key, kept, lambda: turn in self._turns)
+        finally:
+            with self._lock:
+                self._turns.pop(turn, None)
 
     def get(
         self, symbol: str, resolution: Resolution | str, start: datetime, end: datetime
@@ -114,18 +129,21 @@ class DataCache:
         key = _key(symbol, resolution, start, end)
         with self._lock:
             entry = self._entries.get(key)
-            generation = self._generation
             if entry is not None:
                 self._entries.move_to_end(key)
                 self.hits += 1
                 return entry.bars
-        found = self._folder.read(key) if self._folder is not None else None
-        with self._lock:
-            self.hits += found is not None
-            self.misses += found is None
-            # What was invalidated while we read must not come back.
-            if found is not None and generation == self._generation:
-                self._remember(key, found)
+            turn = self._turn(key)
+        found = None
+        try:
+            found = self._folder.read(key) if self._folder is not None else None
+        finally:
+            with self._lock:
+                is_newest = self._turns.pop(turn, None) is not None
+                self.hits += found is not None
+                self.misses += found is None
+                if found is not None and is_newest:
+                    self._remember(key, found)
         return found
 
     def invalidate(
@@ -143,23 +161,31 @@ class DataCache:
             near = key.start_ns < wanted.end_ns and wanted.start_ns < key.end_ns
             return key.symbol == symbol and same and near
 
-        # The disk first: what is read from it meanwhile is then no longer remembered.
-        gone = self._folder.remove(touches, symbol=symbol) if self._folder else set()
         with self._lock:
-            self._generation += 1
+            self._overtake(touches)
             held = {key for key in self._entries if touches(key)}
             for key in held:
                 self._bytes -= self._entries.pop(key).size
+            gone = self._folder.remove(touches, symbol=symbol) if self._folder else set()
         return len(gone | held)
 
     def clear(self) -> None:
         """Remove everything, from the disk too."""
-        if self._folder is not None:
-            self._folder.remove(lambda _: True)
         with self._lock:
-            self._generation += 1
+            self._turns.clear()
             self._entries.clear()
             self._bytes = 0
+            if self._folder is not None:
+                self._folder.remove(lambda _: True)
+
+    def _turn(self, key: Key) -> object:
+        turn = object()
+        self._turns[turn] = key
+        return turn
+
+    def _overtake(self, chosen: Callable[[Key], bool]) -> None:
+        for turn in [turn for turn, key in self._turns.items() if chosen(key)]:
+            del self._turns[turn]
 
     def _remember(self, key: Key, bars: Bars) -> None:
         size = bars.partial.nbytes + sum(one.nbytes for one in bars.block.columns.values())

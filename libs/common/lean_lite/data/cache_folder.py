@@ -1,9 +1,10 @@
 """
 The files of a cache: one for each entry, whole or not there.
 
-A file is written beside its place and moved there at once, so that a process that is killed leaves
-only whole files and some that are ignored. Layout: magic, CRC-32 of the rest, then a MessagePack
-array of the key, what `Bars` knows, and the encoded blocks.
+A symbol has a folder of its own, so that its entries are found without a look at all others. A file
+is written beside those and moved to its place at once, so that a process that is killed leaves only
+whole files and some that are ignored. Layout: magic, CRC-32 of the rest, then a MessagePack array
+of the key, what `Bars` knows, and the encoded blocks.
 """
 
 import logging
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,8 @@ SUFFIX = ".bars"
 PART = ".part"
 HEAD = len(MAGIC) + 4
 ABANDONED_S = 3_600.0
+# So often another process may take the empty folder away that a file is just moved into.
+MOVES = 100
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,8 @@ class CacheFolder:
 
     Each of them looks at its size when it has written a sixteenth of what is allowed, so that
     together they may exceed that by as much. `corrupt` counts damaged files that were skipped,
-    `failed` those that a full or read-only disk did not let us write or remove.
+    `failed` those that a full or read-only disk did not let us write or remove. Every method is
+    thread-safe; only `write` may wait until another thread has made room.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -76,22 +80,26 @@ class CacheFolder:
         # What is removed but still there, because the disk is read-only.
         self._removed: set[Key] = set()
         self._lock = threading.Lock()
+        self._tidying = threading.Lock()
 
-    def write(self, key: Key, bars: Bars) -> None:
-        """Keep an entry; a disk that is full or read-only is logged and counted in `failed`."""
+    def write(self, key: Key, bars: Bars, wanted: Callable[[], bool] = lambda: True) -> None:
+        """
+        Keep an entry if it is still wanted when its file is whole.
+
+        A disk that is full or read-only is logged and counted in `failed`.
+        """
         data = _packed(key, bars)
-        place = self._place(key)
-        with self._lock:
+        if len(data) > self._max_bytes:
+            return
+        try:
+            part = self._part(data)
             try:
-                if len(data) > self._max_bytes:
-                    place.unlink(missing_ok=True)
-                    return
-                self._put(place, data)
-                self._removed.discard(key)
-                self._room -= len(data)
-                if self._room < 0:
-                    self._room = self._make_room()
-            except OSError as error:
+                self._commit(part, key, wanted, len(data))
+            finally:
+                part.unlink(missing_ok=True)
+            self._tidy()
+        except OSError as error:
+            with self._lock:
                 self._fail("cache.not_written", error)
 
     def read(self, key: Key) -> Bars | None:
@@ -112,44 +120,80 @@ class CacheFolder:
             self._skip(place, error)
             return None
 
+    def drop(self, key: Key) -> None:
+        """Let go of an entry that is about to be written anew, or to be too large for that."""
+        with self._lock:
+            try:
+                _unlink(self._place(key))
+            except OSError:
+                self._removed.add(key)
+
     def remove(self, chosen: Callable[[Key], bool], *, symbol: str | None = None) -> set[Key]:
         """Remove the entries that are chosen, of one symbol or of all; return their keys."""
         gone = set()
         with self._lock:
-            for place in self._files("" if symbol is None else _prefix(symbol)):
-                key = _key_of(place)
+            homes = _listed(self.path) if symbol is None else [self._home(symbol)]
+            for place in _entries(homes):
+                key = self._key_of(place)
                 if key is None or not chosen(key):
                     continue
                 gone.add(key)
                 try:
-                    place.unlink(missing_ok=True)
+                    _unlink(place)
                 except OSError as error:
                     self._removed.add(key)
                     self._fail("cache.not_removed", error)
         return gone
 
+    def _home(self, symbol: str) -> Path:
+        # The end of the name keeps `..` and no symbol at all apart from folders that there are.
+        return self.path / f"{quote(symbol, safe='')}_"
+
     def _place(self, key: Key) -> Path:
-        numbers = "_".join(str(number) for number in key[1:])
-        return self.path / f"{_prefix(key.symbol)}{numbers}{SUFFIX}"
+        return self._home(key.symbol) / ("_".join(map(str, key[1:])) + SUFFIX)
 
-    def _files(self, prefix: str = "", suffix: str = SUFFIX) -> list[Path]:
-        with suppress(OSError):
-            names = ((place, place.name) for place in self.path.iterdir())
-            return [p for p, name in names if name.startswith(prefix) and name.endswith(suffix)]
-        return []
+    def _key_of(self, place: Path) -> Key | None:
+        """Return the key that a file's name tells; None for a file that is not ours."""
+        symbol = unquote(place.parent.name.removesuffix("_"))
+        try:
+            key = Key(symbol, *map(int, place.stem.split("_")))
+        except (TypeError, ValueError):
+            return None
+        return key if self._place(key) == place else None
 
-    def _put(self, place: Path, data: bytes) -> None:
+    def _part(self, data: bytes) -> Path:
+        """Return a file that holds the data, and that nobody reads yet."""
         self.path.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=self.path, suffix=PART)
+        handle, name = tempfile.mkstemp(dir=self.path, suffix=PART)
+        part = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(beside).replace(place)
         except BaseException:
-            Path(beside).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             raise
+        return part
+
+    def _commit(self, part: Path, key: Key, wanted: Callable[[], bool], size: int) -> None:
+        """Put a file in its place, if it is wanted in the very moment."""
+        with self._lock:
+            if wanted():
+                _move(part, self._place(key))
+                self._removed.discard(key)
+                self._room -= size
+
+    def _tidy(self) -> None:
+        """Make room when there is none left; one thread does it, the others may write."""
+        with self._tidying:
+            with self._lock:
+                if self._room >= 0:
+                    return
+                self._room = 0
+            room = self._make_room()
+            with self._lock:
+                self._room += room
 
     def _make_room(self) -> int:
         """
@@ -157,12 +201,13 @@ class CacheFolder:
 
         Return how much may be written before the next look.
         """
-        for part in self._files(suffix=PART):
+        inside = _listed(self.path)
+        for part in inside:
             with suppress(OSError):
-                if part.stat().st_mtime < time.time() - ABANDONED_S:
+                if part.suffix == PART and part.stat().st_mtime < time.time() - ABANDONED_S:
                     part.unlink()
         known = []
-        for place in self._files():
+        for place in _entries(inside):
             with suppress(OSError):
                 stat = place.stat()
                 known.append((stat.st_mtime_ns, stat.st_size, place))
@@ -172,7 +217,7 @@ class CacheFolder:
             for _, size, place in sorted(known):
                 if total <= self._max_bytes - share:
                     break
-                place.unlink(missing_ok=True)
+                _unlink(place)
                 total -= size
         return min(self._max_bytes - total, share)
 
@@ -181,7 +226,7 @@ class CacheFolder:
             self.corrupt += 1
         log.warning("cache.corrupt", extra={"file": str(place), "error": str(why)})
         with suppress(OSError):
-            place.unlink(missing_ok=True)
+            _unlink(place)
 
     def _fail(self, what: str, why: OSError) -> None:
         self.failed += 1
@@ -218,14 +263,29 @@ def _unpacked(file: _File) -> Bars:
     return Bars(block, file.gaps, file.expected, bits.astype(np.bool_))
 
 
-def _prefix(symbol: str) -> str:
-    return f"{quote(symbol, safe='')}_"
+def _listed(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing when it is none, or can't be read."""
+    with suppress(OSError):
+        return list(folder.iterdir())
+    return []
 
 
-def _key_of(place: Path) -> Key | None:
-    """Return the key that a file's name tells; None for a file that is not ours."""
+def _entries(homes: Iterable[Path]) -> list[Path]:
+    return [place for home in homes for place in _listed(home) if place.suffix == SUFFIX]
+
+
+def _move(part: Path, place: Path, tries: int = MOVES) -> None:
     try:
-        symbol, *numbers = place.name.removesuffix(SUFFIX).rsplit("_", 3)
-        return Key(unquote(symbol), *map(int, numbers))
-    except (TypeError, ValueError):
-        return None
+        place.parent.mkdir(exist_ok=True)
+        part.replace(place)
+    except (FileNotFoundError, FileExistsError):
+        if not tries:
+            raise
+        _move(part, place, tries - 1)
+
+
+def _unlink(place: Path) -> None:
+    place.unlink(missing_ok=True)
+    # A symbol that has nothing left needs no folder.
+    with suppress(OSError):
+        place.parent.rmdir()
