@@ -60,6 +60,24 @@ def test_another_resolution_is_made_of_whole_buckets(
     assert f"{from_ns(span.request.end_ns):%Y-%m-%dT%H:%M}" == end
 
 
+@pytest.mark.parametrize(
+    ("resolution", "settled"),
+    [
+        ("minute", "2026-11-23T12:30"),
+        ("hour", "2026-11-23T13:00"),
+        ("daily", "2026-11-24T14:00"),
+        ("7d", "2026-11-30T14:00"),
+    ],
+)
+def test_bars_have_come_when_one_behind_the_last_of_them_comes(
+    resolution: str, settled: str
+) -> None:
+    end = NOON + timedelta(minutes=30)
+    span = span_of("SPY", NOON - timedelta(days=30), end, Resolution(resolution))
+    assert span.symbol == "SPY"
+    assert f"{from_ns(span.settled_ns):%Y-%m-%dT%H:%M}" == settled
+
+
 @pytest.mark.parametrize("resolution", [Resolution.MINUTE, Resolution.DAILY])
 def test_stored_resolutions_are_asked_for_by_their_seconds(resolution: Resolution) -> None:
     assert request_of("SPY", NOON, NOON, resolution).resolution_s == resolution.seconds

@@ -35,6 +35,7 @@ from lean_lite.data.resume import Resume
 from lean_lite.data.roster import Roster
 from lean_lite.data.services import Services
 from lean_lite.data.slices import GRACE_S, Slices
+from lean_lite.data.span import span_of
 from lean_lite.errors import FeedError, RequestError, StackError
 
 CLIENT = "client"
@@ -272,13 +273,15 @@ class DataEngine:
             own = self._roster[feed]
             span = (start_date, end_date)
             return await past.of_feed(symbol, span, resolution, own, seen, timeout_s=timeout_s)
-        known = self._intake.cached(symbol, resolution, start_date, end_date)
+        asked = span_of(symbol, start_date, end_date, resolution)
+        known = await self._intake.cached(asked)
         if known is not None:
             return known
+        heard = self._intake.heard(symbol)
         bars = await past.of_bus(
             symbol, start_date, end_date, resolution, timeout_s=timeout_s, progress=progress
         )
-        self._intake.keep(symbol, resolution, start_date, end_date, bars)
+        await self._intake.keep(asked, bars, heard)
         return bars
 
     def get_metrics(self) -> dict[str, Any]:

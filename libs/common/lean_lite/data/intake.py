@@ -1,13 +1,14 @@
 """What becomes of every record that an engine gets: counted, kept, handed to the callbacks."""
 
+import asyncio
 import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, from_ns, to_ns
+from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, from_ns
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.callbacks import Callbacks
@@ -15,12 +16,20 @@ from lean_lite.data.feed import DataFeed
 from lean_lite.data.mailbox import Source, Update
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.data.quality_log import QualityLog
+from lean_lite.data.span import Span
 from lean_lite.errors import RequestError
 from lean_lite.messages import LiveBar
 
 END_NS = 2**62
 
 log = logging.getLogger(__name__)
+
+
+class Heard(NamedTuple):
+    """Say what had been heard of a symbol: how many revisions, and the start of its newest bar."""
+
+    revisions: int
+    newest_ns: int
 
 
 class Intake:
@@ -31,6 +40,10 @@ class Intake:
         self._cache = cache
         self._logs: dict[str, QualityLog] = {}
         self._handles: dict[str, DataFeed] = {}
+        # Feeds whose history was kept since a symbol began, and whether they are simulated.
+        self._sources: dict[str, set[tuple[str, bool]]] = {}
+        self._revisions = Counter[str]()
+        self._newest_ns: dict[str, int] = {}
         self.callbacks = Callbacks()
         self.metrics = DataMetrics()
 
@@ -38,8 +51,11 @@ class Intake:
         """
         Keep the grades of a symbol, beginning with those of stored bars, known since an instant.
 
-        `handle` is a feed whose bars come from elsewhere and are counted here.
+        `handle` is a feed whose bars come from elsewhere and are counted here. Its revisions are
+        heard from now on: what was cached before is let go of.
         """
+        self._forget(symbol)
+        self._newest_ns[symbol] = int(known.block["start_ns"].max()) if len(known) else 0
         self._logs[symbol] = QualityLog(symbol)
         self._logs[symbol].seed(known, since_ns)
         if handle is not None:
@@ -49,8 +65,8 @@ class Intake:
         """Forget a symbol; without its revisions nothing cached of it can be trusted."""
         self._logs.pop(symbol, None)
         self._handles.pop(symbol, None)
-        if self._cache is not None:
-            self._cache.invalidate(symbol, from_ns(0), from_ns(END_NS))
+        self._newest_ns.pop(symbol, None)
+        self._forget(symbol)
 
     async def take(self, source: Source, record: LiveBar) -> None:
         """Take one record."""
@@ -61,26 +77,47 @@ class Intake:
         for update in self._updates(arrivals):
             await self.callbacks.put(update)
 
-    def cached(
-        self, symbol: str, resolution: Resolution, start: datetime, end: datetime
-    ) -> Bars | None:
-        """Return history that was kept; None when there is none."""
-        if self._cache is None or symbol not in self._logs:
+    def heard(self, symbol: str) -> Heard | None:
+        """Return what has been heard of a symbol; None when nothing of it is cached."""
+        if self._cache is None or symbol not in self._newest_ns:
             return None
-        found = self._cache.get(symbol, resolution, start, end)
+        return Heard(self._revisions[symbol], self._newest_ns[symbol])
+
+    async def cached(self, asked: Span) -> Bars | None:
+        """Return history that was kept since the symbol began; None when there is none."""
+        if self._cache is None or asked.symbol not in self._logs:
+            return None
+        found = None
+        if sources := self._sources.get(asked.symbol):
+            found = await asyncio.to_thread(self._cache.get, *_name(asked))
+            # Engines of other feeds, or of a simulated market, may share the folder.
+            if found is not None and _source(found) not in sources:
+                found = None
         self.metrics.record_cache(found is not None)
         return found
 
-    def keep(
-        self, symbol: str, resolution: Resolution, start: datetime, end: datetime, bars: Bars
-    ) -> None:
-        """Keep history that is whole, of a symbol whose revisions are heard."""
-        log = self._logs.get(symbol)
-        if self._cache is None or log is None or bars.gaps:
-            return
+    async def keep(self, asked: Span, bars: Bars, heard: Heard | None) -> None:
+        """
+        Keep history that is whole, of a symbol whose revisions are heard.
+
+        `heard` is from before it was asked for. Nothing tells whose history no bars are: it is not
+        kept.
+        """
+        symbol = asked.symbol
         # Bars come in order: what is older than the newest one is only changed by late ones.
-        if to_ns(end) <= log.newest_ns:
-            self._cache.put(symbol, resolution, start, end, bars)
+        if (
+            self._cache is None
+            or heard is None
+            or not self._is_current(symbol, heard)
+            or heard.newest_ns < asked.settled_ns
+            or bars.gaps
+            or not len(bars)
+        ):
+            return
+        self._sources.setdefault(symbol, set()).add(_source(bars))
+        await asyncio.to_thread(
+            self._cache.put, *_name(asked), bars, wanted=lambda: self._is_current(symbol, heard)
+        )
 
     def report(self, symbol: str, hours: float) -> dict[str, Any]:
         """Return the grades of the last hours; RequestError when the symbol is not subscribed."""
@@ -103,8 +140,19 @@ class Intake:
             "symbols": list(symbols),
         }
 
+    def _is_current(self, symbol: str, heard: Heard) -> bool:
+        return self._revisions[symbol] == heard.revisions
+
+    def _forget(self, symbol: str) -> None:
+        """Let go of all that is cached of a symbol, or is about to be."""
+        self._sources.pop(symbol, None)
+        self._revisions[symbol] += 1
+        if self._cache is not None:
+            self._cache.invalidate(symbol, from_ns(0), from_ns(END_NS))
+
     def _invalidate(self, record: LiveBar) -> None:
         """Let go of what is cached of the time of a bar that comes late, or is corrected."""
+        self._revisions[record.symbol] += 1
         if self._cache is not None:
             start = from_ns(record.start_ns)
             length = timedelta(seconds=record.resolution_s)
@@ -140,6 +188,18 @@ class Intake:
         if quality is not DataQualityLevel.INVALID:
             if (feed := self._handles.get(record.symbol)) is not None:
                 feed.note(bar)
+            if (newest_ns := self._newest_ns.get(record.symbol)) is not None:
+                self._newest_ns[record.symbol] = max(newest_ns, record.start_ns)
             if record.late:
                 self._invalidate(record)
         return Update(record.symbol, bar, quality, source)
+
+
+def _name(asked: Span) -> tuple[str, Resolution, datetime, datetime]:
+    """Return what a cache knows it by: longer bars reach from bucket to bucket."""
+    request = asked.request
+    return asked.symbol, asked.resolution, from_ns(request.start_ns), from_ns(request.end_ns)
+
+
+def _source(bars: Bars) -> tuple[str, bool]:
+    return bars.block.feed, bars.block.simulated

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from lean_lite.algorithm.data_models import Resolution, to_ns
+from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
 from lean_lite.errors import RequestError
 from lean_lite.market.buckets import Buckets
 from lean_lite.market.symbols import asset_class_of
@@ -11,6 +11,8 @@ from lean_lite.messages import HistoryRequest
 
 # What is stored, the longest first: longer bars are made of the longest that divides them.
 STORED = (Resolution.DAILY, Resolution.MINUTE)
+# A daily bar is fetched 26 hours after its start, which for crypto is up to six after our day's.
+DAY_SETTLES_NS = 33 * 3_600 * NS_PER_S
 
 
 class Span(NamedTuple):
@@ -23,6 +25,19 @@ class Span(NamedTuple):
     def is_stored(self) -> bool:
         """Tell whether the bars are given as they are stored."""
         return self.request.resolution_s == self.resolution.seconds
+
+    @property
+    def symbol(self) -> str:
+        """Return the symbol that is asked for."""
+        return self.request.symbols[0]
+
+    @property
+    def settled_ns(self) -> int:
+        """Return from when on a live bar tells that all bars of this one have come."""
+        if self.request.resolution_s != Resolution.DAILY.seconds:
+            return self.request.end_ns
+        days = Buckets(asset_class_of(self.symbol), self.request.resolution_s)
+        return days.start(self.request.end_ns - 1) + DAY_SETTLES_NS
 
 
 def span_of(symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution) -> Span:
