@@ -5,16 +5,22 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, to_ns
-from lean_lite.bus import Bus
+from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, from_ns, to_ns
+from lean_lite.blocks import Origin
+from lean_lite.bus import Answer, Bus, Responder
 from lean_lite.config import BusConfig, Config
-from lean_lite.data import AlpacaDataFeed, DataEngine
+from lean_lite.data import AlpacaDataFeed, DataCache, DataEngine
 from lean_lite.data.callbacks import Callback
 from lean_lite.errors import ConfigError, FeedError, FeedUnavailable, RequestError, StackError
+from lean_lite.messages import BackfillReply, BackfillRequest
+from lean_lite.subjects import BACKFILL
+from tests.integration.conftest import Join
 from tests.integration.data.conftest import Engine
 from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.integration.patience import until
@@ -82,6 +88,39 @@ async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history
         assert (status.connected, status.detail) == (True, "0 symbols subscribed")
     assert forex.calls[-1] == "disconnect"
     assert not forex.get_connection_status().connected
+
+
+async def test_what_the_callbacks_have_had_is_in_history_and_in_the_cache(
+    pipeline: Feeder, bus_config: BusConfig, join: Join, tmp_path: Path
+) -> None:
+    ingest = Responder(await join("ingest"), "ingest", "ingest-1", "0.1.0")
+
+    async def nothing_more(request: BackfillRequest) -> Answer:
+        return Answer(BackfillReply(over=True, until_ns=0))
+
+    await ingest.start()
+    await ingest.add(BACKFILL, BackfillRequest, nothing_more)
+    updates, opened = Updates(), from_ns(OPEN_NS)
+    asked = ("AAPL", opened, opened + 5 * MINUTE)
+    async with DataEngine(Config(bus=bus_config), cache=DataCache(cache_dir=tmp_path)) as running:
+        running.add_feed(AlpacaDataFeed("alpaca"))
+        running.add_data_callback(updates)
+        await running.subscribe_symbol("AAPL")
+        await pipeline.bars("AAPL", range(7))
+        await until(lambda: len(updates) == 7, "the bars")
+        for number in range(20):
+            block = bars("AAPL", [3], origin=Origin.UPDATED)
+            volume = np.array([50_000.0 + number])
+            received = block["received_ns"] + 30 * 10**9 + number
+            changed = block.with_columns(volume=volume, received_ns=received)
+            await pipeline.publish(raw_frame("AAPL", changed))
+            await until(lambda: len(updates) == 8 + number, "the correction")  # noqa: B023
+            for _ in range(2):
+                history = await running.get_historical_data(*asked)
+                assert (len(history), history[3].volume) == (5, volume[0])
+        figures = running.get_metrics()["engine"]
+        assert (figures["cache_hits"], figures["cache_misses"]) == (20, 20)
+    await ingest.stop()
 
 
 async def test_a_feed_may_join_a_running_engine(pipeline: Feeder, engine: Engine) -> None:

@@ -268,9 +268,7 @@ class DataEngine:
         await self._ready(symbol, feed_name)
         past, feed = self._past(), self._runs(symbol, feed_name)
         if feed:
-            # What the callbacks have had already must not be missing.
-            seen = self._following[symbol].seen_seq if symbol in self._following else {}
-            own = self._roster[feed]
+            seen, own = self._seen(symbol), self._roster[feed]
             span = (start_date, end_date)
             return await past.of_feed(symbol, span, resolution, own, seen, timeout_s=timeout_s)
         asked = span_of(symbol, start_date, end_date, resolution)
@@ -279,7 +277,13 @@ class DataEngine:
             return known
         heard = self._intake.heard(symbol)
         bars = await past.of_bus(
-            symbol, start_date, end_date, resolution, timeout_s=timeout_s, progress=progress
+            symbol,
+            start_date,
+            end_date,
+            resolution,
+            seen=self._seen(symbol) if heard else {},
+            timeout_s=timeout_s,
+            progress=progress,
         )
         await self._intake.keep(asked, bars, heard)
         return bars
@@ -370,6 +374,10 @@ class DataEngine:
             message = "name one symbol at least: engine.bars('AAPL')"
             raise ValueError(message)
         return {symbol: self._runs(symbol, feed_name) for symbol in symbols}
+
+    def _seen(self, symbol: str) -> Mapping[str, int]:
+        """Return how far history must have come: the callbacks have had so much already."""
+        return self._following[symbol].seen_seq if symbol in self._following else {}
 
     def _runs(self, symbol: str, feed_name: str | None) -> str:
         """Return the name of the user's feed that serves a symbol; empty when ingest does."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import msgspec
 
@@ -20,6 +21,7 @@ from lean_lite.errors import BusError, DecodeError, RequestError
 from lean_lite.messages import Gap, HistoryRequest
 
 HISTORY_S = 60.0
+NOTHING: Mapping[str, int] = MappingProxyType({})
 DAY_NS = 86_400 * NS_PER_S
 # Bars of one page, at most: a share of what the store puts into one answer.
 PAGE_ROWS = 400_000
@@ -40,13 +42,15 @@ class Past:
         end_date: datetime,
         resolution: Resolution,
         *,
+        seen: Mapping[str, int] = NOTHING,
         timeout_s: float = HISTORY_S,
         progress: Callable[[float], None] | None = None,
     ) -> Bars:
         """Return the bars of a span; what is not stored is fetched within `timeout_s`."""
         asked = span_of(symbol, start_date, end_date, resolution)
-        snapshot = await read_through(self._bus, asked.request, wait_s=timeout_s, progress=progress)
-        return _made(_stored(snapshot, asked.request), asked)
+        request = msgspec.structs.replace(asked.request, min_seq=dict(seen))
+        snapshot = await read_through(self._bus, request, wait_s=timeout_s, progress=progress)
+        return _made(_stored(snapshot, request), asked)
 
     async def of_feed(
         self,
