@@ -65,7 +65,7 @@ def asked_of(first: int, end: int, resolution: Resolution = MINUTE) -> Span:
 
 
 async def keep(intake: Intake, asked: Span, bars: Bars) -> None:
-    await intake.keep(asked, bars, intake.heard("SPY"))
+    await intake.keep(asked, bars, intake.heard(asked))
 
 
 ASKED = asked_of(0, 3)
@@ -213,7 +213,7 @@ async def test_history_that_was_revised_while_it_was_fetched_is_not_kept(
 ) -> None:
     intake = Intake(cache)
     intake.begin("SPY", None, graded(10))
-    heard = intake.heard("SPY")
+    heard = intake.heard(ASKED)
     if happening == "correction":
         await take(intake, bar(1, volume=2.0, late=True))
     else:
@@ -224,12 +224,23 @@ async def test_history_that_was_revised_while_it_was_fetched_is_not_kept(
     assert cache.get("SPY", MINUTE, at(0), at(3)) is None
 
 
+async def test_history_is_kept_though_another_time_was_revised_while_it_was_fetched(
+    cache: DataCache,
+) -> None:
+    intake = Intake(cache)
+    intake.begin("SPY", None, graded(10))
+    heard = intake.heard(ASKED)
+    await take(intake, bar(3, volume=2.0, late=True), bar(1, symbol="QQQ", late=True))
+    await intake.keep(ASKED, history(3), heard)
+    assert await intake.cached(ASKED) is not None
+
+
 async def test_a_bar_that_came_while_history_was_fetched_does_not_tell_that_it_has_it(
     cache: DataCache,
 ) -> None:
     intake = Intake(cache)
     intake.begin("SPY", None, graded(3))
-    heard = intake.heard("SPY")
+    heard = intake.heard(ASKED)
     await take(intake, bar(3))
     await intake.keep(ASKED, history(2), heard)
     assert await intake.cached(ASKED) is None
@@ -390,7 +401,7 @@ class World:
             assert list(found) == list(self.stored(asked))
             assert found.block.simulated == bool(self.number)
             return
-        heard = self.intake.heard("SPY")
+        heard = self.intake.heard(asked)
         bars = self.stored(asked)
         await self.does(step, step.meanwhile)
         await self.intake.keep(asked, bars, heard)

@@ -275,7 +275,7 @@ class DataEngine:
         known = await self._intake.cached(asked)
         if known is not None:
             return known
-        heard = self._intake.heard(symbol)
+        heard = self._intake.heard(asked)
         bars = await past.of_bus(
             symbol,
             start_date,

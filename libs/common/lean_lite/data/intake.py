@@ -5,10 +5,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
+from weakref import WeakSet
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, from_ns
+from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, Resolution, from_ns
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.callbacks import Callbacks
@@ -25,11 +26,20 @@ END_NS = 2**62
 log = logging.getLogger(__name__)
 
 
-class Heard(NamedTuple):
-    """Say what had been heard of a symbol: how many revisions, and the start of its newest bar."""
+class Heard:
+    """Tell of a span that is asked for: whether it was over then, and is as it was since."""
 
-    revisions: int
-    newest_ns: int
+    def __init__(self, asked: Span, newest_ns: int) -> None:
+        """Begin now."""
+        self._asked = asked
+        self.is_settled = asked.settled_ns <= newest_ns
+        self.is_current = True
+
+    def revise(self, symbol: str, start_ns: int, end_ns: int) -> None:
+        """Hear that a part of the symbol has changed."""
+        request = self._asked.request
+        if symbol == self._asked.symbol and start_ns < request.end_ns and request.start_ns < end_ns:
+            self.is_current = False
 
 
 class Intake:
@@ -42,7 +52,7 @@ class Intake:
         self._handles: dict[str, DataFeed] = {}
         # Feeds whose history was kept since a symbol began, and whether they are simulated.
         self._sources: dict[str, set[tuple[str, bool]]] = {}
-        self._revisions = Counter[str]()
+        self._heard = WeakSet[Heard]()
         self._newest_ns: dict[str, int] = {}
         self.callbacks = Callbacks()
         self.metrics = DataMetrics()
@@ -77,11 +87,14 @@ class Intake:
         for update in self._updates(arrivals):
             await self.callbacks.put(update)
 
-    def heard(self, symbol: str) -> Heard | None:
-        """Return what has been heard of a symbol; None when nothing of it is cached."""
-        if self._cache is None or symbol not in self._newest_ns:
+    def heard(self, asked: Span) -> Heard | None:
+        """Note from now on what is heard of a span; None when nothing of it is cached."""
+        newest_ns = self._newest_ns.get(asked.symbol)
+        if self._cache is None or newest_ns is None:
             return None
-        return Heard(self._revisions[symbol], self._newest_ns[symbol])
+        heard = Heard(asked, newest_ns)
+        self._heard.add(heard)
+        return heard
 
     async def cached(self, asked: Span) -> Bars | None:
         """Return history that was kept since the symbol began; None when there is none."""
@@ -103,20 +116,13 @@ class Intake:
         `heard` is from before it was asked for. Nothing tells whose history no bars are: it is not
         kept.
         """
-        symbol = asked.symbol
         # Bars come in order: what is older than the newest one is only changed by late ones.
-        if (
-            self._cache is None
-            or heard is None
-            or not self._is_current(symbol, heard)
-            or heard.newest_ns < asked.settled_ns
-            or bars.gaps
-            or not len(bars)
-        ):
+        is_due = heard is not None and heard.is_settled and heard.is_current
+        if self._cache is None or heard is None or not is_due or bars.gaps or not len(bars):
             return
-        self._sources.setdefault(symbol, set()).add(_source(bars))
+        self._sources.setdefault(asked.symbol, set()).add(_source(bars))
         await asyncio.to_thread(
-            self._cache.put, *_name(asked), bars, wanted=lambda: self._is_current(symbol, heard)
+            self._cache.put, *_name(asked), bars, wanted=lambda: heard.is_current
         )
 
     def report(self, symbol: str, hours: float) -> dict[str, Any]:
@@ -140,23 +146,17 @@ class Intake:
             "symbols": list(symbols),
         }
 
-    def _is_current(self, symbol: str, heard: Heard) -> bool:
-        return self._revisions[symbol] == heard.revisions
-
     def _forget(self, symbol: str) -> None:
         """Let go of all that is cached of a symbol, or is about to be."""
         self._sources.pop(symbol, None)
-        self._revisions[symbol] += 1
-        if self._cache is not None:
-            self._cache.invalidate(symbol, from_ns(0), from_ns(END_NS))
+        self._revise(symbol, 0, END_NS)
 
-    def _invalidate(self, record: LiveBar) -> None:
-        """Let go of what is cached of the time of a bar that comes late, or is corrected."""
-        self._revisions[record.symbol] += 1
+    def _revise(self, symbol: str, start_ns: int, end_ns: int) -> None:
+        """Let go of what is cached of a span, or is about to be."""
+        for heard in self._heard:
+            heard.revise(symbol, start_ns, end_ns)
         if self._cache is not None:
-            start = from_ns(record.start_ns)
-            length = timedelta(seconds=record.resolution_s)
-            self._cache.invalidate(record.symbol, start, start + length)
+            self._cache.invalidate(symbol, from_ns(start_ns), from_ns(end_ns))
 
     def _updates(self, arrivals: Sequence[tuple[Source, LiveBar]]) -> list[Update]:
         """Return what the callbacks are called with; what makes no bar is counted as an error."""
@@ -191,7 +191,8 @@ class Intake:
             if (newest_ns := self._newest_ns.get(record.symbol)) is not None:
                 self._newest_ns[record.symbol] = max(newest_ns, record.start_ns)
             if record.late:
-                self._invalidate(record)
+                end_ns = record.start_ns + record.resolution_s * NS_PER_S
+                self._revise(record.symbol, record.start_ns, end_ns)
         return Update(record.symbol, bar, quality, source)
 
 
