@@ -1,10 +1,15 @@
 import pickle
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from typing import Any
 
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +52,43 @@ def test_a_bar_always_shows_aware_utc() -> None:
     for bar in (trade_bar(given), quote):
         assert bar.timestamp == given
         assert bar.timestamp.tzinfo is UTC
+
+
+@pytest.mark.usefixtures("new_york")
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        pd.Timestamp("2026-11-23 09:30"),
+        pd.Timestamp("2026-11-23 14:30", tz="UTC"),
+        pd.Timestamp("2026-11-23 09:30", tz="America/New_York"),
+        pd.Timestamp("2026-11-23 23:30:00.000000789", tz="Asia/Tokyo"),
+    ],
+)
+def test_a_moment_of_pandas_becomes_a_plain_one(stamp: Any) -> None:
+    quote = QuoteBar("SPY", stamp, 1.0, 1.0, 1.0, 1.0, 1.1, 1.1, 1.1, 1.1)
+    for bar in (trade_bar(stamp), quote):
+        assert bar.timestamp == HALF_PAST_NINE
+        assert type(bar.timestamp) is datetime
+        assert bar.timestamp.tzinfo is UTC
+        assert msgspec.json.decode(msgspec.json.encode(bar), type=type(bar)) == bar
+    assert to_ns(stamp) == to_ns(HALF_PAST_NINE)
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+@pytest.mark.usefixtures("new_york")
+def test_of_the_hour_that_comes_twice_both_are_known(fold: int) -> None:
+    naive = datetime(2026, 11, 1, 1, 30, fold=fold)  # noqa: DTZ001 - what a strategy may write
+    stamp = pd.Timestamp(naive)
+    assert trade_bar(stamp).timestamp == datetime(2026, 11, 1, 5 + fold, 30, tzinfo=UTC)
+    assert trade_bar(stamp).timestamp == trade_bar(naive).timestamp
+
+
+@pytest.mark.parametrize("other", [None, pd.NaT, "2026-11-23", np.datetime64("2026-11-23"), 5])
+def test_what_is_no_moment_is_told(other: Any) -> None:
+    with pytest.raises(TypeError, match="a moment is a datetime, not "):
+        trade_bar(other)
+    with pytest.raises(TypeError, match="a moment is a datetime, not "):
+        to_ns(other)
 
 
 def test_a_bar_can_not_be_changed() -> None:
@@ -97,6 +139,33 @@ def test_every_whole_length_has_one_resolution(seconds: int) -> None:
     assert pickle.loads(pickle.dumps(resolution)) is resolution
     assert msgspec.json.decode(msgspec.json.encode(resolution), type=Resolution) is resolution
     assert len(Resolution) == 5
+
+
+def test_threads_that_ask_for_one_length_at_once_get_the_same() -> None:
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        # Lengths that no other test asks for.
+        found = [made_at_once(f"{20_000_001 + number}s") for number in range(200)]
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert max(len({id(one) for one in made}) for made in found) == 1
+
+
+def made_at_once(text: str) -> list[Resolution]:
+    made: list[Resolution] = []
+    barrier = threading.Barrier(4)
+
+    def make() -> None:
+        barrier.wait()
+        made.append(Resolution(text))
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return made
 
 
 def test_lengths_read_as_people_write_them() -> None:

@@ -57,16 +57,13 @@ class Resolution(Enum):
         if seconds > LONGEST_S:
             return None
         text = _text_of(seconds)
-        # Decoders may ask here for one that has been made already.
-        known = cls._value2member_map_.get(text)
-        if isinstance(known, Resolution):
-            return known
         made = object.__new__(cls)
         made._name_ = text.upper()
         made._value_ = text
         _SECONDS[text], _TEXTS[seconds] = seconds, text
-        cls._value2member_map_[text] = made
-        return made
+        # Decoders ask here for one that is there already, and threads for the same one at once.
+        known = cls._value2member_map_.setdefault(text, made)
+        return known if isinstance(known, Resolution) else None
 
 
 LONGEST_S = 366 * 86_400
@@ -125,9 +122,29 @@ _LEVELS = sorted(DataQualityLevel)
 _CODES = {level: code for code, level in enumerate(_LEVELS)}
 
 
+def utc(moment: object) -> datetime:
+    """
+    Return a moment in UTC, to the microsecond; a naive one is local time, as in Python.
+
+    A pandas Timestamp, like anything else that is a datetime, becomes a plain one. TypeError for
+    what is no moment.
+    """
+    if type(moment) is datetime:
+        return moment.astimezone(UTC)
+    if not isinstance(moment, datetime) or moment != moment:  # noqa: PLR0124 - NaT is unlike itself
+        message = f"a moment is a datetime, not {moment!r}"
+        raise TypeError(message)
+    return datetime(
+        *(moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second),
+        moment.microsecond,
+        moment.tzinfo,
+        fold=moment.fold,
+    ).astimezone(UTC)
+
+
 def to_ns(moment: datetime) -> int:
     """Return nanoseconds since 1970 UTC; a naive moment is local time, as in Python."""
-    delta = moment.astimezone(UTC) - EPOCH
+    delta = (moment.astimezone(UTC) if type(moment) is datetime else utc(moment)) - EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
 
 
@@ -160,8 +177,9 @@ class TradeBar(msgspec.Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         """Make the start aware UTC."""
-        if self.timestamp.tzinfo is not UTC:
-            msgspec.structs.force_setattr(self, "timestamp", self.timestamp.astimezone(UTC))
+        moment = self.timestamp
+        if type(moment) is not datetime or moment.tzinfo is not UTC:
+            msgspec.structs.force_setattr(self, "timestamp", utc(moment))
 
 
 class QuoteBar(msgspec.Struct, frozen=True, gc=False):
@@ -187,5 +205,6 @@ class QuoteBar(msgspec.Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         """Make the start aware UTC."""
-        if self.timestamp.tzinfo is not UTC:
-            msgspec.structs.force_setattr(self, "timestamp", self.timestamp.astimezone(UTC))
+        moment = self.timestamp
+        if type(moment) is not datetime or moment.tzinfo is not UTC:
+            msgspec.structs.force_setattr(self, "timestamp", utc(moment))
