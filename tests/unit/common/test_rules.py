@@ -1,12 +1,14 @@
 import math
+from datetime import UTC, date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, Resolution
+from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, Resolution, to_ns
 from lean_lite.blocks import Block
 from lean_lite.quality import Check, Grader, checks_of
 from lean_lite.quality.bars import PRICES, judge_bars
@@ -116,6 +118,57 @@ def test_b10_a_bar_does_not_come_before_it_starts() -> None:
 def test_b10_a_bar_does_not_come_before_it_ends() -> None:
     assert hits(received_ns=END_NS - SKEW_NS - 1) == {Check.B10_EARLY}
     assert hits(received_ns=END_NS - SKEW_NS) == set()
+
+
+NEW_YORK = ZoneInfo("America/New_York")
+# A Tuesday, a half day (the Friday after Thanksgiving), a Saturday.
+TUESDAY, HALF_DAY, SATURDAY = date(2026, 11, 24), date(2026, 11, 27), date(2026, 11, 28)
+
+
+def in_new_york(day: date, hour: int = 0, minute: int = 0) -> int:
+    return to_ns(datetime.combine(day, time(hour, minute), NEW_YORK))
+
+
+@pytest.mark.parametrize(
+    ("day", "length", "arrival", "is_early"),
+    [
+        (TUESDAY, "daily", in_new_york(TUESDAY, 18), True),
+        (TUESDAY, "daily", in_new_york(TUESDAY, 20), False),
+        (HALF_DAY, "daily", in_new_york(HALF_DAY, 16, 59), True),
+        (HALF_DAY, "daily", in_new_york(HALF_DAY, 18), False),
+        # Nobody knows what a bar of a day without trading holds.
+        (SATURDAY, "daily", in_new_york(SATURDAY, 23), True),
+        (date(2026, 11, 23), "7d", in_new_york(HALF_DAY, 16, 59), True),
+        (date(2026, 11, 23), "7d", in_new_york(HALF_DAY, 17), False),
+        # Only whole days end with their trading.
+        (TUESDAY, "12h", in_new_york(TUESDAY, 11, 59), True),
+    ],
+)
+def test_b10_whole_days_of_an_equity_end_with_their_trading(
+    day: date, length: str, arrival: int, *, is_early: bool
+) -> None:
+    row = Row(start_ns=in_new_york(day), received_ns=arrival - SKEW_NS)
+    found = judge_bars(of_length(length, row, Row(received_ns=0)), "equity")
+    assert found[Check.B10_EARLY].tolist() == [is_early, True]
+    assert found[Check.B10_FUTURE].tolist() == [False, True]
+
+
+def test_b10_a_day_that_starts_elsewhere_lasts_24_hours() -> None:
+    # Some sources label the days of New York by midnight UTC.
+    start_ns = to_ns(datetime(2026, 11, 24, tzinfo=UTC))
+    for hours, expected in ((22, True), (24, False)):
+        row = Row(start_ns=start_ns, received_ns=start_ns + hours * 3_600 * NS_PER_S)
+        assert judge_bars(of_length("daily", row), "equity")[Check.B10_EARLY].tolist() == [expected]
+
+
+@pytest.mark.parametrize("asset_class", ["crypto", "forex"])
+def test_b10_a_day_that_never_closes_lasts_24_hours(asset_class: str) -> None:
+    row = Row(start_ns=in_new_york(TUESDAY), received_ns=in_new_york(TUESDAY, 20))
+    assert judge_bars(of_length("daily", row), asset_class)[Check.B10_EARLY].tolist() == [True]
+
+
+def of_length(length: str, *rows: Row) -> Block:
+    return msgspec.structs.replace(block_of(rows), resolution=Resolution(length))
 
 
 @pytest.mark.parametrize("asset_class", ASSET_CLASSES)

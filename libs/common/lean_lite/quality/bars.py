@@ -30,7 +30,7 @@ def judge_bars(block: Block, asset_class: str) -> dict[Check, Mask]:
         Check.B03_PRICE: np.logical_or.reduce([price <= 0 for price in prices]),
         Check.B04_VOLUME: (block["volume"] < 0) | (block["trade_count"] < -1),
         Check.B14_RANGE: (low > 0) & (high / (LONG_RANGE_MAX if is_long else RANGE_MAX) > low),
-        **untimely(block),
+        **untimely(block, asset_class),
     }
     if asset_class == "equity":
         counts = block["trade_count"]

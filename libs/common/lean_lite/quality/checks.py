@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from lean_lite.algorithm.data_models import DataQualityLevel
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 
 class Check(IntEnum):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from lean_lite.algorithm.data_models import NS_PER_S
 from lean_lite.blocks import Block
 from lean_lite.blocks.block import Column
+from lean_lite.market.buckets import DAY_S, Buckets
 from lean_lite.quality.checks import Check
 
 Mask = npt.NDArray[np.bool_]
@@ -17,13 +18,26 @@ SKEW_NS = 2 * NS_PER_S
 STEP_MAX = 0.5
 
 
-def untimely(block: Block) -> dict[Check, Mask]:
-    """Return the rows that came before they can have started, or ended."""
+def untimely(block: Block, asset_class: str) -> dict[Check, Mask]:
+    """
+    Return the rows that came before they can have started, or ended.
+
+    Whole days of an equity have ended with the last extended trading in them.
+    """
     latest_ns = block["received_ns"] + SKEW_NS
-    return {
-        Check.B10_FUTURE: block["start_ns"] > latest_ns,
-        Check.B10_EARLY: block.end_ns > latest_ns,
-    }
+    future, early = block["start_ns"] > latest_ns, block.end_ns > latest_ns
+    length_s = block.resolution.seconds
+    if asset_class == "equity" and length_s >= DAY_S:
+        days = Buckets(asset_class, length_s)
+        for row in np.flatnonzero(early & ~future).tolist():
+            early[row] = not _is_over(days, int(block["start_ns"][row]), int(latest_ns[row]))
+    return {Check.B10_FUTURE: future, Check.B10_EARLY: early}
+
+
+def _is_over(days: Buckets, start_ns: int, at_ns: int) -> bool:
+    """Tell whether trading of a day is over; of a start that begins no trading day it is not."""
+    trading = days.trading(start_ns, extended=True) if days.start(start_ns) == start_ns else None
+    return trading is not None and trading[1] <= at_ns
 
 
 def unreadable(block: Block, names: tuple[str, ...]) -> Mask:

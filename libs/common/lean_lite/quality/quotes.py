@@ -42,7 +42,7 @@ def judge_quotes(block: Block, asset_class: str) -> dict[Check, Mask]:
             Check.Q03_WIDE: both & (spread > SPREAD_MAX * middle),
             Check.Q06_SIZE: ((bid > 0) & (block["bid_size"] == 0))
             | ((ask > 0) & (block["ask_size"] == 0)),
-            **untimely(block),
+            **untimely(block, asset_class),
         }
 
 
