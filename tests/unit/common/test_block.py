@@ -1,4 +1,8 @@
+import pickle
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +10,7 @@ from hypothesis import strategies as st
 from lean_lite.algorithm.data_models import Resolution, TradeBar, from_ns
 from lean_lite.blocks import BAR, Block, Origin, concat, empty_block, encode_block, from_bars
 from lean_lite.blocks.block import from_columns
-from tests.unit.common.samples import MINUTE_NS, Row, block_of, trade_bars
+from tests.unit.common.samples import MINUTE_NS, Row, block_of, blocks, trade_bars
 
 
 @given(st.lists(trade_bars))
@@ -21,6 +25,43 @@ def test_absent_values_are_nan_and_minus_one() -> None:
     block = from_bars([TradeBar("SPY", from_ns(0), 1.0, 1.0, 1.0, 1.0, 1.0)], feed="csv")
     assert np.isnan(block["vwap"][0])
     assert block["trade_count"][0] == -1
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT])
+def test_what_pandas_lacks_is_absent(nothing: Any) -> None:
+    start = from_ns(0)
+    bars = [
+        TradeBar("SPY", start, 1.0, 1.0, 1.0, 1.0, nothing, nothing, nothing),
+        TradeBar("SPY", start, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 3),
+    ]
+    block = from_bars(bars, feed="csv")
+    assert np.isnan(block["volume"]).tolist() == np.isnan(block["vwap"]).tolist() == [True, False]
+    assert block["trade_count"].tolist() == [-1, 3]
+    assert block["trade_count"].dtype == np.int64
+
+
+def test_a_text_is_no_number() -> None:
+    words: Any = "many"
+    with pytest.raises(ValueError, match="many"):
+        from_bars([TradeBar("SPY", from_ns(0), 1, 1, 1, 1, 1, trade_count=words)], feed="csv")
+
+
+@given(blocks())
+def test_a_block_is_pickled_as_it_is(block: Block) -> None:
+    again = pickle.loads(pickle.dumps(block))
+    assert encode_block(again) == encode_block(block)
+    assert (again.kind, again.resolution) == (block.kind, block.resolution)
+    with pytest.raises(TypeError):
+        again.columns["close"] = None
+
+
+def test_a_read_only_block_shares_memory_and_leaves_that_of_others_alone() -> None:
+    block = block_of([Row(), Row().at(1)])
+    shown = block.read_only()
+    assert not any(column.flags.writeable for column in shown.columns.values())
+    assert np.shares_memory(shown["close"], block["close"])
+    assert block["close"].flags.writeable
+    assert shown.read_only() is shown
 
 
 def test_bars_of_two_resolutions_are_no_block() -> None:

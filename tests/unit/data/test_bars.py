@@ -1,5 +1,11 @@
+import copy
 import math
+import operator
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from typing import Any
 
 import msgspec
@@ -8,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar, to_ns
+from lean_lite.algorithm.data_models import QuoteBar, Resolution, TradeBar, to_ns
 from lean_lite.blocks import empty_block, from_bars
+from lean_lite.data import DataBuffer
 from lean_lite.data.bars import Bars
 from lean_lite.messages import Gap
 from tests.unit.common.samples import MINUTE_NS, Row, block_of, trade_bars
@@ -68,9 +75,62 @@ def test_bars_say_how_many_they_are() -> None:
     )
 
 
-def test_a_slice_knows_what_was_expected_of_the_whole() -> None:
+def test_of_a_part_nothing_is_expected() -> None:
     bars = Bars(block_of([Row(), Row().at(1)]), expected=390)
-    assert (bars.expected, bars[:1].expected) == (390, 390)
+    assert (bars[:].expected, bars[::-1].expected, bars[:9].expected) == (390, 390, 390)
+    assert (bars[:1].expected, bars[::2].expected, bars[9:].expected) == (0, 0, 0)
+    assert math.isnan(bars[:1].completeness)
+
+
+def pickled(bars: Bars) -> Bars:
+    again: Bars = pickle.loads(pickle.dumps(bars))
+    return again
+
+
+@pytest.mark.parametrize("copied", [pickled, copy.copy, copy.deepcopy])
+@given(LISTS, ends, ends, st.sampled_from([None, 2, -1]))
+def test_a_copy_has_all_that_the_bars_have(
+    copied: Callable[[Bars], Bars],
+    given_bars: list[TradeBar],
+    start: int | None,
+    stop: int | None,
+    step: int | None,
+) -> None:
+    gaps = (Gap("SPY", 1, 2, "not served"),)
+    marks = np.arange(len(given_bars)) % 2 == 1
+    bars = Bars(from_bars(given_bars, feed="csv"), gaps, 390, marks)[start:stop:step]
+    again = copied(bars)
+    assert list(again) == list(bars)
+    assert (again.gaps, again.expected, again.resolution) == (gaps, bars.expected, bars.resolution)
+    assert again.partial.tolist() == bars.partial.tolist()
+    assert not again.block["close"].flags.writeable
+
+
+def test_bars_go_to_other_processes_and_come_back() -> None:
+    bars = Bars(block_of([Row().at(minute) for minute in range(5)]))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        part = pool.submit(operator.getitem, bars, slice(1, 3)).result()
+    assert list(part) == list(bars[1:3])
+
+
+def test_no_array_of_bars_can_be_written() -> None:
+    bars = Bars(block_of([Row().at(minute) for minute in range(3)]), partial=np.ones(3, np.bool_))
+    for one in (bars, bars[1:], Bars.of(list(bars)), pickled(bars)):
+        closes = one.block["close"]
+        with pytest.raises(ValueError, match="read-only"):
+            closes /= closes[0]
+        for array in (*one.block.columns.values(), one.partial):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+    assert bars[2].close == 100.5
+
+
+def test_whoever_makes_bars_keeps_arrays_of_his_own() -> None:
+    block, partial = block_of([Row()]), np.array([True])
+    bars = Bars(block, partial=partial)
+    assert np.shares_memory(bars.block["close"], block["close"])
+    assert block["close"].flags.writeable
+    assert partial.flags.writeable
 
 
 @pytest.mark.parametrize("part", [slice(1, 3), slice(None), slice(None, None, -2), slice(9, 9)])
@@ -162,11 +222,36 @@ def test_a_day_counts_although_its_bar_starts_before_the_session() -> None:
 
 
 @given(LISTS)
-def test_any_sequence_of_bars_becomes_bars(expected: list[TradeBar]) -> None:
-    for sequence in (expected, tuple(expected)):
-        bars = Bars.of(sequence)
+def test_whatever_yields_bars_becomes_bars(expected: list[TradeBar]) -> None:
+    buffer: Any = DataBuffer()
+    buffer.extend(expected)
+    for source in (expected, tuple(expected), iter(expected), (one for one in expected), buffer):
+        bars = Bars.of(source)
         assert list(bars) == expected
         assert Bars.of(bars) is bars
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (None, "a sequence of TradeBar, or yield them, not NoneType"),
+        (90, "a sequence of TradeBar, or yield them, not int"),
+        ("SPY", "made of TradeBar, not str"),
+        ([1.0], "made of TradeBar, not float"),
+        (Bars(block_of([Row()])).to_df(), "made of TradeBar, not str"),
+        (Bars(block_of([Row()])).to_numpy(), "made of TradeBar, not ndarray"),
+    ],
+)
+def test_what_yields_something_else_is_refused(other: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        Bars.of(other)
+
+
+def test_quotes_are_no_bars() -> None:
+    quote = QuoteBar("SPY", datetime(2026, 11, 24, tzinfo=UTC), 1, 1, 1, 1, 2, 2, 2, 2)
+    quotes: Any = [next(block_of([Row()]).bars()), quote]
+    with pytest.raises(TypeError, match="made of TradeBar, not QuoteBar"):
+        Bars.of(quotes)
 
 
 def test_an_empty_sequence_has_the_resolution_that_is_given() -> None:

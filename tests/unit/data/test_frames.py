@@ -32,7 +32,7 @@ def test_columns_have_one_type_each_with_and_without_bars(rows: list[Row]) -> No
     frame = frame_of(*rows)
     assert list(frame.columns) == ["symbol", *DTYPES]
     assert {name: str(frame[name].dtype) for name in DTYPES} == DTYPES
-    assert pd.api.types.is_string_dtype(frame["symbol"].dtype)
+    assert frame["symbol"].dtype == pd.Series(["SPY"]).dtype
     assert frame["symbol"].tolist() == [row.symbol for row in rows]
     assert len(Bars(empty_block("iex")).to_df().index) == 0
 
@@ -71,8 +71,12 @@ def test_a_frame_is_the_callers_own() -> None:
     bars = Bars(block_of([Row()]))
     frame = bars.to_df()
     frame.loc[:, "close"] = 0.0
+    frame.iloc[0, 1] = 7.0
+    frame["volume"] /= 2.0
     frame.loc[:, "trade_count"] = 0
     frame.loc[:, "partial"] = True
+    assert frame[["open", "close", "volume"]].to_numpy().tolist() == [[7.0, 0.0, 500.0]]
+    assert frame["partial"].all()
     assert bars[0] == next(block_of([Row()]).bars())
     assert bars.partial.tolist() == [False]
 

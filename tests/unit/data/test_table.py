@@ -71,6 +71,12 @@ def test_what_is_missing_is_said_above() -> None:
     assert caption(Bars(empty_block("iex"))._repr_html_()) == "no symbol: 0 minute bars"
 
 
+def test_a_part_says_nothing_of_how_whole_it_is() -> None:
+    whole = Bars(block_of([Row("BTC/USD").at(minute) for minute in range(4)]), expected=8)
+    assert caption(whole._repr_html_()) == "BTC/USD: 4 minute bars, 50.0% of regular trading"
+    assert caption(whole[-2:]._repr_html_()) == "BTC/USD: 2 minute bars"
+
+
 def test_a_symbol_can_not_write_html() -> None:
     html = Bars(block_of([Row("<script>alert(1)</script>"), Row("A&B")]))._repr_html_()
     assert "<script>" not in html

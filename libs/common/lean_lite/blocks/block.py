@@ -38,6 +38,11 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     columns: Mapping[str, Column]
     simulated: bool = False
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how to make the same block again: the view of its columns can't be pickled."""
+        head = self.kind, self.resolution, self.feed, self.symbols
+        return _made_again, (head, dict(self.columns), self.simulated)
+
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.columns["start_ns"])
@@ -68,6 +73,13 @@ class Block(msgspec.Struct, frozen=True, eq=False):
         """Return the block with columns added or replaced."""
         return self.replace({**self.columns, **columns})
 
+    def read_only(self) -> "Block":
+        """Return the same rows in the same memory, which nobody can change through them."""
+        for column in self.columns.values():
+            if column.flags.writeable:
+                return self.replace({name: read_only(one) for name, one in self.columns.items()})
+        return self
+
     def bar(self, row: int) -> TradeBar:
         """Return one row as a bar."""
         columns = self.columns
@@ -89,6 +101,23 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     def bars(self) -> Iterator[TradeBar]:
         """Yield every row as a bar."""
         return (self.bar(row) for row in range(len(self)))
+
+
+def _made_again(
+    head: tuple[Kind, Resolution, str, tuple[str, ...]],
+    columns: dict[str, Column],
+    simulated: bool,  # noqa: FBT001 - pickle passes no names
+) -> Block:
+    return Block(*head, MappingProxyType(columns), simulated)
+
+
+def read_only(column: Column) -> Column:
+    """Return an array in the same memory that can't be written."""
+    if not column.flags.writeable:
+        return column
+    view = column.view()
+    view.flags.writeable = False
+    return view
 
 
 def empty_block(
@@ -134,14 +163,16 @@ def from_bars(
     simulated: bool = False,
 ) -> Block:
     """Return bars of one resolution as a block; ValueError when resolutions differ."""
-    values: dict[str, npt.ArrayLike] = {
-        "open": [bar.open for bar in bars],
-        "high": [bar.high for bar in bars],
-        "low": [bar.low for bar in bars],
-        "close": [bar.close for bar in bars],
-        "volume": [bar.volume for bar in bars],
-        "vwap": [np.nan if bar.vwap is None else bar.vwap for bar in bars],
-        "trade_count": [-1 if bar.trade_count is None else bar.trade_count for bar in bars],
+    values = {
+        "open": _filled([bar.open for bar in bars]),
+        "high": _filled([bar.high for bar in bars]),
+        "low": _filled([bar.low for bar in bars]),
+        "close": _filled([bar.close for bar in bars]),
+        "volume": _filled([bar.volume for bar in bars]),
+        "vwap": _filled([bar.vwap for bar in bars]),
+        "trade_count": _filled(
+            [-1 if bar.trade_count is None else bar.trade_count for bar in bars], "<i8", -1
+        ),
     }
     arrival = {"origin": origin, "received_ns": received_ns}
     return _from_records(bars, BAR, values, arrival, feed, simulated=simulated)
@@ -156,11 +187,24 @@ def from_quotes(
     simulated: bool = False,
 ) -> Block:
     """Return quote bars of one resolution as a block; ValueError when resolutions differ."""
-    values: dict[str, npt.ArrayLike] = {
-        name: [getattr(quote, name) for quote in quotes] for name in QUOTE.values
-    }
+    values = {name: _filled([getattr(quote, name) for quote in quotes]) for name in QUOTE.values}
     arrival = {"origin": origin, "received_ns": received_ns}
     return _from_records(quotes, QUOTE, values, arrival, feed, simulated=simulated)
+
+
+def _filled(values: list[Any], dtype: str = "<f8", missing: float = np.nan) -> Column:
+    """Return values as a column; None, NaN and pandas' NA are missing ones."""
+    try:
+        return np.asarray(values, dtype)  # to which None is NaN already
+    except (TypeError, ValueError):  # no whole number is NaN, and no number at all is NA
+        return np.asarray([missing if _is_missing(one) else one for one in values], dtype)
+
+
+def _is_missing(value: object) -> bool:
+    try:
+        return value is None or bool(value != value)  # noqa: PLR0124 - NaN is unlike itself
+    except TypeError:  # and NA will not say
+        return True
 
 
 def _from_records(

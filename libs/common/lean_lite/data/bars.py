@@ -1,6 +1,6 @@
 """What history returns: a sequence of bars over columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar
 from lean_lite.blocks import Block, empty_block, from_bars
 from lean_lite.blocks.asset_classes import regular_rows
+from lean_lite.blocks.block import read_only
 from lean_lite.messages import Gap
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ class Bars(Sequence[TradeBar]):
     """
     Be a read-only sequence of bars of one resolution, in order of start.
 
-    `block` holds the same bars as numpy columns; a bar is made only when it is asked for. `gaps`
+    `block` holds the same bars as numpy columns, read-only ones; a bar is made only when it is
+    asked for. `gaps`
     names what was asked for and could not be had; `expected` is how many bars of regular trading
     the calendar has in that time. `partial` says which bars were made of less than their whole
-    time. A slice has gaps and expectation of the whole.
+    time. A slice has the gaps of the whole; of a part of the bars nothing is expected.
     """
 
     def __init__(
@@ -39,17 +41,30 @@ class Bars(Sequence[TradeBar]):
         partial: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Show a block as bars; none is partial unless it is said."""
-        self.block = block
+        self.block = block.read_only()
         self.gaps = gaps
         self.expected = expected
-        self.partial = np.zeros(len(block), np.bool_) if partial is None else partial
+        self.partial = read_only(np.zeros(len(block), np.bool_) if partial is None else partial)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how to make the same bars again: what is read-only is so in a copy."""
+        return Bars, (self.block, self.gaps, self.expected, self.partial)
 
     @classmethod
-    def of(cls, bars: Sequence[TradeBar], *, resolution: Resolution = Resolution.MINUTE) -> "Bars":
-        """Return any sequence of bars as `Bars`; an empty one has the resolution given."""
+    def of(cls, bars: Iterable[TradeBar], *, resolution: Resolution = Resolution.MINUTE) -> "Bars":
+        """
+        Return any bars of one resolution as `Bars`; without any it has the resolution given.
+
+        TypeError for what is not iterable or yields something else, ValueError for two resolutions.
+        """
         if isinstance(bars, Bars):
             return bars
-        return cls(from_bars(bars, feed="") if bars else empty_block("", resolution=resolution))
+        given = bars if isinstance(bars, list) else _listed(bars)
+        for kind in set(map(type, given)):
+            if not issubclass(kind, TradeBar):
+                message = f"bars are made of TradeBar, not {kind.__name__}"
+                raise TypeError(message)
+        return cls(from_bars(given, feed="") if given else empty_block("", resolution=resolution))
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -68,7 +83,9 @@ class Bars(Sequence[TradeBar]):
     def __getitem__(self, index: int | slice) -> "TradeBar | Bars":
         """Return one bar, or a slice that copies nothing; IndexError beyond the end."""
         if isinstance(index, slice):
-            return Bars(self.block.take(index), self.gaps, self.expected, self.partial[index])
+            block = self.block.take(index)
+            expected = self.expected if len(block) == len(self) else 0
+            return Bars(block, self.gaps, expected, self.partial[index])
         return self.block.bar(range(len(self))[index])
 
     def __repr__(self) -> str:
@@ -134,6 +151,13 @@ class Bars(Sequence[TradeBar]):
         from lean_lite.data.table import table_of  # noqa: PLC0415 - only notebooks need it
 
         return table_of(self, ROWS_SHOWN)
+
+
+def _listed(bars: object) -> list[TradeBar]:
+    if not isinstance(bars, Iterable):
+        message = f"bars are a sequence of TradeBar, or yield them, not {type(bars).__name__}"
+        raise TypeError(message)
+    return list(bars)
 
 
 def names_of(symbols: tuple[str, ...]) -> str:

@@ -26,10 +26,11 @@ def frame_of(bars: "Bars") -> "pd.DataFrame":
     pandas = load("pandas", "pandas")
     block = bars.block
     counts = block["trade_count"]
-    names = np.array(block.symbols, object)
+    # One text at least tells pandas the type of a column of texts.
+    names = pandas.Series([*block.symbols, ""]).array
     frame: pd.DataFrame = pandas.DataFrame(
         {
-            "symbol": names[block["symbol"]] if len(names) else np.empty(0, object),
+            "symbol": names.take(block["symbol"].astype(np.intp)),
             **{name: block[name] for name in ("open", "high", "low", "close", "volume", "vwap")},
             "trade_count": pandas.arrays.IntegerArray(counts.copy(), counts < 0),
             "quality": bars.quality,
