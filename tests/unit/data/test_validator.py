@@ -1,7 +1,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +82,40 @@ def test_the_future_is_not_known_yet(
     soon = datetime.now(UTC) + ahead
     moved = TradeBar("SPY", soon, 1.0, 1.0, 1.0, 1.0, 1.0)
     assert DataValidator.validate_trade_bar(moved)[:2] == expected
+
+
+@pytest.mark.parametrize("length", [Resolution.MINUTE, Resolution.DAILY, Resolution("366d")])
+def test_no_time_is_too_far_to_be_judged(length: Resolution) -> None:
+    for start, expected in (
+        (datetime(9999, 12, 31, tzinfo=UTC), (False, INVALID)),
+        (datetime(1, 1, 1, tzinfo=UTC), (True, EXCELLENT)),
+    ):
+        far = TradeBar("SPY", start, 1, 1, 1, 1, 1, resolution=length)
+        assert DataValidator.validate_trade_bar(far)[:2] == expected
+        quotes = QuoteBar("SPY", start, 1, 1, 1, 1, 2, 2, 2, 2, 1, 1, length)
+        assert DataValidator.validate_quote_bar(quotes)[0] == expected[0]
+    long_ago = datetime(1, 1, 1, tzinfo=UTC)
+    assert "B10_FUTURE" in DataValidator.validate_trade_bar(bar(), now=long_ago)[2]
+    assert DataValidator.validate_trade_bar(bar(), now=datetime(9999, 12, 1, tzinfo=UTC))[0]
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), pd.NA, None])
+def test_what_pandas_lacks_is_judged_as_missing(nothing: Any) -> None:
+    count_and_vwap = bar(trade_count=nothing, vwap=nothing)
+    assert DataValidator.validate_trade_bar(count_and_vwap) == (True, EXCELLENT, PASSED)
+    assert DataValidator.validate_trade_bar(bar(volume=nothing))[2].startswith("B01_SCHEMA")
+    worthless = msgspec.structs.replace(quote(), bid_size=nothing)
+    assert DataValidator.validate_quote_bar(worthless)[2].startswith("B01_SCHEMA")
+
+
+def test_a_half_day_is_over_in_the_evening() -> None:
+    midnight = datetime(2026, 11, 27, tzinfo=ZoneInfo("America/New_York"))
+    day = TradeBar("SPY", midnight, 100, 101, 99, 100, 1e6, resolution=Resolution.DAILY)
+    verdicts = [
+        DataValidator.validate_trade_bar(day, now=midnight + timedelta(hours=hour))[1]
+        for hour in (16, 18)
+    ]
+    assert verdicts == [POOR, EXCELLENT]
 
 
 @pytest.mark.parametrize("record", [None, "SPY", {"close": 1.0}])

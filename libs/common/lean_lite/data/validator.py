@@ -1,15 +1,18 @@
 """Grade one record by hand, by the rules that every record on the bus is graded by."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
-from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, TradeBar, to_ns
+import msgspec
+
+from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, TradeBar, to_ns, utc
 from lean_lite.blocks import Block, from_bars, from_quotes
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.quality import Grader, checks_of
 
 FEED = "by-hand"
 PASSED = "passes every check"
+EARLIEST, LATEST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2261, 1, 1, tzinfo=UTC)
 
 Verdict = tuple[bool, DataQualityLevel, str]
 
@@ -33,7 +36,7 @@ class DataValidator:
         ValueError when `previous` is of another symbol, another resolution, or later.
         """
         _check(bar, previous, TradeBar)
-        given = [bar] if previous is None else [previous, bar]
+        given = [_within(one) for one in (previous, bar) if one is not None]
         return _judged(from_bars(given, feed=FEED, received_ns=_arrival(now)))
 
     @staticmethod
@@ -46,7 +49,7 @@ class DataValidator:
         ValueError when `previous` is of another symbol, another resolution, or later.
         """
         _check(quote, previous, QuoteBar)
-        given = [quote] if previous is None else [previous, quote]
+        given = [_within(one) for one in (previous, quote) if one is not None]
         return _judged(from_quotes(given, feed=FEED, received_ns=_arrival(now)))
 
 
@@ -59,8 +62,19 @@ def _judged(records: Block) -> Verdict:
     return level is not DataQualityLevel.INVALID, level, message
 
 
+def _within[Record: (TradeBar, QuoteBar)](record: Record) -> Record:
+    """Return a record whose time nanoseconds can hold, with the end of the longest bar."""
+    if EARLIEST <= record.timestamp <= LATEST:
+        return record
+    return msgspec.structs.replace(record, timestamp=_clipped(record.timestamp))
+
+
 def _arrival(now: datetime | None) -> int:
-    return time.time_ns() if now is None else to_ns(now)
+    return time.time_ns() if now is None else to_ns(_clipped(utc(now)))
+
+
+def _clipped(moment: datetime) -> datetime:
+    return min(max(moment, EARLIEST), LATEST)
 
 
 def _check(
