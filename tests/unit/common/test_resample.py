@@ -3,6 +3,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -126,6 +127,34 @@ def test_of_two_bars_with_one_start_the_later_counts() -> None:
     assert only(folded(rows), "volume", "high") == (13, 101)
 
 
+def ticks(*rows: Row) -> Block:
+    return msgspec.structs.replace(block_of(rows), resolution=Resolution.TICK)
+
+
+def test_of_ticks_with_one_start_every_one_counts() -> None:
+    for rows in ([(1, 5), (1, 7), (2, 1)], [(2, 1), (1, 5), (1, 7)], [(1, 5), (1, 5), (1, 3)]):
+        block = ticks(*[bar(minute, volume=volume) for minute, volume in rows])
+        assert only(resample(block, HOUR), "volume") == 13
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=9))
+def test_ticks_fold_in_their_order(trades: list[tuple[int, int]]) -> None:
+    minute = resample(
+        ticks(*[bar(0, start_ns=NINE_NS + at, open=p, high=p, low=p, close=p) for at, p in trades]),
+        Resolution.MINUTE,
+    )
+    in_order = [price for _, price in sorted(trades, key=lambda trade: trade[0])]
+    assert only(minute, "open", "high", "low", "close", "volume") == (
+        *(in_order[0], max(in_order), min(in_order), in_order[-1]),
+        1_000 * len(trades),
+    )
+
+
+def test_a_tick_is_regular_from_the_open_to_the_close() -> None:
+    block = ticks(*[bar(minute) for minute in (OPEN - 1, OPEN, CLOSE - 1, CLOSE)])
+    assert only(resample(block, Resolution.DAILY, extended=False), "volume") == 2_000
+
+
 def test_an_invalid_bar_takes_the_place_of_no_other() -> None:
     block = graded([bar(1, volume=5), bar(1, volume=7)], [(4, 0), (0, 8)])
     assert only(resample(block, HOUR), "volume") == 5
@@ -208,7 +237,18 @@ rows_of_any_order = st.lists(
     max_size=40,
 )
 grades = st.tuples(st.integers(0, 4), st.integers(0, 15))
-lengths = st.sampled_from(["minute", "5min", "30min", "hour", "4h", "7h", "daily", "2d", "7d"])
+lengths = st.sampled_from(["5min", "30min", "hour", "4h", "7h", "daily", "2d", "7d"])
+
+
+@given(rows=rows_of_any_order, length=st.sampled_from(["minute", "daily"]))
+def test_bars_that_are_as_long_already_stay_as_they_are(rows: list[Row], length: str) -> None:
+    block = msgspec.structs.replace(block_of(rows), resolution=Resolution(length))
+    made = resample(block, Resolution(length))
+    latest = {(block.symbol_names.index(row.symbol), row.start_ns): row for row in rows}
+    expected = block_of([latest[key] for key in sorted(latest)])
+    assert made.symbol_names == expected.symbol_names
+    for name in (*BAR.values, "start_ns", "origin", "received_ns"):
+        np.testing.assert_array_equal(made[name], expected[name])
 
 
 @given(data=st.data(), rows=rows_of_any_order, length=lengths, extended=st.booleans())

@@ -1,16 +1,21 @@
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lean_lite.algorithm.data_models import Resolution, TradeBar, from_ns, to_ns
 from lean_lite.blocks import concat, empty_block
 from lean_lite.data import Bars
 from lean_lite.data.longer import expected_of, known_until, longer
+from lean_lite.market.buckets import Buckets
 from lean_lite.messages import Gap
 from tests.unit.common.samples import MINUTE_NS, Row, block_of
 
-HOUR = Resolution.HOUR
+HOUR, MINUTE = Resolution.HOUR, Resolution.MINUTE
 # A Tuesday; 14:00 UTC is 9:00 in New York.
 NINE_NS = to_ns(datetime(2026, 11, 24, 14, tzinfo=UTC))
 DAY = 24 * 60
@@ -93,6 +98,73 @@ def test_bars_of_partial_ones_are_partial() -> None:
     assert partial(longer(day_of_hours, Resolution.DAILY)) == [True]
     assert partial(longer(day_of_hours[:1], Resolution.DAILY)) == [True]
     assert partial(longer(day_of_hours[1:], Resolution.DAILY, start_ns=at(-9 * 60))) == [False]
+
+
+def days_of(symbol: str, zone: str, first: datetime, *after: int) -> Bars:
+    """Return days that begin at midnight somewhere."""
+    starts = [first.replace(tzinfo=ZoneInfo(zone)) + timedelta(days=day) for day in after]
+    return Bars.of(
+        [TradeBar(symbol, at, 1, 2, 1, 2, 1, resolution=Resolution.DAILY) for at in starts]
+    )
+
+
+# Mondays, one of them the day after clocks have changed.
+@pytest.mark.parametrize("monday", [datetime(2024, 1, 1), datetime(2024, 3, 11)])  # noqa: DTZ001
+def test_a_week_of_days_is_whole_wherever_they_begin(monday: datetime) -> None:
+    crypto = days_of("BTC/USD", "America/Chicago", monday, *range(14))
+    weeks = longer(crypto, Resolution("7d"))
+    assert (weeks.block["volume"].tolist(), partial(weeks)) == ([7, 7], [False, False])
+    assert partial(longer(crypto[1:-1], Resolution("7d"))) == [True, True]
+    equity = days_of("SPY", "America/New_York", monday, *range(5), *range(7, 12))
+    assert partial(longer(equity, Resolution("7d"))) == [False, False]
+    assert partial(longer(equity[1:-1], Resolution("7d")))[1]
+
+
+def test_bars_that_are_as_long_already_stay_as_they_are() -> None:
+    days = days_of("BTC/USD", "America/Chicago", datetime(2024, 1, 1), *range(3))  # noqa: DTZ001
+    same = longer(days, Resolution.DAILY)
+    assert list(same) == list(days)
+    assert partial(same) == [False] * 3
+    gaps = (Gap("SPY", 1, 2, "not served"),)
+    marked = Bars(bars_at(1, 0, 2).block, gaps, 390, np.array([True, False, False]))
+    same = longer(marked, MINUTE)
+    assert same.block["start_ns"].tolist() == [at(0), at(1), at(2)]
+    assert (partial(same), same.gaps, same.expected) == ([False, True, False], gaps, 390)
+    assert list(same.block.columns) == list(marked.block.columns)
+
+
+def test_what_is_expected_of_longer_bars_follows_from_the_shorter_ones() -> None:
+    session = Bars(bars_at(*range(30, 420)).block, expected=390)
+    for length, expected in (("30min", 13), ("hour", 7), ("4h", 2), ("daily", 1), ("7min", 57)):
+        made = longer(session, Resolution(length))
+        assert (made.expected, made.completeness) == (expected, 1.0)
+    holes = Bars(bars_at(30, 31, *range(330, 420)).block, expected=390)
+    assert longer(holes, HOUR).completeness == pytest.approx(3 / 7)
+    # The newest minutes have not come yet, and are a part of an hour that is there.
+    assert longer(Bars(bars_at(*range(30, 400)).block, expected=375), HOUR).expected == 7
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(range(30, 420), 0), (range(150, 420), 390), (range(30, 150), 390)]
+)
+def test_nothing_is_expected_where_the_span_is_not_known(minutes: range, expected: int) -> None:
+    made = longer(Bars(bars_at(*minutes).block, expected=expected), HOUR)
+    assert math.isnan(made.completeness)
+
+
+def test_of_several_symbols_nothing_is_expected() -> None:
+    block = concat([bars_at(30).block, bars_at(30, symbol="AAPL").block])
+    assert longer(Bars(block, expected=2), HOUR).expected == 0
+
+
+@given(st.integers(0, 3 * DAY), st.integers(1, 3 * DAY), st.sampled_from(["hour", "4h", "daily"]))
+def test_what_is_expected_is_what_history_expects(first: int, count: int, length: str) -> None:
+    span = at(first), at(first + count)
+    whole = Bars(bars_at(*range(first, first + count)).block)
+    expected = expected_of("SPY", MINUTE, *span)
+    made = longer(Bars(whole.block, expected=expected), Resolution(length))
+    begin = Buckets("equity", made.resolution.seconds).start(span[0])
+    assert made.expected == (expected_of("SPY", made.resolution, begin, span[1]) if expected else 0)
 
 
 def test_gaps_stay() -> None:

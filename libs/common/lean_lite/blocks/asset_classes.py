@@ -13,7 +13,8 @@ from lean_lite.market.symbols import asset_class_of
 
 def regular_rows(block: Block) -> npt.NDArray[np.bool_]:
     """Return which bars hold some regular trading."""
-    starts_ns, ends_ns = block["start_ns"], block.end_ns
+    starts_ns = block["start_ns"]
+    ends_ns = np.maximum(block.end_ns, starts_ns + 1)  # a tick takes no time
     held: npt.NDArray[np.bool_] = _by_class(
         block, np.bool_, lambda name, rows: regular(name, starts_ns[rows], ends_ns[rows])
     )

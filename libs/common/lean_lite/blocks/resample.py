@@ -32,8 +32,9 @@ def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> 
     The first open, highest high, lowest low, last close, summed volume and count; VWAP is the mean
     weighted by volume. A VWAP or a count is absent when that of any bar with volume is. The level
     is the worst, the reasons are all of them; INVALID rows are left out. Of two rows with one start
-    the later counts. Without `extended`, bars outside of the regular session are left out.
-    ValueError when the bars of the block do not add up to the resolution, or are of quotes.
+    the later counts, but every tick does. Without `extended`, bars outside of the regular session
+    are left out. Bars that are as long already stay as they are, and where they are. ValueError
+    when the bars of the block do not add up to the resolution, or are of quotes.
     """
     if block.kind.name != BAR.name:
         message = (
@@ -44,6 +45,8 @@ def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> 
     rows = _in_order(_valid(block))
     if not extended:
         rows = _chosen(rows, regular_rows(rows))
+    if block.resolution is resolution:
+        return rows
     return _fold(rows, _runs(rows, resolution), resolution)
 
 
@@ -67,6 +70,8 @@ def _in_order(block: Block) -> Block:
     if _ascending(block).all():
         return block
     rows = block.take(np.lexsort((block["start_ns"], block["symbol"])))
+    if block.resolution is Resolution.TICK:
+        return rows
     # The sort has kept the order of equal ones.
     return _chosen(rows, np.append(_ascending(rows), np.True_))
 

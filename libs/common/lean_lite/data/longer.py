@@ -34,15 +34,19 @@ def longer(
     Return bars folded into longer ones, those marked that were made of less than their time.
 
     What is known reaches from `start_ns` to `end_ns`, or without those from the first bar to the
-    last. ValueError when the bars do not add up to the resolution.
+    last. Bars that are as long already stay as they are. ValueError when the bars do not add up to
+    the resolution.
     """
+    if bars.resolution is resolution:
+        return _same(bars, extended=extended)
     folded = resample(bars.block, resolution, extended=extended)
     known = _known(bars)
     if start_ns is not None:
         known = known._replace(since_ns=np.full_like(known.since_ns, start_ns))
     if end_ns is not None:
         known = known._replace(until_ns=np.full_like(known.until_ns, end_ns))
-    return Bars(folded, bars.gaps, partial=_partial(folded, known, extended=extended))
+    partial = _partial(folded, known, extended=extended)
+    return Bars(folded, bars.gaps, _expected(bars, resolution), partial)
 
 
 def known_until(stored: Block, end_ns: int, now_ns: int) -> int:
@@ -66,6 +70,14 @@ class _Known(NamedTuple):
     until_ns: Instants
 
 
+def _same(bars: Bars, *, extended: bool) -> Bars:
+    """Return the bars that count, in order."""
+    marked = bars.block.with_columns(partial=bars.partial)
+    columns = dict(resample(marked, bars.resolution, extended=extended).columns)
+    partial = columns.pop("partial")
+    return Bars(bars.block.replace(columns), bars.gaps, bars.expected, partial)
+
+
 def _known(bars: Bars) -> _Known:
     """Return the times from the first bar of each symbol to its last; a partial one is none."""
     block = bars.block.take(~bars.partial)
@@ -73,7 +85,42 @@ def _known(bars: Bars) -> _Known:
     known = _Known(np.full(symbols, LATEST_NS), np.full(symbols, -LATEST_NS))
     np.minimum.at(known.since_ns, block["symbol"], block["start_ns"])
     np.maximum.at(known.until_ns, block["symbol"], block.end_ns)
+    for code in np.unique(block["symbol"]).tolist():
+        since_ns = int(known.since_ns[code])
+        known.since_ns[code] = known_since(block.symbols[code], block.resolution, since_ns)
     return known
+
+
+def known_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
+    """
+    Return from when on a symbol is known by its first bar.
+
+    A whole day counts from where its trading day begins: Alpaca's day of crypto starts at midnight
+    in Chicago, and stands for the day of UTC.
+    """
+    if resolution.seconds < DAY_S:
+        return start_ns
+    return Buckets(asset_class_of(symbol), DAY_S).start(start_ns)
+
+
+def _expected(bars: Bars, resolution: Resolution) -> int:
+    """
+    Return how many longer bars are expected where shorter ones were; 0 when nothing tells.
+
+    The bars do not say for which span they were asked. It is known where all that was expected of
+    them lies from the first of the longer bars to the last.
+    """
+    if not bars.expected or len(bars.symbols) != 1:
+        return 0
+    block, (symbol,) = bars.block, bars.symbols
+    first_ns, last_ns = int(block["start_ns"].min()), int(block["start_ns"].max())
+    buckets = Buckets(asset_class_of(symbol), resolution.seconds)
+    start_ns, end_ns = buckets.start(first_ns), buckets.end(buckets.start(last_ns))
+    least = expected_of(symbol, block.resolution, first_ns, last_ns + 1)
+    most = expected_of(symbol, block.resolution, start_ns, end_ns)
+    if not least <= bars.expected <= most:
+        return 0
+    return expected_of(symbol, resolution, start_ns, end_ns)
 
 
 def _partial(folded: Block, known: _Known, *, extended: bool) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Bars made into other bars, into normalised figures, into indicators."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class DataTransformer:
     """
-    Transform a sequence of bars: `Bars`, as history returns them, or any other.
+    Transform bars: `Bars`, as history returns them, or whatever else yields TradeBars.
 
     Nothing here changes what it is given. For live bars there are `Resampler` and `Indicators`,
     which give the same numbers one bar at a time.
@@ -26,7 +26,7 @@ class DataTransformer:
 
     @staticmethod
     def resample_bars(
-        bars: Sequence[TradeBar], resolution: Resolution | timedelta, *, extended: bool = True
+        bars: Iterable[TradeBar], resolution: Resolution | timedelta, *, extended: bool = True
     ) -> Bars:
         """
         Return longer bars, of any number of symbols, in order of symbol and start.
@@ -34,15 +34,15 @@ class DataTransformer:
         Buckets count from the start of the trading day: midnight in New York for equities, so that
         hours are those of the clock there, midnight UTC for crypto, 17:00 in New York for forex.
         `partial` of the result marks the bars before and after which trading time is missing.
-        Without `extended` only bars of the regular session count. ValueError when the bars do not
-        add up to the resolution.
+        Without `extended` only bars of the regular session count. Bars that are as long already
+        stay as they are. ValueError when the bars do not add up to the resolution.
         """
         length = Resolution.of(resolution)
         return longer(Bars.of(bars, resolution=length), length, extended=extended)
 
     @staticmethod
     def normalize_data(
-        bars: Sequence[TradeBar], method: Method = "minmax", *, jointly: bool = False
+        bars: Iterable[TradeBar], method: Method = "minmax", *, jointly: bool = False
     ) -> "pd.DataFrame":
         """
         Return open, high, low, close and volume of one symbol on a common scale, by start in UTC.
@@ -61,7 +61,7 @@ class DataTransformer:
         return frame
 
     @staticmethod
-    def calculate_technical_indicators(bars: Sequence[TradeBar]) -> "dict[str, pd.Series[float]]":
+    def calculate_technical_indicators(bars: Iterable[TradeBar]) -> "dict[str, pd.Series[float]]":
         """
         Return the usual indicators of one symbol by name, each as a series by start in UTC.
 
