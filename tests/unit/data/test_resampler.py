@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -17,7 +19,8 @@ from lean_lite.market.symbols import asset_class_of
 from tests.unit.common.recordings import block_of_recorded
 
 MINUTE_NS = 60 * NS_PER_S
-HOUR, MINUTE = Resolution.HOUR, Resolution.MINUTE
+HOUR, MINUTE, DAILY = Resolution.HOUR, Resolution.MINUTE, Resolution.DAILY
+KEPT = (timedelta(0), timedelta(hours=1), timedelta(hours=7), timedelta(days=1))
 # A Tuesday; 14:00 UTC is 9:00 in New York.
 NINE_NS = to_ns(datetime(2026, 11, 24, 14, tzinfo=UTC))
 SYMBOLS = ("SPY", "BTC/USD")
@@ -165,6 +168,113 @@ def test_bars_of_a_time_without_trading_lack_nothing() -> None:
     assert told(resampler.add(bar(0))) == [(-9, 1.0, 1, False)]
 
 
+def test_every_tick_of_one_moment_counts() -> None:
+    resampler = Resampler(MINUTE)
+    tick = bar(0, resolution=Resolution.TICK)
+    for one in (tick, bar(0, 2.0, resolution=Resolution.TICK), tick):
+        assert resampler.add(one) == []
+    (given,) = resampler.add(bar(1, resolution=Resolution.TICK))
+    assert (given.bar.volume, given.bar.high, given.bar.close) == (30.0, 2.0, 1.0)
+    (given,) = resampler.add(tick)
+    assert (given.bar.volume, given.revision) == (40.0, 1)
+
+
+def test_ticks_of_the_regular_session_count_without_extended_hours() -> None:
+    resampler = Resampler(HOUR, extended=False)
+    for minute in (29, 30, 31):
+        resampler.add(bar(minute, resolution=Resolution.TICK))
+    assert [one.bar.volume for one in resampler.close(moment(60))] == [20.0]
+
+
+def test_bars_that_are_as_long_already_stay_as_they_are() -> None:
+    chicago = datetime(2024, 1, 1, tzinfo=ZoneInfo("America/Chicago"))
+    days = [
+        TradeBar("BTC/USD", chicago + timedelta(days=day), 1, 2, 1, 2, 1, resolution=DAILY)
+        for day in range(3)
+    ]
+    resampler = Resampler(DAILY)
+    assert [resampler.add(day) for day in days] == [
+        [Resampled(day, 0, partial=False)] for day in days
+    ]
+    weeks = Resampler(timedelta(days=7))
+    given = [made for day in days for made in weeks.add(day)] + weeks.close(moment(0))
+    assert [(made.bar.volume, made.partial) for made in given] == [(3.0, False)]
+
+
+FAR_MINUTES = st.integers(7 * 24 * 60 + 60, 10**6)
+
+
+@for_all(st.integers(1, 9), FAR_MINUTES, st.sampled_from(KEPT))
+def test_one_wrong_date_changes_nothing(place: int, far: int, kept: timedelta) -> None:
+    bars = [bar(minute, float(minute)) for minute in range(30)]
+    plain, struck = (Resampler(Resolution("5min"), kept=kept) for _ in range(2))
+    expected = [plain.add(one) for one in bars]
+    for one in bars[:place]:
+        assert struck.add(one) == expected.pop(0)
+    assert struck.add(bar(far)) == struck.add(bar(far, 2.0)) == []
+    assert [struck.add(one) for one in bars[place:]] == expected
+    assert struck.flush() == plain.flush()
+    assert (struck.refused, struck.late) == (1, 0)
+
+
+@for_all(FAR_MINUTES)
+def test_a_wrong_date_may_be_the_first(far: int) -> None:
+    resampler = begun(bar(far), bar(far, 2.0))
+    for minute in range(60):
+        given = resampler.add(bar(minute))
+    assert [(one.bar.volume, one.partial) for one in given] == [(600.0, False)]
+    assert (resampler.refused, resampler.late) == (1, 0)
+
+
+@for_all(st.lists(FAR_MINUTES, min_size=2, max_size=6))
+def test_a_symbol_that_is_silent_for_long_loses_nothing(breaks: list[int]) -> None:
+    resampler, minute = Resampler(HOUR), 0
+    starts, given = [0], resampler.add(bar(0))
+    for length in breaks:
+        minute += length
+        starts.append(minute)
+        given += resampler.add(bar(minute))
+    given += resampler.flush()
+    bars = longer(Bars.of([bar(minute) for minute in starts]), HOUR)
+    assert [one.bar for one in given] == list(bars)
+    assert (resampler.refused, resampler.late) == (0, 0)
+
+
+def test_what_is_far_ahead_is_believed_with_a_bar_near_it() -> None:
+    week = 7 * 24 * 60
+    for second in (week + 61, week + 59, 2 * week):
+        resampler = begun(bar(0))
+        assert resampler.add(bar(week + 60, 2.0)) == []
+        # A correction of what was before says nothing about it.
+        resampler.add(bar(0, 3.0))
+        assert told(resampler.add(bar(second)))[0] == (0, 3.0, 0, False)
+        assert (resampler.refused, resampler.late) == (0, 0)
+
+
+def test_of_two_dates_far_ahead_the_nearer_one_waits_on() -> None:
+    week = 7 * 24 * 60
+    resampler = begun(bar(0), bar(9 * week), bar(2 * week, 2.0))
+    assert resampler.refused == 1
+    assert told(resampler.add(bar(2 * week + 60))) == [
+        (0, 1.0, 0, False),
+        (2 * 7 * 24, 2.0, 0, False),
+    ]
+
+
+def test_the_clock_believes_what_has_started() -> None:
+    week = 7 * 24 * 60
+    resampler = begun(bar(0), bar(week + 2, 2.0))
+    assert told(resampler.close(moment(week + 1))) == [(0, 1.0, 0, False)]
+    assert told(resampler.close(moment(week + 60))) == [(7 * 24, 2.0, 0, False)]
+
+
+def test_what_is_kept_for_longer_may_be_far_ahead_as_well() -> None:
+    resampler = begun(bar(0), kept=timedelta(days=30))
+    assert told(resampler.add(bar(20 * 24 * 60))) == [(0, 1.0, 0, False)]
+    assert told(resampler.add(bar(1))) == [(0, 1.0, 1, False)]
+    assert (resampler.refused, resampler.late) == (0, 0)
+
+
 def test_bars_of_two_resolutions_are_refused_and_change_nothing() -> None:
     resampler = begun(bar(0), bar(50))
     with pytest.raises(ValueError, match="SPY came in minute bars, and now in 5min bars: use a"):
@@ -192,9 +302,8 @@ def test_real_minutes_make_the_same_numbers_one_by_one_as_at_once(symbol: str) -
     assert not any(made.revision for made in given)
 
 
-RESOLUTIONS = ("5min", "30min", "hour", "4h", "daily", "7d")
+RESOLUTIONS = ("minute", "5min", "30min", "hour", "4h", "daily", "7d")
 FAR_NS = 2**62
-KEPT = (timedelta(0), timedelta(hours=1), timedelta(hours=7), timedelta(days=1))
 symbols = st.sampled_from(SYMBOLS)
 # Minutes that fall on the edges of buckets as often as between them.
 strides = st.sampled_from([1, 2, 5, 29, 30, 60]) | st.integers(1, 90)
@@ -222,7 +331,7 @@ class ResamplerMachine(RuleBasedStateMachine):
     def goes_on(self, symbol: str, later: int, close: float) -> None:
         self.add(symbol, self.newest(symbol) + later, close)
 
-    @rule(symbol=symbols, days=st.integers(1, 8), close=closes)
+    @rule(symbol=symbols, days=st.integers(1, 7), close=closes)
     def goes_on_days_later(self, symbol: str, days: int, close: float) -> None:
         self.add(symbol, self.newest(symbol) + days * 24 * 60, close)
 
@@ -230,7 +339,7 @@ class ResamplerMachine(RuleBasedStateMachine):
     def comes_late(self, symbol: str, earlier: int, close: float) -> None:
         self.add(symbol, self.newest(symbol) - earlier, close)
 
-    @rule(symbol=symbols, hours=st.integers(0, 9 * 24), close=closes)
+    @rule(symbol=symbols, hours=st.integers(0, 7 * 24), close=closes)
     def comes_very_late(self, symbol: str, hours: int, close: float) -> None:
         self.add(symbol, self.newest(symbol) - hours * 60, close)
 

@@ -6,10 +6,14 @@ from typing import NamedTuple
 from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, to_ns
 from lean_lite.blocks import from_bars
 from lean_lite.blocks.resample import check_longer, resample
+from lean_lite.data.doubt import Doubt
+from lean_lite.data.longer import LATEST_NS, known_since
 from lean_lite.market.buckets import Buckets
 from lean_lite.market.symbols import asset_class_of
 
 KEPT = timedelta(days=1)
+# No market is closed for longer.
+FAR_NS = 7 * 86_400 * NS_PER_S
 
 
 class Resampled(NamedTuple):
@@ -31,7 +35,9 @@ class Resampler:
     A longer bar is given when its last shorter bar is there, when a later one comes, or when
     `close` is told that its time is over; again whenever a correction or a late bar changes it, up
     to a day after its end (`kept`). `late` counts the bars that came after that and changed
-    nothing.
+    nothing. A bar that starts more than 7 days (or `kept`) after all before it waits for the next
+    one, `close` or `flush`; when time goes on where it was, its date was wrong, and it is counted
+    in `refused`.
     """
 
     def __init__(
@@ -54,6 +60,11 @@ class Resampler:
     def late(self) -> int:
         """Return how many bars came too late to be folded."""
         return sum(series.late for series in self._series.values())
+
+    @property
+    def refused(self) -> int:
+        """Return how many bars were refused because of a date that no other bar confirmed."""
+        return sum(series.refused for series in self._series.values())
 
     def add(self, bar: TradeBar) -> list[Resampled]:
         """
@@ -105,20 +116,40 @@ class _Series:
     def __init__(
         self, first: TradeBar, resolution: Resolution, kept_ns: int, *, extended: bool
     ) -> None:
+        self._symbol = first.symbol
         self._shorter = first.resolution
         self._resolution = resolution
+        self._is_folded = resolution is not first.resolution
         self._buckets = Buckets(asset_class_of(first.symbol), resolution.seconds)
         self._kept_ns = kept_ns
         self._extended = extended
-        self._first_ns = self._last_ns = to_ns(first.timestamp)
-        self._known: dict[int, _Bucket] = {}
-        self._newest: _Bucket | None = None
+        # What is ahead by less than is kept makes nothing late.
+        self._far_ns = max(FAR_NS, kept_ns)
+        self._doubt = Doubt(self._far_ns)
         self._edges = (0, 0)
         self.late = 0
+        self._begin(to_ns(first.timestamp))
+
+    def _begin(self, first_ns: int) -> None:
+        self._first_ns = self._last_ns = first_ns
+        self._known: dict[int, _Bucket] = {}
+        self._newest: _Bucket | None = None
+
+    @property
+    def refused(self) -> int:
+        return self._doubt.refused
 
     def add(self, bar: TradeBar) -> list[Resampled]:
         self._check(bar)
         start_ns = to_ns(bar.timestamp)
+        if self._first_ns == self._last_ns and start_ns < self._last_ns - self._far_ns:
+            # There was one bar only, and its date is the wrong one.
+            self._doubt.refused += 1
+            self._begin(start_ns)
+        believed = self._doubt.believed((start_ns, bar), self._last_ns)
+        return [made for dated in believed for made in self._add(*dated)]
+
+    def _add(self, start_ns: int, bar: TradeBar) -> list[Resampled]:
         begin_ns, end_ns = self._edges_around(start_ns)
         if self._is_forgotten(end_ns):
             self.late += 1
@@ -133,11 +164,15 @@ class _Series:
         return self._give(due)
 
     def close(self, now_ns: int) -> list[Resampled]:
-        return self._give(self._close_until(now_ns))
+        return self._started(now_ns) + self._give(self._close_until(now_ns))
 
     def flush(self) -> list[Resampled]:
-        newest = self._newest
-        return [] if newest is None or newest.is_closed else self._give({newest})
+        given, newest = self._started(LATEST_NS), self._newest
+        return given if newest is None or newest.is_closed else given + self._give({newest})
+
+    def _started(self, now_ns: int) -> list[Resampled]:
+        """Take what was held back, once time has come to it."""
+        return [made for dated in self._doubt.over(now_ns) for made in self._add(*dated)]
 
     def _check(self, bar: TradeBar) -> None:
         if bar.resolution != self._shorter:
@@ -149,16 +184,17 @@ class _Series:
 
     def _take(self, bar: TradeBar, start_ns: int, begin_ns: int, end_ns: int) -> set[_Bucket]:
         """Put a bar where it belongs; return the buckets to give."""
-        until_ns = start_ns + bar.resolution.seconds * NS_PER_S
+        until_ns = start_ns + max(bar.resolution.seconds * NS_PER_S, 1)
         if not self._extended and not self._buckets.is_regular(start_ns, until_ns):
             return self._close_until(start_ns)
         bucket = self._known.get(begin_ns)
         if bucket is None:
-            trading = self._buckets.trading(begin_ns, extended=self._extended)
-            bucket = self._known[begin_ns] = _Bucket(begin_ns, end_ns, trading)
-        if bucket.bars.get(start_ns) == bar:
+            bucket = self._known[begin_ns] = _Bucket(begin_ns, end_ns, self._trading(begin_ns))
+        # A tick takes the place of no other.
+        key = start_ns if bar.resolution is not Resolution.TICK else -1 - len(bucket.bars)
+        if bucket.bars.get(key) == bar:
             return set()
-        bucket.bars[start_ns] = bar
+        bucket.bars[key] = bar
         due = self._turn_to(bucket)
         bucket.is_closed |= max(until_ns, self._last_ns) >= bucket.over_ns
         return due | {bucket} if bucket.is_closed else due
@@ -186,18 +222,27 @@ class _Series:
         for bucket in sorted(due, key=lambda one: one.start_ns):
             bars = list(bucket.bars.values())
             bar = resample(from_bars(bars, feed=""), self._resolution).bar(0)
-            partial = bucket.is_partial(self._first_ns)
+            since_ns = known_since(self._symbol, self._shorter, self._first_ns)
+            partial = bucket.is_partial(since_ns)
             last = bucket.given
             if last is None or (last.bar, last.partial) != (bar, partial):
                 bucket.given = Resampled(bar, 0 if last is None else last.revision + 1, partial)
                 given.append(bucket.given)
         return given
 
+    def _trading(self, begin_ns: int) -> tuple[int, int] | None:
+        """Return the trading that a bucket should hold; a bar that is not folded holds its own."""
+        if not self._is_folded:
+            return None
+        return self._buckets.trading(begin_ns, extended=self._extended)
+
     def _is_forgotten(self, end_ns: int) -> bool:
         return end_ns + self._kept_ns <= self._last_ns
 
     def _edges_around(self, start_ns: int) -> tuple[int, int]:
         """Return the start and the end of the bucket that holds an instant."""
+        if not self._is_folded:
+            return start_ns, start_ns + self._resolution.seconds * NS_PER_S
         begin_ns, end_ns = self._edges
         if not begin_ns <= start_ns < end_ns:
             begin_ns = self._buckets.start(start_ns)
