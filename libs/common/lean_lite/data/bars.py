@@ -27,10 +27,9 @@ class Bars(Sequence[TradeBar]):
     Be a read-only sequence of bars of one resolution, in order of start.
 
     `block` holds the same bars as numpy columns, read-only ones; a bar is made only when it is
-    asked for. `gaps`
-    names what was asked for and could not be had; `expected` is how many bars of regular trading
-    the calendar has in that time. `partial` says which bars were made of less than their whole
-    time. A slice has the gaps of the whole; of a part of the bars nothing is expected.
+    asked for. `gaps` names what was asked for and could not be had; `expected` is how many bars of
+    regular trading the calendar has in that time. `partial` says which bars were made of less than
+    their whole time. A slice has the gaps of the whole; of a part of the bars nothing is expected.
     """
 
     def __init__(
