@@ -182,6 +182,29 @@ def test_other_lengths_are_none_for_a_bar(seconds: int) -> None:
         Resolution(f"{seconds}s")
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("minute", 60), ("1Min", 60), ("5min", 300), ("2Hour", 7_200), ("1Day", 86_400)),
+        *(("daily", 86_400), ("1Week", 7 * 86_400), ("30Sec", 30), ("TICK", 0)),
+    ],
+)
+def test_a_length_may_be_text(text: str, seconds: int) -> None:
+    assert Resolution.of(text).seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1Mon", "0min", "999Week", "five", "-1min"])
+def test_other_text_is_refused_with_what_to_give(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no resolution: use Resolution\.MINUTE, '5min'"):
+        Resolution.of(text)
+
+
+@pytest.mark.parametrize("length", [5, None, 60.0, ("1Min",)])
+def test_what_is_no_length_is_a_type_error(length: object) -> None:
+    with pytest.raises(TypeError, match=r"is no resolution: use Resolution\.MINUTE"):
+        Resolution.of(length)
+
+
 def test_a_fraction_of_a_second_is_no_length() -> None:
     with pytest.raises(ValueError, match="whole seconds"):
         Resolution.of(timedelta(seconds=1, milliseconds=1))

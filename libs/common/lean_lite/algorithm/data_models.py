@@ -16,7 +16,8 @@ class Resolution(Enum):
     Say how much time a bar covers.
 
     Beside the named ones there is one for every whole number of seconds, minutes, hours or days:
-    `Resolution("5min")`, `Resolution.of(timedelta(minutes=5))`.
+    `Resolution("5min")`, `Resolution.of(timedelta(minutes=5))`. Wherever a resolution is asked for,
+    what `of` takes will do.
     """
 
     TICK = "tick"
@@ -36,10 +37,19 @@ class Resolution(Enum):
         return _from_seconds(seconds)
 
     @classmethod
-    def of(cls, length: "Resolution | timedelta") -> "Resolution":
-        """Return the resolution of a length; ValueError when it is none of whole seconds."""
+    def of(cls, length: object) -> "Resolution":
+        """
+        Return the resolution of a `Length`: a timedelta, or a text like `5min`, `1Min`, `1Day`.
+
+        ValueError when no bar has that length, TypeError for what is no length.
+        """
         if isinstance(length, Resolution):
             return length
+        if isinstance(length, str):
+            return _from_text(length)
+        if not isinstance(length, timedelta):
+            message = f"{length!r} is no resolution: {EXAMPLES}"
+            raise TypeError(message)
         seconds, rest = divmod(length, timedelta(seconds=1))
         if rest:
             message = f"a bar lasts whole seconds, not {length}"
@@ -66,9 +76,15 @@ class Resolution(Enum):
         return known if isinstance(known, Resolution) else None
 
 
+Length = Resolution | timedelta | str
+
+EXAMPLES = "use Resolution.MINUTE, '5min', '1Min', '1Day' or a timedelta"
 LONGEST_S = 366 * 86_400
 _UNITS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
 _LENGTH = re.compile(r"(?P<count>[1-9][0-9]{0,8})(?P<unit>d|h|min|s)")
+# Alpaca's names of a timeframe.
+_TIMEFRAME = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>sec|min|hour|day|week)")
+_TIMEFRAME_UNITS = {"sec": "s", "min": "min", "hour": "h", "day": "d"}
 _SECONDS = {"tick": 0, "second": 1, "minute": 60, "hour": 3_600, "daily": 86_400}
 _TEXTS = {seconds: text for text, seconds in _SECONDS.items()}
 
@@ -79,6 +95,18 @@ def _from_seconds(seconds: int) -> Resolution:
         message = f"no bar lasts {seconds} s: give 1 s to {LONGEST_S // 86_400} days"
         raise ValueError(message)
     return Resolution(_text_of(seconds))
+
+
+def _from_text(length: str) -> Resolution:
+    text = length.lower()
+    if (found := _TIMEFRAME.fullmatch(text)) is not None:
+        count, unit = int(found["count"]), found["unit"]
+        text = f"{count * 7}d" if unit == "week" else f"{count}{_TIMEFRAME_UNITS[unit]}"
+    try:
+        return Resolution(text)
+    except ValueError as error:
+        message = f"{length!r} is no resolution: {EXAMPLES}"
+        raise ValueError(message) from error
 
 
 def _text_of(seconds: int) -> str:

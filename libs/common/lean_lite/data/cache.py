@@ -1,6 +1,5 @@
 """History that was asked for before, in memory and on disk."""
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar, to_ns
+from lean_lite.algorithm.data_models import Length, Resolution, TradeBar, to_ns
 from lean_lite.blocks.block import Column
 from lean_lite.config.surroundings import cache_folder
 from lean_lite.data.bars import Bars
@@ -18,9 +17,6 @@ from lean_lite.data.cache_folder import CacheFolder, Key
 
 MAX_BYTES = 256 * 1024**2
 MAX_DISK_BYTES = 1024**3
-# Alpaca's names of a timeframe, next to those of `Resolution`.
-_UNITS = {"sec": "s", "min": "min", "hour": "h", "day": "d"}
-_TIMEFRAME = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>sec|min|hour|day|week)")
 
 
 class _Entry(NamedTuple):
@@ -91,7 +87,7 @@ class DataCache:
     def put(
         self,
         symbol: str,
-        resolution: Resolution | str,
+        resolution: Length,
         start: datetime,
         end: datetime,
         bars: Sequence[TradeBar],
@@ -105,7 +101,7 @@ class DataCache:
         between. ValueError for bars of another symbol or resolution.
         """
         key = _key(symbol, resolution, start, end)
-        kept = _kept(bars, symbol, _length(resolution))
+        kept = _kept(bars, symbol, Resolution.of(resolution))
         with self._lock:
             if not wanted():
                 return
@@ -122,9 +118,7 @@ class DataCache:
             with self._lock:
                 self._turns.pop(turn, None)
 
-    def get(
-        self, symbol: str, resolution: Resolution | str, start: datetime, end: datetime
-    ) -> Bars | None:
+    def get(self, symbol: str, resolution: Length, start: datetime, end: datetime) -> Bars | None:
         """Return the bars that were kept for exactly this; None when there are none."""
         key = _key(symbol, resolution, start, end)
         with self._lock:
@@ -151,7 +145,7 @@ class DataCache:
         symbol: str,
         start: datetime,
         end: datetime,
-        resolution: Resolution | str | None = None,
+        resolution: Length | None = None,
     ) -> int:
         """Let go of every entry of a symbol whose span touches this one; return how many."""
         wanted = _key(symbol, resolution or Resolution.MINUTE, start, end)
@@ -200,8 +194,8 @@ class DataCache:
             self._bytes -= oldest.size
 
 
-def _key(symbol: str, resolution: Resolution | str, start: datetime, end: datetime) -> Key:
-    return Key(symbol, _length(resolution).seconds, to_ns(start), to_ns(end))
+def _key(symbol: str, resolution: Length, start: datetime, end: datetime) -> Key:
+    return Key(symbol, Resolution.of(resolution).seconds, to_ns(start), to_ns(end))
 
 
 def _kept(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars:
@@ -222,18 +216,3 @@ def _kept(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars
 def _own(column: Column) -> Column:
     base = column.base
     return column.copy() if isinstance(base, np.ndarray) and base.nbytes > column.nbytes else column
-
-
-def _length(resolution: Resolution | str) -> Resolution:
-    if isinstance(resolution, Resolution):
-        return resolution
-    text = resolution.lower()
-    found = _TIMEFRAME.fullmatch(text)
-    if found is not None:
-        count, unit = int(found["count"]), found["unit"]
-        text = f"{count * 7}d" if unit == "week" else f"{count}{_UNITS[unit]}"
-    try:
-        return Resolution(text)
-    except ValueError as error:
-        message = f"{resolution!r} is no resolution: use Resolution.MINUTE, '1Min', '5Min', '1Day'"
-        raise ValueError(message) from error

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, to_ns
+from lean_lite.algorithm.data_models import NS_PER_S, Length, Resolution, TradeBar, to_ns
 from lean_lite.blocks import from_bars
 from lean_lite.blocks.resample import check_longer, resample
 from lean_lite.data.doubt import Doubt
@@ -42,7 +42,7 @@ class Resampler:
 
     def __init__(
         self,
-        resolution: Resolution | timedelta,
+        resolution: Length,
         *,
         extended: bool = True,
         kept: timedelta = KEPT,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
+from lean_lite.algorithm.data_models import NS_PER_S, Length, Resolution, to_ns
 from lean_lite.errors import RequestError
 from lean_lite.market.buckets import Buckets
 from lean_lite.market.symbols import asset_class_of
@@ -40,7 +40,7 @@ class Span(NamedTuple):
         return days.start(self.request.end_ns - 1) + DAY_SETTLES_NS
 
 
-def span_of(symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution) -> Span:
+def span_of(symbol: str, start_date: datetime, end_date: datetime, length: Length) -> Span:
     """
     Return what to ask for one symbol's bars; naive moments are local time, as in Python.
 
@@ -48,6 +48,7 @@ def span_of(symbol: str, start_date: datetime, end_date: datetime, resolution: R
     span. RequestError `resolution` for one that no stored bars add up to, `span` when the end is
     before the start.
     """
+    resolution = _resolution_of(length)
     base = next((one for one in STORED if _adds_up(one, resolution)), None)
     if base is None:
         code = "resolution"
@@ -65,6 +66,14 @@ def span_of(symbol: str, start_date: datetime, end_date: datetime, resolution: R
         buckets = Buckets(asset_class_of(symbol), resolution.seconds)
         start_ns, end_ns = _next_start(buckets, start_ns), _next_start(buckets, end_ns)
     return Span(HistoryRequest((symbol,), start_ns, end_ns, base.seconds), resolution)
+
+
+def _resolution_of(length: Length) -> Resolution:
+    try:
+        return Resolution.of(length)
+    except ValueError as error:
+        code = "resolution"
+        raise RequestError(code, str(error)) from error
 
 
 def _adds_up(base: Resolution, resolution: Resolution) -> bool:

@@ -1,10 +1,9 @@
 """Bars made into other bars, into normalised figures, into indicators."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar
+from lean_lite.algorithm.data_models import Length, Resolution, TradeBar
 from lean_lite.data.bars import OHLCV, Bars
 from lean_lite.data.extras import load
 from lean_lite.data.frames import index_of
@@ -26,7 +25,7 @@ class DataTransformer:
 
     @staticmethod
     def resample_bars(
-        bars: Iterable[TradeBar], resolution: Resolution | timedelta, *, extended: bool = True
+        bars: Iterable[TradeBar], resolution: Length, *, extended: bool = True
     ) -> Bars:
         """
         Return longer bars, of any number of symbols, in order of symbol and start.
