@@ -13,10 +13,11 @@ from lean_lite import subjects
 from lean_lite.blocks import Block, Origin, empty_block, encode_block
 from lean_lite.blocks.block import from_columns
 from lean_lite.bus import Bus
+from lean_lite.config import AlpacaConfig
+from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import MARKER, MSG_ID, WALL
 from tests.integration.patience import until
 
-FEED = "iex"
 MINUTE_NS = 60_000_000_000
 OPEN_NS = 20_000 * 86_400_000_000_000 + 14 * 3_600_000_000_000
 SYMBOLS = ("AAPL", "MSFT", "SPY", "BRK.B", "NVDA", "TSLA", "BTC/USD", "ETH/USD")
@@ -30,12 +31,18 @@ class RawFrame(NamedTuple):
     headers: Mapping[str, str]
 
 
+def feed_of(symbol: str) -> str:
+    """Return the account's feed of a symbol."""
+    return AlpacaConfig().feed_of(asset_class_of(symbol))
+
+
 def bars(
     symbol: str,
     minutes: Iterable[int],
     *,
     invalid: Iterable[int] = (),
     origin: Origin = Origin.LIVE,
+    feed: str = "",
 ) -> Block:
     """Return plausible bars of these minutes; those of `invalid` have a high below their low."""
     numbers = np.array(list(minutes))
@@ -47,7 +54,7 @@ def bars(
     high, low = np.where(wrong, low, high), np.where(wrong, high, low)
     starts = OPEN_NS + numbers * MINUTE_NS
     return from_columns(
-        FEED,
+        feed or feed_of(symbol),
         [symbol] * len(numbers),
         {
             "start_ns": starts,
@@ -65,17 +72,17 @@ def bars(
 
 
 def raw_frame(symbol: str, block: Block) -> RawFrame:
-    subject = subjects.raw(FEED, subjects.lane_of(symbol))
+    subject = subjects.raw(block.feed, subjects.lane_of(symbol))
     return RawFrame(subject, encode_block(block), {WALL: "1"})
 
 
 def marker(symbol: str) -> RawFrame:
-    frame = raw_frame(symbol, empty_block(FEED))
+    frame = raw_frame(symbol, empty_block(feed_of(symbol)))
     return frame._replace(headers={MARKER: "1"})
 
 
 def undecodable(symbol: str, payload: bytes = b"\xc1 no block") -> RawFrame:
-    return raw_frame(symbol, empty_block(FEED))._replace(payload=payload)
+    return raw_frame(symbol, empty_block(feed_of(symbol)))._replace(payload=payload)
 
 
 def some_frames(seed: int = 1, symbols: tuple[str, ...] = SYMBOLS) -> Iterator[RawFrame]:

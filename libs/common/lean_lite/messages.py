@@ -148,8 +148,9 @@ class HistoryRequest(msgspec.Struct, frozen=True):
     Ask for stored bars with `start_ns <= start < end_ns`.
 
     `min_seq` maps a lane to the GRADED sequence that the answer must include; `after` keeps only
-    rows that came in a later frame of their lane. An empty `feed` means whatever feed serves the
-    symbol. Without symbols the answer has no rows, only `through`.
+    rows that came in a later frame of their lane. An empty `feed` means the account's feed of the
+    symbol's asset class; of a class that the account has none for, the feed with the newest bar.
+    Without symbols the answer has no rows, only `through`.
 
     With `wait_s` the store fetches what it lacks, and answers after that long at the latest: with
     `done` below 1 and no rows while it is still at work, except when `wait_s` is 0. Without it the
@@ -253,10 +254,15 @@ class SubscribeRequest(msgspec.Struct, frozen=True):
 
 
 class SubscribeReply(msgspec.Struct, frozen=True):
-    """Say which symbols are served and, for the others, why not."""
+    """
+    Say which symbols are served and, for the others, why not.
+
+    `feeds` maps each accepted symbol to the feed that serves it: records of others are not meant.
+    """
 
     accepted: tuple[str, ...]
     refused: dict[str, str] = {}
+    feeds: dict[str, str] = {}
 
 
 class Interest(msgspec.Struct, frozen=True):

@@ -97,7 +97,9 @@ class IngestService:
             symbols = [s for s in good if asset_class_of(s) == asset_class]
             refused |= await feed.want(symbols)
         accepted = tuple(symbol for symbol in good if symbol not in refused)
-        return Answer(SubscribeReply(accepted, refused))
+        alpaca = self._context.config.alpaca
+        feeds = {symbol: alpaca.feed_of(asset_class_of(symbol)) for symbol in accepted}
+        return Answer(SubscribeReply(accepted, refused, feeds))
 
     async def _on_backfill(self, request: BackfillRequest) -> Answer:
         _, refused = sort_out([request.symbol])

@@ -15,7 +15,7 @@ from lean_lite.config import BusConfig
 from lean_lite.config.section import Secret
 from lean_lite.messages import HistoryReply, HistoryRequest, SubscribeReply, SubscribeRequest
 from tests.benchmarks.shared.turns import serve
-from tests.benchmarks.workers.tape import BURST, Tape
+from tests.benchmarks.workers.tape import BURST, FEED, Tape
 
 
 class Publisher:
@@ -54,7 +54,7 @@ class Publisher:
 
 
 async def _accept(request: SubscribeRequest) -> Answer:
-    return Answer(SubscribeReply(request.symbols))
+    return Answer(SubscribeReply(request.symbols, feeds=dict.fromkeys(request.symbols, FEED)))
 
 
 async def _know_nothing(_: HistoryRequest) -> Answer:

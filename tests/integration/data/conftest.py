@@ -1,5 +1,6 @@
 """Validate and store as processes, a feeder before them, and a strategy behind them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from lean_lite.bus import Answer, Bus, Responder
-from lean_lite.config import BusConfig, Config
+from lean_lite.config import AlpacaConfig, BusConfig, Config
 from lean_lite.data import DataEngine, DataFeed, Live
-from lean_lite.messages import SubscribeReply, SubscribeRequest
-from lean_lite.subjects import SUBSCRIBE
+from lean_lite.market.symbols import asset_class_of
+from lean_lite.messages import BackfillReply, BackfillRequest, SubscribeReply, SubscribeRequest
+from lean_lite.subjects import BACKFILL, SUBSCRIBE
 from tests.integration.brokers import Brokers
 from tests.integration.conftest import Join
 from tests.integration.raw import Feeder
@@ -21,17 +23,43 @@ Follow = Callable[..., Awaitable[Live]]
 Engine = Callable[..., DataEngine]
 
 
+class Account:
+    """
+    Say which feed serves a symbol, and hold the answer back while `answering` is unset.
+
+    What is asked of the past there is not.
+    """
+
+    def __init__(self) -> None:
+        self.config = AlpacaConfig()
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self.asked = 0
+
+    async def accept(self, request: SubscribeRequest) -> Answer:
+        self.asked += 1
+        await self.answering.wait()
+        feeds = {symbol: self.config.feed_of(asset_class_of(symbol)) for symbol in request.symbols}
+        return Answer(SubscribeReply(request.symbols, feeds=feeds))
+
+    async def backfill(self, request: BackfillRequest) -> Answer:
+        return Answer(BackfillReply(over=True, until_ns=request.start_ns, failed="not recorded"))
+
+
 @pytest.fixture
-async def feeder(join: Join) -> AsyncIterator[Feeder]:
+def account() -> Account:
+    return Account()
+
+
+@pytest.fixture
+async def feeder(join: Join, account: Account) -> AsyncIterator[Feeder]:
     """Stand in for ingest: publish frames, and accept every symbol."""
     bus = await join("ingest")
     responder = Responder(bus, "ingest", "ingest-0", "0.1.0")
 
-    async def accept(request: SubscribeRequest) -> Answer:
-        return Answer(SubscribeReply(request.symbols))
-
     await responder.start()
-    await responder.add(SUBSCRIBE, SubscribeRequest, accept)
+    await responder.add(SUBSCRIBE, SubscribeRequest, account.accept)
+    await responder.add(BACKFILL, BackfillRequest, account.backfill)
     await bus.barrier()
     yield Feeder(bus)
     await responder.stop()

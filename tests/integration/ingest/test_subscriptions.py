@@ -27,6 +27,7 @@ async def test_bars_of_subscribed_symbols_come_bit_for_bit(
     ingest = services.start("ingest", alpaca=alpaca(sim))
     reply = await market.subscribe(*SYMBOLS)
     assert (reply.accepted, reply.refused) == (SYMBOLS, {})
+    assert reply.feeds == {"SPY": "iex", "AAPL": "iex", "BTC/USD": "us", "SYN0001": "iex"}
     for symbol in SYMBOLS:
         bars = of(await market.reach(symbol, 30), Origin.LIVE)
         starts = [bar.start_ns for bar in bars]
@@ -51,6 +52,7 @@ async def test_malformed_symbols_are_refused_beside_those_that_are_served(
     malformed = ("", "*", "spy", "A B", "BTC/", "TOO_LONG_A_NAME", "X" * 12)
     reply = await market.subscribe("SPY", *malformed)
     assert reply.accepted == ("SPY",)
+    assert reply.feeds == {"SPY": "iex"}
     assert set(reply.refused) == set(malformed)
     assert reply.refused["spy"].startswith("'spy' ")
     shows("not the form of a symbol", reply.refused["spy"])

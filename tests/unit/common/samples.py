@@ -108,7 +108,7 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "backfill_reply": BackfillReply(over=True, until_ns=9, failed="not served"),
     "problem": Problem("busy", "ask again"),
     "subscribe_request": SubscribeRequest("c0ffee", ("SPY", "BTC/USD")),
-    "subscribe_reply": SubscribeReply(("SPY",), {"spy": "no symbol"}),
+    "subscribe_reply": SubscribeReply(("SPY",), {"spy": "no symbol"}, {"SPY": "iex"}),
     "subscribe_reply_of_defaults": SubscribeReply(("SPY",)),
     "interest": Interest("BTC/USD", "us", NINE_THIRTY_NS),
     "bookmark": Bookmark("c0ffee", {"equity.3": 9}, (Taken("SPY", NINE_THIRTY_NS, 11),)),

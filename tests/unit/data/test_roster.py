@@ -85,3 +85,10 @@ def test_two_feeds_of_one_name_are_refused() -> None:
 def test_a_name_that_no_subject_holds_is_refused(name: str) -> None:
     with pytest.raises(FeedError, match="letters, digits"):
         CustomForexFeed(name)
+
+
+@pytest.mark.parametrize("name", ["iex", "sip", "us"])
+def test_a_users_feed_can_not_have_the_name_of_an_accounts(name: str) -> None:
+    with pytest.raises(FeedError, match=f"give yours another name, like my_{name}"):
+        roster(CustomForexFeed(name))
+    assert chosen(roster(AlpacaDataFeed(name)), "AAPL") == name

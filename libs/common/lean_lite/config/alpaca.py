@@ -5,6 +5,7 @@ from typing import Literal
 from lean_lite.config.section import Secret, Section
 
 CRYPTO_FEED = "us"
+FEEDS = ("iex", "sip", CRYPTO_FEED)
 NO_KEYS = (
     "there are no Alpaca keys: set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or replay recorded "
     "days with LEAN_LITE_FEED=simulator (`lean-lite demo` shows them at once)"

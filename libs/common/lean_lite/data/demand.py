@@ -25,7 +25,8 @@ class Demand:
     """
     Want symbols of ingest, and of the feeds of users that `feeds` names for some of them.
 
-    `accepted` and `refused` hold what the feeds said last.
+    `accepted` and `refused` hold what the feeds said last, and `wanted` goes by the feed that they
+    named then for each symbol.
     """
 
     def __init__(self, bus: Bus, symbols: tuple[str, ...], feeds: Mapping[str, str]) -> None:
@@ -33,6 +34,7 @@ class Demand:
         self._bus = bus
         self._symbols = symbols
         self._feeds = feeds
+        self._sources = dict(feeds)
         self._client = secrets.token_hex(8)
         self.accepted: tuple[str, ...] = ()
         self.refused: dict[str, str] = {}
@@ -47,6 +49,10 @@ class Demand:
             await self._ask(feed, symbols, 0.0 if feed == INGEST else patience_s)
             for feed, symbols in self.by_feed(self._symbols).items()
         ]
+        # A user's feed stays the one that was asked for; that of the account may change.
+        for reply in replies:
+            self._sources |= reply.feeds
+        self._sources |= self._feeds
         accepted = {symbol for reply in replies for symbol in reply.accepted}
         self.accepted = tuple(symbol for symbol in self._symbols if symbol in accepted)
         self.refused = {symbol: why for reply in replies for symbol, why in reply.refused.items()}
@@ -62,17 +68,20 @@ class Demand:
 
     def by_feed(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return symbols by the user's feed that serves them; those of ingest have none."""
-        feeds: dict[str, tuple[str, ...]] = {}
-        for symbol in symbols:
-            feed = self._feeds.get(symbol, INGEST)
-            feeds[feed] = (*feeds.get(feed, ()), symbol)
-        return feeds
+        return _grouped(symbols, self._feeds)
+
+    def by_source(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return symbols by the feed whose bars are wanted; of those that none named yet, none."""
+        return _grouped(symbols, self._sources)
+
+    def source(self, symbol: str) -> str:
+        """Return the feed whose bars are wanted of a symbol; nothing when none was named yet."""
+        return self._sources.get(symbol, INGEST)
 
     def wanted(self, bars: list[LiveBar]) -> list[LiveBar]:
         """Return the bars that come from the feed that their symbol is wanted of."""
-        if not self._feeds:
-            return bars
-        return [bar for bar in bars if self._feeds.get(bar.symbol, bar.feed) == bar.feed]
+        sources = self._sources
+        return [bar for bar in bars if sources.get(bar.symbol, bar.feed) == bar.feed]
 
     async def _ask(
         self,
@@ -92,3 +101,10 @@ class Demand:
                 if time.monotonic() >= until:
                     raise
             await asyncio.sleep(RETRY_S)
+
+
+def _grouped(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    groups: dict[str, list[str]] = {}
+    for symbol in symbols:
+        groups.setdefault(feeds.get(symbol, INGEST), []).append(symbol)
+    return {feed: tuple(group) for feed, group in groups.items()}

@@ -88,7 +88,7 @@ class DataEngine:
 
     def add_feed(self, feed: DataFeed) -> None:
         """
-        Add a feed; FeedError when its name is taken.
+        Add a feed; FeedError when its name is taken, or is that of a feed of Alpaca's.
 
         `start` starts it. One that is added to a running engine starts at once, in the background,
         and whoever asks it for a symbol waits for that.
@@ -273,7 +273,7 @@ class DataEngine:
             return await past.of_feed(symbol, span, resolution, own, seen, timeout_s=timeout_s)
         asked = span_of(symbol, start_date, end_date, resolution)
         known = await self._intake.cached(asked)
-        if known is not None:
+        if known is not None and self._hears(symbol, known):
             return known
         heard = self._intake.heard(asked)
         bars = await past.of_bus(
@@ -285,7 +285,8 @@ class DataEngine:
             timeout_s=timeout_s,
             progress=progress,
         )
-        await self._intake.keep(asked, bars, heard)
+        if self._hears(symbol, bars):
+            await self._intake.keep(asked, bars, heard)
         return bars
 
     def get_metrics(self) -> dict[str, Any]:
@@ -366,6 +367,13 @@ class DataEngine:
         feed = self._roster.choose(symbol, feed_name)
         if feed is not None and self._crew is not None:
             await self._crew.ready(feed)
+
+    def _hears(self, symbol: str, bars: Bars) -> bool:
+        """Say whether bars of the account are of the feed that a subscription follows."""
+        following = self._following.get(symbol)
+        if following is None or following.feed:
+            return False
+        return not len(bars) or following.takes(bars.block.feed)
 
     def _feeds(self, symbols: Sequence[str], feed_name: str | None) -> dict[str, str]:
         """Return what `_runs` does for each of some symbols."""

@@ -56,6 +56,10 @@ class Following:
         subject = subjects.live_invalid(self.symbol)
         self._invalid = await self._bus.subscribe(subject, self._on_invalid)
 
+    def takes(self, feed: str) -> bool:
+        """Say whether a feed's bars of the symbol are those that come."""
+        return self._live.source(self.symbol) in ("", feed)
+
     def follow(self, queue: BarQueue) -> None:
         """Put graded bars into a queue, those first that have come already."""
         self._live.hand_over(queue)
@@ -73,5 +77,5 @@ class Following:
         except msgspec.MsgspecError as error:
             log.warning("live.unreadable", extra={"subject": message.subject, "error": str(error)})
             return
-        if not self.stopped and self.feed in ("", record.feed):
+        if not self.stopped and self.takes(record.feed):
             await self._deliver(self, record)

@@ -97,6 +97,10 @@ class Live:
         """Return how many bars wait for the reader."""
         return len(self._queue)
 
+    def source(self, symbol: str) -> str:
+        """Return the feed whose bars come of a symbol; nothing when none was named yet."""
+        return self._demand.source(symbol)
+
     async def __aenter__(self) -> Self:
         """Start."""
         await self.start()
@@ -129,10 +133,13 @@ class Live:
             after = (await fetch(self._bus, HistoryRequest())).through
         for lane, sequel in self._lanes.items():
             sequel.fill((), after.get(str(lane), 0))
+        # What comes meanwhile is delivered when it is known whose bars are wanted.
+        await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
+        if self._stopped:
+            return
         self._begun = True
         self._queue.join(self._advance_all)
         self._advance_all()
-        await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
         self._tasks.append(asyncio.create_task(self._renew()))
 
     def hand_over(self, queue: BarQueue) -> None:
@@ -247,7 +254,7 @@ class Live:
                     after={name: sequel.done_seq},
                 ),
             )
-            for feed, symbols in self._demand.by_feed(sorted(sequel.symbols)).items()
+            for feed, symbols in self._demand.by_source(sorted(sequel.symbols)).items()
         ]
         # A later snapshot may be ahead of the first: its surplus comes with the next frames.
         through_seq = min(snapshot.through.get(name, 0) for snapshot in snapshots)

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
+from lean_lite.feeds import check_name
 from lean_lite.market.symbols import asset_class_of
 
 WORDS = {
@@ -35,7 +37,9 @@ class Roster(Mapping[str, DataFeed]):
         return len(self._feeds)
 
     def add(self, feed: DataFeed) -> None:
-        """Add a feed; FeedError when another one has its name."""
+        """Add a feed; FeedError when another one, or a feed of an account, has its name."""
+        if not isinstance(feed, AlpacaDataFeed):
+            check_name(feed.name)
         if self._feeds.setdefault(feed.name, feed) is not feed:
             message = f"there is a feed {feed.name} already: give this one another name"
             raise FeedError(message)

@@ -19,6 +19,7 @@ from lean_lite import subjects
 from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.bus import Answer, Bus, Lease, Leases, Responder, Shares
 from lean_lite.errors import FeedError, FeedUnavailable
+from lean_lite.feeds.names import check_name
 from lean_lite.feeds.outbox import Outbox
 from lean_lite.feeds.source import ConnectionStatus, Source
 from lean_lite.feeds.wishes import Wishes
@@ -34,7 +35,6 @@ CONNECT_S = 20.0
 RETRY_S = 0.5
 RETRY_MAX_S = 30.0
 DRAIN_S = 2.0
-ALPACAS = ("iex", "sip", "us")
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,8 @@ class FeedRunner:
     """Carry the bars of one feed to the bus, while the feed's lease is ours."""
 
     def __init__(self, feed: Source, bus: Bus, *, pending: int = PENDING_BARS) -> None:
-        """Use a connection with the role `feed`; FeedError when the name is Alpaca's."""
-        if feed.name in ALPACAS:
-            message = f"{feed.name} is a feed of Alpaca's: give yours another name"
-            raise FeedError(message)
+        """Use a connection with the role `feed`; FeedError when the name is an account's."""
+        check_name(feed.name)
         self._feed = feed
         self._bus = bus
         self._instance = f"{KIND}-{secrets.token_hex(4)}"
@@ -158,7 +156,8 @@ class FeedRunner:
         refused = await self._follow_wishes()
         accepted = tuple(symbol for symbol in request.symbols if symbol in self._subscribed)
         reasons = {symbol: refused[symbol] for symbol in request.symbols if symbol in refused}
-        return Answer(SubscribeReply(accepted, reasons))
+        feeds = dict.fromkeys(accepted, self._feed.name)
+        return Answer(SubscribeReply(accepted, reasons, feeds))
 
     async def _follow_wishes(self) -> dict[str, str]:
         """Subscribe to what is wanted, unsubscribe from the rest, and say what was refused."""

@@ -1,0 +1,244 @@
+"""What another program publishes under the same symbol never mixes with the account's bars."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import pytest
+
+from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, from_ns
+from lean_lite.config import AlpacaConfig, BusConfig, Config
+from lean_lite.data import AlpacaDataFeed, Bars, DataCache, DataEngine, Live
+from tests.integration.conftest import Join
+from tests.integration.data.conftest import Account, Engine, Follow
+from tests.integration.data.forex import MINUTE, NIGHT, CustomForexFeed, rate
+from tests.integration.data.test_live import minutes, starts, take
+from tests.integration.patience import until
+from tests.integration.raw import OPEN_NS, Feeder, bars, raw_frame
+from tests.integration.relay import Relay
+
+# nats.micro stamps its services with it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+
+SYMBOL = "AAPL"
+OPEN = from_ns(OPEN_NS)
+# There is no trading on a Sunday, so that nothing has to be fetched for history to be whole.
+SUNDAY = NIGHT + timedelta(days=2)
+LIMIT_S = 30.0
+
+
+class Other:
+    """Be a second program, with a feed of its own, that waits until its bars are out."""
+
+    def __init__(self, engine: DataEngine, feed: CustomForexFeed) -> None:
+        self._feed = feed
+        self._engine = engine
+        self._heard = 0
+        engine.add_data_callback(self._hear)
+
+    def _hear(self, symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        self._heard += 1
+
+    async def publish(self, *numbers: int, **more: object) -> None:
+        await self._engine.subscribe_symbol(SYMBOL)
+        heard = self._heard + len(numbers)
+        for number in numbers:
+            await self._feed.publish(rate(number, SYMBOL, **more))
+        await until(lambda: self._heard == heard, "the other program's own bars")
+
+
+@pytest.fixture
+async def other(pipeline: Feeder, engine: Engine) -> AsyncIterator[Other]:
+    feed = CustomForexFeed("experiment")
+    async with engine(feed) as running:
+        yield Other(running, feed)
+
+
+@pytest.fixture
+def ours(engine: Engine) -> Callable[[], DataEngine]:
+    return lambda: engine(AlpacaDataFeed("alpaca_main"))
+
+
+def of_account(numbers: range) -> list[float]:
+    closes: list[float] = bars(SYMBOL, numbers)["close"].tolist()
+    return closes
+
+
+async def stored(running: DataEngine, feed_name: str, count: int) -> None:
+    async def enough() -> bool:
+        history = await running.get_historical_data(
+            SYMBOL, OPEN, NIGHT + 99 * MINUTE, feed_name=feed_name, timeout_s=0
+        )
+        return len(history) >= count
+
+    await until(enough, f"{count} bars in the store")
+
+
+async def test_callbacks_reports_and_figures_are_of_the_accounts_bars(
+    pipeline: Feeder, other: Other, ours: Callable[[], DataEngine]
+) -> None:
+    got: list[float] = []
+    async with ours() as running:
+        running.add_data_callback(lambda symbol, bar, quality: got.append(bar.close))
+        await running.subscribe_symbol(SYMBOL)
+        await other.publish(0, 1, 2)
+        await other.publish(3, low=2.0)  # INVALID
+        await pipeline.publish(raw_frame(SYMBOL, bars(SYMBOL, range(4), invalid=[1])))
+        await until(lambda: set(got) >= set(of_account(range(4))), "the account's bars")
+        assert sorted(got) == sorted(of_account(range(4)))
+        assert running.feeds["alpaca_main"].metrics.total_messages == 3
+        report = running.get_data_quality_report(SYMBOL, (time.time() - OPEN_NS / 1e9) / 3600 + 1)
+        assert report["bars"] == 3
+        assert report["levels"]["INVALID"] == 1
+
+
+async def test_streams_are_of_the_accounts_bars_from_history_on(
+    pipeline: Feeder, other: Other, ours: Callable[[], DataEngine], account: Account
+) -> None:
+    async with ours() as running:
+        await pipeline.bars(SYMBOL, range(5))
+        await other.publish(0, 1, 2)
+        await stored(running, "alpaca_main", 5)
+        live, past = running.bars(SYMBOL), running.bars(SYMBOL, since=OPEN)
+        async with live, past, asyncio.timeout(LIMIT_S):
+            begun = asyncio.create_task(anext(live))
+            assert [(await anext(past)).close for _ in range(5)] == of_account(range(5))
+            await until(lambda: account.asked >= 2, "both streams")
+            await other.publish(3, 4, 5)
+            await pipeline.bars(SYMBOL, range(5, 10))
+            assert [(await begun).close] == of_account(range(5, 6))
+            assert [(await anext(live)).close for _ in range(4)] == of_account(range(6, 10))
+            assert [(await anext(past)).close for _ in range(5)] == of_account(range(5, 10))
+
+
+async def test_history_is_the_accounts_and_not_that_of_the_newest_bar(
+    pipeline: Feeder, other: Other, ours: Callable[[], DataEngine]
+) -> None:
+    async with ours() as running:
+        await pipeline.bars(SYMBOL, range(5))
+        await other.publish(0, 1, 2)
+        await stored(running, "alpaca_main", 5)
+        for feed_name in (None, "alpaca_main"):
+            history = await running.get_historical_data(
+                SYMBOL, OPEN, NIGHT + 9 * MINUTE, feed_name=feed_name, timeout_s=0
+            )
+            assert (history.block.feed, len(history)) == ("iex", 5)
+            only_others = await running.get_historical_data(
+                SYMBOL, NIGHT, NIGHT + 9 * MINUTE, feed_name=feed_name, timeout_s=0
+            )
+            assert len(only_others) == 0
+        report = await running.quality_report(SYMBOL, OPEN, OPEN + 9 * MINUTE)
+        assert report["bars"] == 5
+
+
+async def test_slices_are_of_the_accounts_bars(
+    pipeline: Feeder, other: Other, ours: Callable[[], DataEngine], account: Account
+) -> None:
+    async with ours() as running, running.slices([SYMBOL]) as slices, asyncio.timeout(LIMIT_S):
+        first = asyncio.create_task(anext(slices))
+        await until(lambda: account.asked, "the stream")
+        await other.publish(0, 1, 2)
+        await pipeline.bars(SYMBOL, range(3))
+        got = [await first, await anext(slices), await anext(slices)]
+        assert [one[SYMBOL].close for one in got] == of_account(range(3))
+        assert {one.revision for one in got} == {0}
+
+
+async def test_what_is_lost_on_the_way_is_fetched_of_the_accounts_feed(
+    pipeline: Feeder, other: Other, follow: Follow, join: Join, relay: Relay
+) -> None:
+    live = await follow(SYMBOL, bus=await join("client", url=relay.url), after={})
+    relay.lose = lambda subject, _: subject.startswith("md.live.bar.")
+    for number in range(10):
+        await other.publish(number)
+        await pipeline.bars(SYMBOL, [number])
+    assert starts(await take(live, 10), SYMBOL) == minutes(SYMBOL, range(10))
+    assert live.refetched == 10
+    assert live.behind == 0
+
+
+async def test_nothing_is_delivered_or_lost_before_the_feed_is_known(
+    pipeline: Feeder, other: Other, follow: Follow, account: Account
+) -> None:
+    account.answering.clear()
+    starting = asyncio.create_task(_followed(follow))
+    await until(lambda: account.asked > 0, "the question")
+    await other.publish(*range(5))
+    await pipeline.bars(SYMBOL, range(5))
+    await asyncio.sleep(0.5)
+    account.answering.set()
+    live = await starting
+    await other.publish(*range(5, 10))
+    await pipeline.bars(SYMBOL, range(5, 10))
+    got = await take(live, 10)
+    assert starts(got, SYMBOL) == minutes(SYMBOL, range(10))
+    assert live.refetched == live.behind == 0
+
+
+async def _followed(follow: Follow) -> Live:
+    return await follow(SYMBOL)
+
+
+async def test_a_feed_that_changes_is_followed(
+    pipeline: Feeder, follow: Follow, account: Account
+) -> None:
+    live = await follow(SYMBOL)
+    await pipeline.bars(SYMBOL, range(2))
+    assert [bar.feed for bar in await take(live, 2)] == ["iex"] * 2
+    account.config = AlpacaConfig(feed="sip")
+    asked = account.asked
+    await until(lambda: account.asked == asked + 2, "two renewals")
+    await pipeline.bars(SYMBOL, range(2, 4))
+    await pipeline.publish(raw_frame(SYMBOL, bars(SYMBOL, range(2, 5), feed="sip")))
+    assert [bar.feed for bar in await take(live, 3)] == ["sip"] * 3
+    assert live.behind == 0
+
+
+async def test_history_that_was_cached_of_another_feed_is_asked_for_again(
+    pipeline: Feeder, bus_config: BusConfig
+) -> None:
+    cache = DataCache(disk=False)
+    running = DataEngine(Config(bus=bus_config), cache=cache)
+    sunday = [(SUNDAY - OPEN) // MINUTE + number for number in range(6)]
+    span = (SUNDAY, SUNDAY + 5 * MINUTE)
+    async with running:
+        await pipeline.bars(SYMBOL, sunday)
+
+        async def came() -> bool:
+            return len(await running.get_historical_data(SYMBOL, *span)) == 5
+
+        await until(came, "the account's bars")
+        cache.put(SYMBOL, Resolution.MINUTE, *span, Bars(bars(SYMBOL, sunday[:5], feed="sip")))
+        await running.subscribe_symbol(SYMBOL)
+        for _ in range(2):
+            found = await running.get_historical_data(SYMBOL, *span)
+            assert (found.block.feed, len(found)) == ("iex", 5)
+        assert cache.hits == 2
+
+
+async def test_nothing_is_cached_of_a_feed_whose_revisions_are_not_heard(
+    pipeline: Feeder, bus_config: BusConfig
+) -> None:
+    cache = DataCache(disk=False)
+    running, own = DataEngine(Config(bus=bus_config), cache=cache), CustomForexFeed("mine")
+    running.add_feed(AlpacaDataFeed("alpaca_main"))
+    running.add_feed(own)
+    got: list[TradeBar] = []
+    async with running:
+        running.add_data_callback(lambda symbol, bar, quality: got.append(bar))
+        await running.subscribe_symbol(SYMBOL, feed_name="mine")
+        for number in range(6):
+            await own.publish(rate((SUNDAY - NIGHT) // MINUTE + number, SYMBOL))
+        await until(lambda: len(got) == 6, "the bars of the feed")
+        sunday = [(SUNDAY - OPEN) // MINUTE + number for number in range(6)]
+        await pipeline.bars(SYMBOL, sunday)
+
+        async def came() -> bool:
+            found = await running.get_historical_data(
+                SYMBOL, SUNDAY, SUNDAY + 5 * MINUTE, feed_name="alpaca_main"
+            )
+            return len(found) == 5 and found.block.feed == "iex" and not found.gaps
+
+        await until(came, "the account's bars")
+        assert len(cache) == 0
