@@ -231,6 +231,17 @@ def test_live_uses_the_keys_and_never_the_simulator(any_command: list[str]) -> N
     assert "ws://simulator" not in live
 
 
+def test_ingest_and_store_go_by_the_same_feed(any_command: list[str]) -> None:
+    changes = {**KEYS, "LEAN_LITE_ALPACA__FEED": "sip"}
+    for files, feeds in (((DEMO,), []), ((DEMO, LIVE), ["sip"])):
+        services = config_of(any_command, *files, **changes)
+        for name in ("ingest", "store"):
+            service = re.split(r"\n  \w+:\n", services.partition(f"\n  {name}:\n")[2])[0]
+            assert re.findall(r"ALPACA__FEED: (\w+)\n", service) == feeds
+            (simulated,) = re.findall(r"ALPACA__SIMULATED: ['\"](\w+)['\"]\n", service)
+            assert simulated == ("false" if feeds else "true")
+
+
 def test_live_without_keys_names_both_ways_out(any_command: list[str]) -> None:
     with pytest.raises(ValueError, match=r"set APCA_API_(KEY_ID|SECRET_KEY), or run the demo"):
         config_of(any_command, DEMO, LIVE)

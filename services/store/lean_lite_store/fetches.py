@@ -20,7 +20,7 @@ from lean_lite.messages import BackfillReply, BackfillRequest, Gap, HistoryReque
 from lean_lite.subjects import BACKFILL
 from lean_lite_store.coverage import Coverage
 from lean_lite_store.metrics import FETCHES
-from lean_lite_store.series import DAY_NS, Series, Source
+from lean_lite_store.series import DAY_NS, Series, Source, feed_of
 
 JOBS = 256
 DAYS = 7_500  # twenty years: what one request may reach back
@@ -123,7 +123,7 @@ class Fetches:
                 yield from _trading(Part(series, begin_ns, stop_ns))
 
     def _series(self, request: HistoryRequest, symbol: str) -> Series:
-        feed = request.feed or self._alpaca.feed_of(asset_class_of(symbol))
+        feed = feed_of(request, symbol, self._alpaca)
         return Series(Source(feed, request.resolution_s, self._alpaca.simulated), symbol)
 
     def _begin(self, missing: Iterable[Part]) -> None:

@@ -8,14 +8,14 @@ import apsw
 from lean_lite.blocks import Block, concat, encode_block
 from lean_lite.blocks.codec import ROWS_MAX
 from lean_lite.bus import Answer
-from lean_lite.config import StoreConfig
+from lean_lite.config import Config
 from lean_lite.errors import Busy, RequestError, StoreError
 from lean_lite.messages import HistoryReply, HistoryRequest
 from lean_lite.subjects import lane_of
 from lean_lite_store.applied import Applied
 from lean_lite_store.fetches import FETCHED, Fetches
 from lean_lite_store.metrics import HISTORY_REQUESTS
-from lean_lite_store.series import DAY_NS, Series
+from lean_lite_store.series import DAY_NS, Series, feed_of
 from lean_lite_store.shelf import Shelf
 
 
@@ -55,18 +55,18 @@ class History:
     """
     Answer requests from a shelf.
 
-    When a request names no feed and several have a symbol, the one with the newest bar in the span
-    is chosen for it; simulated and real bars count as different feeds.
+    A request that names no feed means the account's. When the account has none of a symbol's asset
+    class and several have the symbol, the one with the newest bar in the span is chosen for it;
+    simulated and real bars count as different feeds.
     """
 
-    def __init__(
-        self, shelf: Shelf, applied: Applied, fetches: Fetches, config: StoreConfig
-    ) -> None:
+    def __init__(self, shelf: Shelf, applied: Applied, fetches: Fetches, config: Config) -> None:
         """Read from the shelf, bounded by `reply_rows`, after waiting `wait_s` at most."""
         self._shelf = shelf
         self._applied = applied
         self._fetches = fetches
-        self._config = config
+        self._config = config.store
+        self._alpaca = config.alpaca
 
     async def on_request(self, request: HistoryRequest) -> Answer:
         """
@@ -130,8 +130,9 @@ class History:
         end_ns = min(request.end_ns, (day + 1) * DAY_NS)
         for symbol in dict.fromkeys(request.symbols):
             after = request.after.get(str(lane_of(symbol)))
+            feed = feed_of(request, symbol, self._alpaca)
             for series in self._shelf.series(symbol, request.resolution_s, day):
-                if request.feed not in ("", series.source.feed):
+                if feed not in ("", series.source.feed):
                     continue
                 block = self._shelf.read(series, start_ns, end_ns)
                 if len(block):

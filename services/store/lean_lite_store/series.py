@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 from lean_lite.algorithm.data_models import NS_PER_S
 from lean_lite.blocks import Block
+from lean_lite.config import AlpacaConfig
+from lean_lite.market.symbols import asset_class_of
+from lean_lite.messages import HistoryRequest
 
 DAY_NS = 86_400 * NS_PER_S
 
@@ -29,6 +32,11 @@ class Series(NamedTuple):
 def source_of(block: Block) -> Source:
     """Return the source of a block's rows."""
     return Source(block.feed, block.resolution.seconds, block.simulated)
+
+
+def feed_of(request: HistoryRequest, symbol: str, alpaca: AlpacaConfig) -> str:
+    """Return the feed that a request means for a symbol; nothing when any will do."""
+    return request.feed or alpaca.feed_of(asset_class_of(symbol))
 
 
 def day_of(start_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

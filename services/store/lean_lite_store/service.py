@@ -72,7 +72,7 @@ class StoreService:
             )
             for applied in (self._applied, bulk)
         ]
-        self._history = History(self._shelf, self._applied, self._fetches, config)
+        self._history = History(self._shelf, self._applied, self._fetches, context.config)
         self._checkpoints = Checkpoints(self._slot.path)
 
     def failing(self) -> Iterable[str]:

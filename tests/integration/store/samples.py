@@ -6,6 +6,8 @@ import numpy as np
 
 from lean_lite.blocks import Block
 from lean_lite.blocks.block import from_columns
+from lean_lite.config import AlpacaConfig
+from lean_lite.market.symbols import asset_class_of
 from lean_lite_store.journal import read_journal
 
 DAY_NS = 86_400_000_000_000
@@ -21,14 +23,14 @@ def some_bars(
     seed: int = 0,
     level: int = 4,
     origin: int = 0,
-    feed: str = "iex",
+    feed: str = "",
     start_ns: int = OPEN_NS,
 ) -> Block:
     rng = np.random.default_rng([seed, *symbol.encode(), minutes.start])
     rows = len(minutes)
     values = {name: rng.random(rows) * 100 for name in ("open", "high", "low", "close", "volume")}
     block = from_columns(
-        feed,
+        feed or AlpacaConfig().feed_of(asset_class_of(symbol)),
         [symbol] * rows,
         {
             "start_ns": start_ns + np.array(minutes) * MINUTE_NS,

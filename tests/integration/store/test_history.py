@@ -120,18 +120,44 @@ async def test_the_best_version_wins_and_repeats_and_invalid_rows_stay_out(
     assert lost == [(seq - 1, b"\x00raw"), (seq, b"\xffnoise")]
 
 
-async def test_of_two_feeds_the_one_with_the_newest_bar_is_chosen_and_the_other_can_be_named(
+@pytest.mark.parametrize("feed", ["iex", "sip"])
+async def test_without_a_name_the_accounts_feed_is_meant_however_new_others_are(
+    feed: str, store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    sent = {
+        name: some_bars("AAPL", range(first, first + 10), feed=name)
+        for first, name in enumerate(("iex", "sip", "experiment"))
+    }
+    for block in sent.values():
+        seq = await publisher.bars("AAPL", block)
+    await publisher.bars("BTC/USD", some_bars("BTC/USD", range(5), feed="us"))
+    crypto = await publisher.bars("BTC/USD", some_bars("BTC/USD", range(9), feed="experiment"))
+    await publisher.bars("MSFT", some_bars("MSFT", range(5), feed="experiment"))
+    store.start(LEAN_LITE_ALPACA__FEED=feed)
+    await store.ready()
+    lanes = {str(lane_of("AAPL")): seq, str(lane_of("BTC/USD")): crypto}
+    _, (shares, coins) = await ask("AAPL", "MSFT", "BTC/USD", min_seq=lanes)
+    assert (shares.feed, same_bits(shares, sent[feed])) == (feed, True)
+    assert (coins.feed, len(coins)) == ("us", 5)
+    for name, block in sent.items():
+        _, (named,) = await ask("AAPL", feed=name)
+        assert same_bits(named, block)
+    # Rows that come after a frame are those of the account's feed, too.
+    assert (await ask("AAPL", after={str(lane_of("AAPL")): seq}))[1] == []
+
+
+async def test_of_feeds_of_a_class_that_the_account_lacks_the_one_with_the_newest_bar_is_chosen(
     store: Store, publisher: Publisher, ask: Asker
 ) -> None:
-    older = some_bars("AAPL", range(10), feed="iex")
-    newer = some_bars("AAPL", range(5, 15), feed="sip")
-    await publisher.bars("AAPL", newer)
-    seq = await publisher.bars("AAPL", older)
+    older = some_bars("EUR/USD", range(10), feed="one")
+    newer = some_bars("EUR/USD", range(5, 15), feed="other")
+    await publisher.bars("EUR/USD", newer)
+    seq = await publisher.bars("EUR/USD", older)
     store.start()
     await store.ready()
-    _, (chosen,) = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
-    assert (chosen.feed, same_bits(chosen, newer)) == ("sip", True)
-    _, (named,) = await ask("AAPL", feed="iex")
+    _, (chosen,) = await ask("EUR/USD", min_seq={str(lane_of("EUR/USD")): seq})
+    assert (chosen.feed, same_bits(chosen, newer)) == ("other", True)
+    _, (named,) = await ask("EUR/USD", feed="one")
     assert same_bits(named, older)
 
 
