@@ -61,7 +61,13 @@ BLOCKS = {
     ),
 }
 # These have grown since by a field with a default: they are read, and written no more.
-OUTGROWN = {"history_request", "history_request_of_defaults", "history_reply"}
+OUTGROWN = {
+    "history_request",
+    "history_request_of_defaults",
+    "history_reply",
+    "subscribe_reply",
+    "subscribe_reply_of_defaults",
+}
 COLUMNS = [
     ("symbol", "<u2"),
     ("start_ns", "<i8"),
