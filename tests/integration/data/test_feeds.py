@@ -241,6 +241,28 @@ async def test_what_the_users_code_raises_is_a_refusal(run: Run, follow: Follow)
     assert feed.get_connection_status().connected
 
 
+async def test_what_the_users_code_cancels_ends_no_more_than_its_call(
+    run: Run, follow: Follow, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = await run()
+    live = await follow(SYMBOL, feeds=FEEDS, after={})
+    connect = feed.connect
+
+    async def connect_at_the_second_time() -> bool:
+        feed.connect = connect  # type: ignore[method-assign]
+        work = asyncio.create_task(asyncio.sleep(9))
+        work.cancel()
+        await work
+        return True
+
+    feed.connect = connect_at_the_second_time  # type: ignore[method-assign]
+    feed.connection_lost("the cable")
+    await until(lambda: feed.get_connection_status().connected, "the connection")
+    assert "failed to connect" in caplog.text
+    await feed.publish(rate(1))
+    assert closes(await take(live, 1)) == [rate(1).close]
+
+
 async def test_a_bar_that_can_not_travel_is_refused_at_once(run: Run) -> None:
     feed = await run()
     for wrong in (

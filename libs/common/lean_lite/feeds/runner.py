@@ -18,6 +18,7 @@ from itertools import count
 from lean_lite import subjects
 from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.bus import Answer, Bus, Lease, Leases, Responder, Shares
+from lean_lite.bus.cancellation import cancelled
 from lean_lite.errors import FeedError, FeedUnavailable
 from lean_lite.feeds.names import check_name
 from lean_lite.feeds.outbox import Outbox
@@ -180,9 +181,13 @@ class FeedRunner:
         try:
             async with asyncio.timeout(limit_s):
                 return bool(await call)
+        except asyncio.CancelledError:
+            if cancelled():
+                raise
+            log.exception("the feed %s failed to %s", self._feed.name, what)
         except Exception:
             log.exception("the feed %s failed to %s", self._feed.name, what)
-            return False
+        return False
 
     async def _look(self) -> None:
         """Notice the clients that have fallen silent."""
