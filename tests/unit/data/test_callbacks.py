@@ -1,5 +1,8 @@
 import asyncio
+import time
 from datetime import UTC, datetime
+
+import pytest
 
 from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
 from lean_lite.data.callbacks import Callbacks
@@ -69,6 +72,78 @@ async def test_one_that_is_removed_holds_nobody_any_more() -> None:
     callbacks.remove(slow)
     await sending
     gate.set()
+
+
+async def test_a_function_that_waits_for_what_is_cancelled_fails_and_is_called_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    callbacks, got = Callbacks(), list[float]()
+
+    async def careless(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        got.append(bar.volume)
+        if bar.volume == 1:
+            work = asyncio.create_task(asyncio.sleep(9))
+            work.cancel()
+            await work
+
+    callbacks.add(careless, bound=1)
+    async with asyncio.timeout(5):
+        await send_all(callbacks, 5)
+        while len(got) < 5:
+            await asyncio.sleep(0)
+    assert got == [0, 1, 2, 3, 4]
+    assert callbacks.failed == 1
+    assert "failed for SPY" in caplog.text
+    await callbacks.stop()
+
+
+async def test_a_function_that_is_called_when_all_stops_is_cancelled() -> None:
+    callbacks, begun = Callbacks(), asyncio.Event()
+
+    async def slow(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        begun.set()
+        await asyncio.sleep(9)
+
+    callbacks.add(slow)
+    await send_all(callbacks, 2)
+    await begun.wait()
+    async with asyncio.timeout(1):
+        await callbacks.stop()
+    (figures,) = callbacks.to_list()
+    assert (figures["called"], figures["failed"], figures["waiting"]) == (1, 0, 1)
+
+
+async def test_the_event_loop_has_its_turn_while_a_function_computes() -> None:
+    callbacks, got, turns = Callbacks(), list[float](), list[int]()
+
+    def computes(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        time.sleep(0.004)
+        got.append(bar.volume)
+
+    callbacks.add(computes)
+    await send_all(callbacks, 50)
+    while len(got) < 50:
+        turns.append(len(got))
+        await asyncio.sleep(0)
+    assert len(turns) > 10
+    assert got == list(range(50))
+    await callbacks.stop()
+
+
+async def test_a_function_may_be_removed_while_the_event_loop_has_its_turn() -> None:
+    callbacks, got = Callbacks(), list[float]()
+
+    def computes(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        time.sleep(0.01)
+        got.append(bar.volume)
+
+    callbacks.add(computes)
+    await send_all(callbacks, 5)
+    while not got:
+        await asyncio.sleep(0)
+    callbacks.remove(computes)
+    await asyncio.sleep(0.05)
+    assert got == [0]
 
 
 async def send_all(callbacks: Callbacks, count: int) -> None:

@@ -5,14 +5,18 @@ import inspect
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any
 
 from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
+from lean_lite.bus.cancellation import cancelled
 from lean_lite.data.mailbox import BOUND, Mailbox, Policy, Update
 
 Callback = Callable[[str, TradeBar, DataQualityLevel], Awaitable[object] | object]
 
 STOP_S = 2.0
+# How long one function is called again and again before the event loop has its turn.
+TURN_S = 0.005
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +75,12 @@ class Listener:
         }
 
     async def _run(self) -> None:
+        until = monotonic() + TURN_S
         while not self._mailbox.closed:
-            update = self._mailbox.next() or await self._mailbox.take()
+            update = self._mailbox.next()
+            if update is None:
+                update = await self._mailbox.take()
+                until = monotonic() + TURN_S
             if update.source.stopped:
                 continue
             self.called += 1
@@ -81,13 +89,24 @@ class Listener:
                 result = self.callback(update.symbol, update.bar, update.quality)
                 if result is not None and inspect.isawaitable(result):
                     await result
+            except asyncio.CancelledError:
+                if cancelled():
+                    raise
+                self._fail(update)
             except Exception:
-                self.failed += 1
-                # One that always fails must not fill the disk: failures 1, 2, 4, 8… are told.
-                if self.failed & (self.failed - 1) == 0:
-                    log.exception("the callback %r failed for %s", self.callback, update.symbol)
+                self._fail(update)
             finally:
                 self._calling = False
+            # A synchronous function never waits: without this the loop stands still meanwhile.
+            if monotonic() > until:
+                await asyncio.sleep(0)
+                until = monotonic() + TURN_S
+
+    def _fail(self, update: Update) -> None:
+        self.failed += 1
+        # One that always fails must not fill the disk: failures 1, 2, 4, 8… are told.
+        if self.failed & (self.failed - 1) == 0:
+            log.exception("the callback %r failed for %s", self.callback, update.symbol)
 
 
 class Callbacks:
