@@ -67,6 +67,18 @@ async def test_more_symbols_than_there_is_room_for_let_the_oldest_go() -> None:
     assert await everything(mailbox) == [1, 2]
 
 
+async def test_one_that_blocks_has_as_much_room_as_is_left_and_one_that_drops_never_none() -> None:
+    blocks, drops = Mailbox("block", 40), Mailbox("drop_oldest", 40)
+    for mailbox in (blocks, drops):
+        assert mailbox.room == 40
+        await send(mailbox, 40)
+    assert (blocks.room, drops.room) == (0, 16)
+    few = Mailbox("drop_oldest", 3)
+    await send(few, 3)
+    assert few.room == 1
+    assert Mailbox("latest", 3).room > 1_000
+
+
 async def test_a_closed_one_frees_its_sender_and_keeps_nothing() -> None:
     mailbox = Mailbox("block", 1)
     sending = asyncio.create_task(send(mailbox, 3))

@@ -35,7 +35,7 @@ class Listener:
 
     @property
     def room(self) -> int:
-        """Return how many updates can be handed over before one must wait."""
+        """Return how many updates are best handed over at a time."""
         return self._mailbox.room
 
     def offer(self, update: Update) -> bool:
@@ -124,7 +124,7 @@ class Callbacks:
 
     @property
     def room(self) -> int:
-        """Return how many updates can be handed to all before one must wait."""
+        """Return how many updates are best handed to all at a time; 0 when one must wait."""
         return min((listener.room for listener in self._listeners), default=sys.maxsize)
 
     def add(self, callback: Callback, policy: Policy = "block", bound: int = BOUND) -> None:

@@ -12,6 +12,7 @@ from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
 Policy = Literal["block", "latest", "drop_oldest"]
 POLICIES: tuple[Policy, ...] = ("block", "latest", "drop_oldest")
 BOUND = 8_192
+FEW = 16
 
 
 class Source(Protocol):
@@ -63,8 +64,12 @@ class Mailbox:
 
     @property
     def room(self) -> int:
-        """Return how many updates can be kept before the sender must wait."""
-        return self.bound - len(self._waiting) if self.policy == "block" else sys.maxsize
+        """Return how many updates are best kept at a time; 0 when the sender must wait."""
+        if self.policy == "latest":
+            return sys.maxsize
+        room = self.bound - len(self._waiting)
+        # A full one gets few at a time, so that who is quick takes them before the next ones come.
+        return room if self.policy == "block" else max(room, min(self.bound // 2, FEW), 1)
 
     def offer(self, update: Update) -> bool:
         """Keep an update, and say so; False when the sender must wait for room."""

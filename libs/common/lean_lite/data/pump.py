@@ -48,3 +48,6 @@ class Pump:
                 # Whatever it is, the bars behind these must come.
                 self._intake.metrics.increment_errors()
                 log.exception("pump.failed", extra={"bars": len(arrivals)})
+            if len(self.queue):
+                # Nothing above need wait: the callbacks have their turn before there is more.
+                await asyncio.sleep(0)
