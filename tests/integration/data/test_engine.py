@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -324,6 +325,29 @@ async def test_start_and_stop_may_be_called_again(engine: Engine, admin: Bus) ->
             await asyncio.gather(running.stop(), running.stop())
             await running.stop()
             assert await members(admin, 0)
+
+
+async def test_an_engine_may_be_used_in_one_event_loop_after_another(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    feed, updates = CustomForexFeed("fx"), Updates()
+    running = engine(feed)
+    running.add_data_callback(updates)
+
+    async def run(numbers: range) -> None:
+        async with running:
+            symbols = (SYMBOL, "GBP/USD")
+            await asyncio.gather(*[running.subscribe_symbol(symbol) for symbol in symbols])
+            for number in numbers:
+                await feed.publish(rate(number))
+                await until(partial(got, updates, rate(number)), "the bar")
+
+    for numbers in (range(3), range(3, 6)):
+        await asyncio.to_thread(asyncio.run, run(numbers))
+
+
+def got(updates: Updates, wanted: TradeBar) -> bool:
+    return any(bar == wanted for _, bar, _ in updates)
 
 
 async def members(admin: Bus, count: int) -> bool:

@@ -146,6 +146,24 @@ async def test_a_function_may_be_removed_while_the_event_loop_has_its_turn() -> 
     assert got == [0]
 
 
+def test_functions_are_called_in_another_event_loop_as_well() -> None:
+    callbacks, got = Callbacks(), list[float]()
+
+    async def run() -> None:
+        for number in range(4):
+            await callbacks.put(update(number))
+            await asyncio.sleep(0.01)
+        await send_all(callbacks, 4)
+        await asyncio.sleep(0.01)
+        await callbacks.stop()
+
+    callbacks.add(lambda symbol, bar, quality: got.append(bar.volume), bound=1)
+    for _ in range(2):
+        got.clear()
+        asyncio.run(asyncio.wait_for(run(), 5))
+        assert got == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
 async def send_all(callbacks: Callbacks, count: int) -> None:
     for number in range(count):
         await callbacks.put(update(number))

@@ -41,6 +41,7 @@ class Listener:
     def offer(self, update: Update) -> bool:
         """Hand an update over, and say so; False when the mailbox has no room for it."""
         if self._work is None:
+            self._mailbox.begin()
             self._work = asyncio.create_task(self._run(), name=f"callback {self.callback!r}")
         return self._mailbox.offer(update)
 

@@ -122,6 +122,8 @@ class DataEngine:
                 await whole(self._resources.aclose())
                 raise
             self._pump.start()
+            # A lock belongs to the event loop where it was first waited for.
+            self._subscribing = asyncio.Lock()
             self._resources.push_async_callback(self._intake.callbacks.stop)
             self._resources.push_async_callback(self._pump.stop)
             self._bus, self._heads = bus, Heads(bus)

@@ -55,8 +55,7 @@ class Mailbox:
         self._count = 0
         self.closed = False
         self._waiting: OrderedDict[int | str, Update] = OrderedDict()
-        self._filled = asyncio.Event()
-        self._taken = asyncio.Event()
+        self.begin()
 
     def __len__(self) -> int:
         """Return how many updates wait."""
@@ -70,6 +69,11 @@ class Mailbox:
         room = self.bound - len(self._waiting)
         # A full one gets few at a time, so that who is quick takes them before the next ones come.
         return room if self.policy == "block" else max(room, min(self.bound // 2, FEW), 1)
+
+    def begin(self) -> None:
+        """Serve another event loop than before, or the same one: who waits now is forgotten."""
+        self._filled = asyncio.Event()
+        self._taken = asyncio.Event()
 
     def offer(self, update: Update) -> bool:
         """Keep an update, and say so; False when the sender must wait for room."""
