@@ -90,24 +90,19 @@ class Listener:
                 result = self.callback(update.symbol, update.bar, update.quality)
                 if result is not None and inspect.isawaitable(result):
                     await result
-            except asyncio.CancelledError:
-                if cancelled():
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and cancelled():
                     raise
-                self._fail(update)
-            except Exception:
-                self._fail(update)
+                self.failed += 1
+                # One that always fails must not fill the disk: failures 1, 2, 4, 8… are told.
+                if self.failed & (self.failed - 1) == 0:
+                    log.exception("the callback %r failed for %s", self.callback, update.symbol)
             finally:
                 self._calling = False
             # A synchronous function never waits: without this the loop stands still meanwhile.
             if monotonic() > until:
                 await asyncio.sleep(0)
                 until = monotonic() + TURN_S
-
-    def _fail(self, update: Update) -> None:
-        self.failed += 1
-        # One that always fails must not fill the disk: failures 1, 2, 4, 8… are told.
-        if self.failed & (self.failed - 1) == 0:
-            log.exception("the callback %r failed for %s", self.callback, update.symbol)
 
 
 class Callbacks:

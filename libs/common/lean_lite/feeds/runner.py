@@ -181,13 +181,11 @@ class FeedRunner:
         try:
             async with asyncio.timeout(limit_s):
                 return bool(await call)
-        except asyncio.CancelledError:
-            if cancelled():
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and cancelled():
                 raise
             log.exception("the feed %s failed to %s", self._feed.name, what)
-        except Exception:
-            log.exception("the feed %s failed to %s", self._feed.name, what)
-        return False
+            return False
 
     async def _look(self) -> None:
         """Notice the clients that have fallen silent."""
