@@ -96,6 +96,22 @@ async def test_streams_end_with_their_engine(
     assert await asyncio.wait_for(asyncio.gather(*reading), LIMIT_S) == [1, 1]
 
 
+async def test_slices_that_nobody_reads_any_more_are_left(
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
+) -> None:
+    async def first(running: DataEngine) -> None:
+        async for _ in running.slices([SYMBOL]):
+            return
+
+    async with engine(feed) as running:
+        reading = asyncio.create_task(first(running))
+        await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
+        await asyncio.sleep(0.5)
+        await publish(feed, 1)
+        await asyncio.wait_for(reading, LIMIT_S)
+        await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the end of it")
+
+
 async def test_what_keeps_a_stream_from_beginning_is_raised(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:

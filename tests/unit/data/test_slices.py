@@ -1,8 +1,14 @@
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.algorithm.data_models import to_ns
-from lean_lite.data.slices import Alignment, Slice
+from lean_lite.data.bar_queue import BarQueue
+from lean_lite.data.slices import HELD, Alignment, Slice, Slices
 from lean_lite.messages import LiveBar
 
 MINUTE_NS = 60_000_000_000
@@ -93,3 +99,149 @@ def test_slices_come_in_order_and_no_bar_is_lost(
             known.pop((name, minutes([due])[0]), None)
     assert minutes(first) == sorted(set(minutes(first)))
     assert not known
+
+
+class Tape:
+    """Be live records that a test puts in."""
+
+    def __init__(self) -> None:
+        self._queue = BarQueue()
+        self.begun = 0
+        self.stopped = 0
+
+    @property
+    def behind(self) -> int:
+        return len(self._queue)
+
+    async def __anext__(self) -> LiveBar:
+        (one,) = await self._queue.take(1)
+        return one
+
+    async def begin(self) -> "Tape":
+        self.begun += 1
+        return self
+
+    async def stop(self) -> None:
+        self.stopped += 1
+        self._queue.close()
+
+    def put(self, symbol: str, minutes: Iterable[int]) -> None:
+        self._queue.put([record(symbol, minute) for minute in minutes])
+
+
+def told(one: Slice) -> tuple[int, list[str], int]:
+    return minutes([one])[0], list(one.bars), one.revision
+
+
+async def compute(busy_s: float) -> None:
+    time.sleep(busy_s)  # noqa: ASYNC251 - a strategy that blocks the event loop
+
+
+@pytest.mark.parametrize("work", [asyncio.sleep, compute])
+async def test_bars_that_have_come_are_not_missing_however_slow_the_strategy(
+    work: Callable[[float], Awaitable[None]],
+) -> None:
+    tape = Tape()
+    tape.put("AAPL", range(6))
+    tape.put("MSFT", range(6))
+    got = []
+    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 0.1) as slices:
+        for _ in range(6):
+            got.append(told(await anext(slices)))
+            await work(0.15)
+    assert got == [(minute, ["AAPL", "MSFT"], 0) for minute in range(6)]
+
+
+@pytest.mark.parametrize("work", [asyncio.sleep, compute])
+async def test_bars_that_come_while_the_strategy_computes_are_not_missing(
+    work: Callable[[float], Awaitable[None]],
+) -> None:
+    tape = Tape()
+    loop = asyncio.get_running_loop()
+    got = []
+    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 0.1) as slices:
+        tape.put("AAPL", range(3))
+        tape.put("MSFT", range(1))
+        for minute in range(6):
+            got.append(told(await anext(slices)))
+            # In the socket until then: the event loop has its turn only when a slice is waited for.
+            loop.call_later(0.14, tape.put, "AAPL", [minute + 3])
+            loop.call_later(0.15, tape.put, "MSFT", [minute + 1])
+            await work(0.2)
+    assert got == [(minute, ["AAPL", "MSFT"], 0) for minute in range(6)]
+
+
+async def test_a_silent_symbol_is_missing_when_it_has_been_waited_for() -> None:
+    tape = Tape()
+    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 0.2) as slices:
+        tape.put("AAPL", range(4))
+        began = time.monotonic()
+        got = [told(await anext(slices)) for _ in range(3)]
+        # They have been waited for together.
+        assert 0.2 <= time.monotonic() - began < 1.0
+        assert got == [(minute, ["AAPL"], 0) for minute in range(3)]
+        tape.put("MSFT", [1])
+        assert told(await anext(slices)) == (1, ["AAPL", "MSFT"], 1)
+
+
+async def test_waiting_that_is_cancelled_counts() -> None:
+    tape = Tape()
+    async with Slices(tape.begin, ["AAPL", "MSFT"], 0.2) as slices:
+        tape.put("AAPL", range(2))
+        for _ in range(100):
+            try:
+                async with asyncio.timeout(0.02):
+                    assert told(await anext(slices)) == (0, ["AAPL"], 0)
+                    return
+            except TimeoutError:
+                pass
+    pytest.fail("no slice has come")
+
+
+async def test_no_more_than_a_day_is_held() -> None:
+    tape = Tape()
+    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 60.0) as slices:
+        tape.put("AAPL", range(HELD + 2))
+        got = [told(await anext(slices)) for _ in range(2)]
+    assert got == [(0, ["AAPL"], 0), (1, ["AAPL"], 0)]
+
+
+async def test_one_that_is_closed_does_not_begin_anew() -> None:
+    tape = Tape()
+    slices = Slices(tape.begin, ["AAPL"], 0.1)
+    tape.put("AAPL", range(3))
+    await anext(slices)
+    for _ in range(2):
+        await slices.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(slices)
+    assert (tape.begun, tape.stopped) == (1, 1)
+    unused = Slices(tape.begin, ["AAPL"], 0.1)
+    await unused.aclose()
+    assert [one async for one in unused] == []
+    assert tape.begun == 1
+
+
+async def test_one_that_is_closed_while_it_begins_stops() -> None:
+    tape, gate = Tape(), asyncio.Event()
+
+    async def begin() -> Tape:
+        await gate.wait()
+        return tape
+
+    slices = Slices(begin, ["AAPL"], 0.1)
+    waiting = asyncio.create_task(anext(aiter(slices), None))
+    await asyncio.sleep(0)
+    await slices.aclose()
+    gate.set()
+    assert await waiting is None
+    assert tape.stopped == 1
+
+
+async def test_one_that_nobody_reads_any_more_stops() -> None:
+    tape = Tape()
+    tape.put("AAPL", range(3))
+    async for _ in Slices(tape.begin, ["AAPL"], 0.1):
+        break
+    await asyncio.sleep(0.01)
+    assert tape.stopped == 1
