@@ -245,3 +245,20 @@ async def test_one_that_nobody_reads_any_more_stops() -> None:
         break
     await asyncio.sleep(0.01)
     assert tape.stopped == 1
+
+
+async def test_one_that_nobody_reads_any_more_tells_what_keeps_it_from_stopping(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Stuck(Tape):
+        async def stop(self) -> None:
+            message = "the bus is away"
+            raise OSError(message)
+
+    tape = Stuck()
+    tape.put("AAPL", range(3))
+    caplog.set_level("INFO")
+    async for _ in Slices(tape.begin, ["AAPL"], 0.1):
+        break
+    await asyncio.sleep(0.01)
+    assert "slices.not_left" in caplog.messages
