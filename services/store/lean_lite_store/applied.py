@@ -50,9 +50,8 @@ class Applied:
         self._floor = 0
         self._note()
 
-    async def reach(self, min_seq: Mapping[str, int], wait_s: float) -> None:
-        """Return when every lane has come that far; Busy when it takes longer than `wait_s`."""
-        wanted = max(min_seq.values(), default=0)
+    async def reach(self, wanted: int, wait_s: float) -> None:
+        """Return when all up to a sequence is applied; Busy when it takes longer than `wait_s`."""
         try:
             async with asyncio.timeout(wait_s):
                 while self.head < wanted:

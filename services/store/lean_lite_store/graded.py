@@ -5,11 +5,13 @@ import logging
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nats.js.api import StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from lean_lite.algorithm.data_models import to_ns
 from lean_lite.bus import Bus, Consumer, Frame
 from lean_lite.bus.connection import TROUBLE
+from lean_lite.errors import Busy
 from lean_lite.subjects import STREAMS
 from lean_lite_store.applied import Applied
 from lean_lite_store.arrivals import read_frame
@@ -17,6 +19,7 @@ from lean_lite_store.flusher import Flusher
 from lean_lite_store.metrics import REREAD
 
 RETRY_S = 0.25
+LOOK_S = 0.02
 COMPARE_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,11 @@ class Extent(NamedTuple):
     created_ns: int
     first_seq: int
     last_seq: int
+
+    @property
+    def end_seq(self) -> int:
+        """Return the last sequence that can be read; 0 of an empty stream."""
+        return self.last_seq if self.first_seq <= self.last_seq else 0
 
     def mismatch(self, created_ns: int, read_seq: int) -> str:
         """Return why this is no continuation of what was read up to `read_seq`, or nothing."""
@@ -67,13 +75,27 @@ class GradedReader:
         elif self._applied.head < self._target_seq:
             yield f"catching up with {self._stream}: {self._applied.head} of {self._target_seq}"
 
+    async def caught_up(self) -> None:
+        """Return when all is applied that the stream had when its reading began."""
+        while any(True for _ in self.failing()):  # noqa: ASYNC110 - a reason to fail has no event
+            await asyncio.sleep(LOOK_S)
+
+    async def end_seq(self) -> int:
+        """Return the last sequence that the stream has now; Busy when the server does not tell."""
+        try:
+            info = await self._bus.jetstream.stream_info(self._stream)
+        except (APIError, *TROUBLE) as error:
+            message = f"the stream {self._stream} can't be asked for ({error}): ask again"
+            raise Busy(message) from error
+        return _extent_of(info).end_seq
+
     async def run(self) -> None:
         """Read until cancelled, anew whenever the stream is another one."""
         while True:
             extent = await self._extent()
             await self._compare(extent, max(self._taken.values(), default=0))
             self._applied.skip(extent.first_seq - 1)
-            self._target_seq = extent.last_seq if extent.first_seq <= extent.last_seq else 0
+            self._target_seq = extent.end_seq
             # Only now: ready means that the target is known and reached.
             self._trouble = ""
             await self._read(max(self._taken.values(), default=0))
@@ -135,6 +157,10 @@ class GradedReader:
             except (APIError, *TROUBLE) as error:
                 self._trouble = f"the stream {self._stream} can't be asked for: {error}"
             else:
-                created_ns = to_ns(info.created) if info.created else 0
-                return Extent(created_ns, info.state.first_seq, info.state.last_seq)
+                return _extent_of(info)
             await asyncio.sleep(RETRY_S)
+
+
+def _extent_of(info: StreamInfo) -> Extent:
+    created_ns = to_ns(info.created) if info.created else 0
+    return Extent(created_ns, info.state.first_seq, info.state.last_seq)

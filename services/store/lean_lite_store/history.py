@@ -1,6 +1,6 @@
 """Answer `md.history`: stored bars of some symbols and a span, as one snapshot."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, overload
 
 import apsw
@@ -60,20 +60,33 @@ class History:
     simulated and real bars count as different feeds.
     """
 
-    def __init__(self, shelf: Shelf, applied: Applied, fetches: Fetches, config: Config) -> None:
-        """Read from the shelf, bounded by `reply_rows`, after waiting `wait_s` at most."""
+    def __init__(
+        self,
+        shelf: Shelf,
+        applied: Applied,
+        fetches: Fetches,
+        config: Config,
+        end_seq: Callable[[], Awaitable[int]],
+    ) -> None:
+        """
+        Read from the shelf, bounded by `reply_rows`, after waiting `wait_s` at most.
+
+        `end_seq` asks where the stream of `applied` ends now.
+        """
         self._shelf = shelf
         self._applied = applied
         self._fetches = fetches
         self._config = config.store
         self._alpaca = config.alpaca
+        self._end_seq = end_seq
 
     async def on_request(self, request: HistoryRequest) -> Answer:
         """
         Answer with at most 4,096 rows of one symbol per chunk.
 
-        Busy when `min_seq` is not reached in time; RequestError `too-large` for more rows than
-        `reply_rows`, `unreadable` when the file can't be read.
+        Without symbols it says where the stream ends. Busy when that, or `min_seq`, is not reached
+        in time; RequestError `too-large` for more rows than `reply_rows`, `unreadable` when the
+        file can't be read.
         """
         outcome = "refused"
         try:
@@ -91,7 +104,7 @@ class History:
         return answer
 
     async def _answer(self, request: HistoryRequest) -> Answer:
-        await self._applied.reach(request.min_seq, self._config.wait_s)
+        await self._reach(request)
         fetched = FETCHED if request.wait_s is None else await self._fetches.settle(request)
         if fetched.done < 1 and request.wait_s:
             return Answer(HistoryReply(self._applied.through, 0, 0, fetched.done))
@@ -111,6 +124,13 @@ class History:
         through = self._applied.through
         head = HistoryReply(through, rows, len(blocks), fetched.done, fetched.gaps)
         return Answer(head, Chunks(blocks))
+
+    async def _reach(self, request: HistoryRequest) -> None:
+        wanted = max(request.min_seq.values(), default=0)
+        if not request.symbols:
+            # Who begins here wants to know where the stream ends, not how far this replica is.
+            wanted = max(wanted, await self._end_seq())
+        await self._applied.reach(wanted, self._config.wait_s)
 
     def _stale(self, request: HistoryRequest, parts: dict[int, Part]) -> list[int]:
         """Return the days of the span that were not read, or have changed since."""

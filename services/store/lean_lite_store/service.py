@@ -10,9 +10,10 @@ Scale: every replica claims a file of its own; versions commute, so all of them 
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from lean_lite.bus import Position, Responder
+from lean_lite.errors import Busy
 from lean_lite.messages import HistoryRequest
 from lean_lite.service import Context
 from lean_lite.subjects import BULK_GRADED, GRADED, HISTORY, Lane, position
@@ -72,14 +73,19 @@ class StoreService:
             )
             for applied in (self._applied, bulk)
         ]
-        self._history = History(self._shelf, self._applied, self._fetches, context.config)
+        self._history = History(
+            self._shelf, self._applied, self._fetches, context.config, self._readers[0].end_seq
+        )
         self._checkpoints = Checkpoints(self._slot.path)
+        self._answers = False
 
     def failing(self) -> Iterable[str]:
         """Name what keeps the store from being ready; an absent Valkey does not."""
         yield from self._flusher.failing()
         for reader in self._readers:
             yield from reader.failing()
+        if not self._answers:
+            yield "history is not answered yet"
 
     async def run(self) -> None:
         """Read, store and answer until cancelled."""
@@ -95,16 +101,26 @@ class StoreService:
             leaving.callback(self._checkpoints.stop)
             await responder.start()
             try:
-                await responder.add(HISTORY, HistoryRequest, self._history.on_request)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._flusher.run())
                     tasks.create_task(self._latest.run())
                     tasks.create_task(self._position.run())
                     for reader in self._readers:
                         tasks.create_task(reader.run())
+                    tasks.create_task(self._answer(responder))
             finally:
                 await responder.stop()
                 await self._fetches.stop()
+
+    async def _answer(self, responder: Responder) -> None:
+        """Answer history once this replica has what the streams had when it started."""
+        for reader in self._readers:
+            await reader.caught_up()
+        await responder.add(HISTORY, HistoryRequest, self._history.on_request)
+        with suppress(Busy):
+            # Whatever the server answers, it knows of us then.
+            await self._readers[0].end_seq()
+        self._answers = True
 
     def _on_stored(self, arrival: Arrival) -> None:
         if arrival.bulk:

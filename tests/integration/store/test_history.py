@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lean_lite.bus import Bus
-from lean_lite.errors import Busy, RequestError
+from lean_lite.errors import BusUnavailable, Busy, RequestError
 from lean_lite.messages import ERROR, MARKER
 from lean_lite.quality import Check
 from lean_lite.subjects import lane_of
@@ -169,6 +169,27 @@ async def test_a_request_without_symbols_tells_only_how_far_history_reaches(
     await store.ready()
     reply, blocks = await ask()
     assert (reply.through, reply.rows, blocks) == ({str(lane_of("AAPL")): seq}, 0, [])
+
+
+async def test_a_store_that_starts_again_answers_once_it_has_what_it_missed(
+    store: Store, publisher: Publisher, ask: Asker
+) -> None:
+    store.start()
+    await store.ready()
+    assert store.stop() == 0
+    for minute in range(400):
+        await publisher.bars("AAPL", some_bars("AAPL", range(minute, minute + 1)))
+    store.start()
+    async with asyncio.timeout(40):
+        while True:
+            try:
+                reply, _ = await ask("AAPL")
+            except BusUnavailable:
+                await asyncio.sleep(0.01)
+            else:
+                break
+    assert reply.rows == 400
+    await store.ready()
 
 
 async def test_two_stores_of_one_folder_hold_the_same_bars_in_files_of_their_own(
