@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from lean_lite.data.known import Known
 from lean_lite.messages import Taken
 from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, live_bar
@@ -47,3 +50,25 @@ def test_only_the_newest_bars_are_remembered_and_older_ones_count_as_known() -> 
     assert not known.add(live_bar(start_ns=at(4)))
     assert known.revise(live_bar(start_ns=at(0)))
     assert known.add(live_bar(start_ns=at(5)))
+
+
+def test_a_hole_longer_than_what_is_remembered_is_filled_behind_a_live_bar() -> None:
+    known = Known(5)
+    for minute in range(10):
+        known.add(live_bar(start_ns=at(minute)))
+    assert known.add(live_bar(start_ns=at(100)))
+    assert all(known.add(live_bar(start_ns=at(minute))) for minute in range(10, 100))
+
+
+@given(st.lists(st.integers(0, 60)), st.integers(1, 8))
+def test_what_is_dropped_unseen_is_older_than_all_that_can_be_remembered(
+    minutes: list[int], bound: int
+) -> None:
+    known = Known(bound)
+    had: set[int] = set()
+    for minute in minutes:
+        new = known.add(live_bar(start_ns=at(minute)))
+        assert not (new and minute in had)
+        if not new and minute not in had:
+            assert sum(other > minute for other in had) >= bound
+        had.add(minute)

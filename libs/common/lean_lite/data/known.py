@@ -1,6 +1,6 @@
 """Which bars a reader has had already."""
 
-from collections import OrderedDict
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from lean_lite.messages import LiveBar, Taken
@@ -17,19 +17,23 @@ class Known:
     def __init__(self, bound: int) -> None:
         """Keep so many bars of a symbol; older ones are known without being remembered."""
         self._bound = bound
-        self._versions: dict[str, OrderedDict[int, _Version]] = {}
+        self._versions: dict[str, dict[int, _Version]] = {}
+        self._starts: dict[str, list[int]] = {}
         self._older_ns: dict[str, int] = {}
 
     def add(self, record: LiveBar | Taken) -> bool:
         """Take a bar; True when it is not known yet."""
         symbol, start_ns = record.symbol, record.start_ns
-        versions = self._versions.setdefault(symbol, OrderedDict())
+        versions = self._versions.setdefault(symbol, {})
         if start_ns in versions or start_ns <= self._older_ns.get(symbol, -1):
             return False
         versions[start_ns] = _version(record)
-        if len(versions) > self._bound:
-            oldest_ns, _ = versions.popitem(last=False)
-            self._older_ns[symbol] = max(oldest_ns, self._older_ns.get(symbol, oldest_ns))
+        starts = self._starts.setdefault(symbol, [])
+        heappush(starts, start_ns)
+        if len(starts) > self._bound:
+            # Not the one that came first: a live bar comes before the long hole that it ends.
+            self._older_ns[symbol] = heappop(starts)
+            del versions[self._older_ns[symbol]]
         return True
 
     def revise(self, record: LiveBar) -> bool:
