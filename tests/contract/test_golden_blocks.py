@@ -67,6 +67,7 @@ OUTGROWN = {
     "history_reply",
     "subscribe_reply",
     "subscribe_reply_of_defaults",
+    "bookmark",
 }
 COLUMNS = [
     ("symbol", "<u2"),

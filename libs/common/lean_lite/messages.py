@@ -150,7 +150,7 @@ class HistoryRequest(msgspec.Struct, frozen=True):
     `min_seq` maps a lane to the GRADED sequence that the answer must include; `after` keeps only
     rows that came in a later frame of their lane. An empty `feed` means the account's feed of the
     symbol's asset class; of a class that the account has none for, the feed with the newest bar.
-    Without symbols the answer has no rows, only `through`.
+    Without symbols the answer has no rows, only `through`, up to the end of GRADED.
 
     With `wait_s` the store fetches what it lacks, and answers after that long at the latest: with
     `done` below 1 and no rows while it is still at work, except when `wait_s` is 0. Without it the
@@ -281,17 +281,26 @@ class Taken(NamedTuple):
     seq: int
 
 
+class Joined(NamedTuple):
+    """Say which live bars of a symbol count: of frames after `seq`, from a start on."""
+
+    seq: int
+    start_ns: int
+
+
 class Bookmark(msgspec.Struct, frozen=True):
     """
     Remember in the bucket `strategies` how far a reader with a durable name has come.
 
     `done` maps a lane to the last GRADED frame that it is done with, `beyond` holds what it is done
     with of later frames. `reader` tells one process that reads under the name from another.
+    `symbols` are those it read: a lane may have others. It was empty in earlier versions.
     """
 
     reader: str
     done: dict[str, int]
     beyond: tuple[Taken, ...] = ()
+    symbols: dict[str, Joined] = {}
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):

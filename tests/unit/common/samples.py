@@ -22,6 +22,7 @@ from lean_lite.messages import (
     HistoryReply,
     HistoryRequest,
     Interest,
+    Joined,
     LiveBar,
     LiveHead,
     Problem,
@@ -114,6 +115,12 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "subscribe_reply_without_feeds": SubscribeReply(("SPY",)),
     "interest": Interest("BTC/USD", "us", NINE_THIRTY_NS),
     "bookmark": Bookmark("c0ffee", {"equity.3": 9}, (Taken("SPY", NINE_THIRTY_NS, 11),)),
+    "bookmark_of_symbols": Bookmark(
+        "c0ffee",
+        {"equity.3": 9},
+        (Taken("SPY", NINE_THIRTY_NS, 11),),
+        {"SPY": Joined(7, NINE_THIRTY_NS)},
+    ),
     "sample": Sample("lean_lite_ingest_published_total", {"feed": "iex"}, 12.0),
     "beat": Beat(
         "store",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -28,6 +28,7 @@ from lean_lite.data.live import Live
 from lean_lite.data.mailbox import BOUND, Policy
 from lean_lite.data.past import HISTORY_S, Past, since_of
 from lean_lite.data.patience import patiently
+from lean_lite.data.places import Places
 from lean_lite.data.pump import Pump
 from lean_lite.data.quality_report import quality_report_of
 from lean_lite.data.reading import Reading, Revisions
@@ -204,11 +205,14 @@ class DataEngine:
         async def begin(after: Mapping[str, int] | None) -> Live:
             return await patiently(lambda: self.live(*symbols, after=after, feed_name=feed_name))
 
-        def pages(start_ns: int) -> AsyncIterator[Snapshot]:
-            return past.pages(feeds, start_ns)
+        def pages(
+            some: Iterable[str], start_ns: int, min_seq: Mapping[str, int]
+        ) -> AsyncIterator[Snapshot]:
+            return past.pages({symbol: feeds[symbol] for symbol in some}, start_ns, min_seq)
 
         resume = None if name is None else Resume(bus, name)
-        return BarStream(Reading(begin, pages, since_of(since), revisions, resume))
+        places = Places(symbols, since_of(since))
+        return BarStream(Reading(begin, pages, places, revisions, resume))
 
     def slices(self, symbols: list[str] | tuple[str, ...], *, grace_s: float = GRACE_S) -> Slices:
         """

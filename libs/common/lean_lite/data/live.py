@@ -15,6 +15,7 @@ from lean_lite.data.bar_queue import BOUND, BarQueue
 from lean_lite.data.demand import NO_FEEDS, Demand
 from lean_lite.data.heads import Heads, OnHead
 from lean_lite.data.history import fetch
+from lean_lite.data.patience import patiently
 from lean_lite.data.sequel import Sequel
 from lean_lite.errors import BusError, Busy, DecodeError, RequestError
 from lean_lite.messages import (
@@ -74,6 +75,8 @@ class Live:
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
         self._stopped = False
+        # The GRADED sequence of each lane that it began behind.
+        self.baseline: dict[str, int] = {}
         self.delivered = 0
         self.refetched = 0
 
@@ -130,9 +133,10 @@ class Live:
         await self._bus.barrier()
         after = self._after
         if after is None:
-            after = (await fetch(self._bus, HistoryRequest())).through
+            after = await patiently(self._ends)
+        self.baseline = {str(lane): after.get(str(lane), 0) for lane in self._lanes}
         for lane, sequel in self._lanes.items():
-            sequel.fill((), after.get(str(lane), 0))
+            sequel.fill((), self.baseline[str(lane)])
         # What comes meanwhile is delivered when it is known whose bars are wanted.
         await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
         if self._stopped:
@@ -141,6 +145,11 @@ class Live:
         self._queue.join(self._advance_all)
         self._advance_all()
         self._tasks.append(asyncio.create_task(self._renew()))
+
+    async def _ends(self) -> dict[str, int]:
+        if self._stopped:
+            raise BusError("the stream was stopped while it began")
+        return (await fetch(self._bus, HistoryRequest())).through
 
     def hand_over(self, queue: BarQueue) -> None:
         """Put bars into a queue that others use, too; those that wait here come first."""

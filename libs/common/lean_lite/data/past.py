@@ -15,6 +15,7 @@ from lean_lite.data.feed import DataFeed
 from lean_lite.data.feed_time import now_of
 from lean_lite.data.history import Snapshot, fetch, read_through
 from lean_lite.data.longer import expected_of, known_until, longer
+from lean_lite.data.patience import patiently
 from lean_lite.data.span import Span, span_of
 from lean_lite.data.supplement import supplement
 from lean_lite.errors import BusError, DecodeError, RequestError
@@ -65,7 +66,8 @@ class Past:
         """Return the bars of a user's feed: those stored, and what the feed itself can tell."""
         asked = span_of(symbol, *span, resolution)
         request = msgspec.structs.replace(asked.request, feed=feed.name, min_seq=dict(seen))
-        stored = _stored(await fetch(self._bus, request), request)
+        snapshot = await patiently(lambda: fetch(self._bus, request), timeout_s)
+        stored = _stored(snapshot, request)
         return _made(await supplement(stored, feed, request, timeout_s=timeout_s), asked)
 
     async def stored(self, symbol: str, feed: str, start_ns: int) -> Bars:
@@ -80,19 +82,23 @@ class Past:
             gap = Gap(symbol, start_ns, end_ns, f"the store did not tell: {error}")
             return Bars(empty_block(feed), (gap,))
 
-    async def pages(self, feeds: Mapping[str, str], start_ns: int) -> AsyncIterator[Snapshot]:
+    async def pages(
+        self, feeds: Mapping[str, str], start_ns: int, min_seq: Mapping[str, int]
+    ) -> AsyncIterator[Snapshot]:
         """
         Yield all there is from a moment on, in parts of whole days.
 
         `feeds` maps every symbol to the user's feed that serves it, or to nothing. Each part says
-        up to which frames it goes at least.
+        up to which frames it goes at least; whichever replica answers, that is `min_seq` or later.
         """
         days = max(PAGE_ROWS // (DAY_ROWS * max(len(feeds), 1)), 1)
         end_ns = time.time_ns() + DAY_NS
         while start_ns < end_ns:
             until_ns = min(start_ns + days * DAY_NS, end_ns)
             parts = [
-                await self._page(feed, symbols, start_ns, until_ns)
+                await self._page(
+                    HistoryRequest(symbols, start_ns, until_ns, feed=feed, min_seq=dict(min_seq))
+                )
                 for feed, symbols in _by_feed(feeds).items()
             ]
             lanes = set.intersection(*(set(part.through) for part in parts))
@@ -103,12 +109,9 @@ class Past:
             )
             start_ns = until_ns
 
-    async def _page(
-        self, feed: str, symbols: tuple[str, ...], start_ns: int, end_ns: int
-    ) -> Snapshot:
-        request = HistoryRequest(symbols, start_ns, end_ns, feed=feed)
-        if feed:
-            return await fetch(self._bus, request)
+    async def _page(self, request: HistoryRequest) -> Snapshot:
+        if request.feed:
+            return await patiently(lambda: fetch(self._bus, request), HISTORY_S)
         return await read_through(self._bus, request, wait_s=HISTORY_S)
 
 

@@ -11,9 +11,11 @@ LIMIT_S = 20.0
 RETRY_S = 0.2
 
 
-async def patiently[Result](attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Return what an attempt returns; one that nobody answers is made again for 20 s at most."""
-    until = time.monotonic() + LIMIT_S
+async def patiently[Result](
+    attempt: Callable[[], Awaitable[Result]], limit_s: float | None = None
+) -> Result:
+    """Return what an attempt returns; one nobody answers is made again for 20 s, or so long."""
+    until = time.monotonic() + (LIMIT_S if limit_s is None else limit_s)
     while True:
         try:
             return await attempt()

@@ -7,7 +7,14 @@ above that, so the two fit whatever happens in between.
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from contextlib import aclosing
 from itertools import chain
 from typing import Literal, get_args
@@ -18,9 +25,9 @@ from lean_lite.data.handover import Handover
 from lean_lite.data.history import Snapshot
 from lean_lite.data.known import Known
 from lean_lite.data.live import Live
+from lean_lite.data.places import Places, lane_name
 from lean_lite.data.resume import Resume
 from lean_lite.messages import Bookmark, Gap, LiveBar, Taken, live_bars
-from lean_lite.subjects import lane_of
 
 Revisions = Literal["first", "final", "all"]
 
@@ -31,21 +38,22 @@ KEYS_KEPT = 4_320
 LOOK_BACK_NS = 7 * 86_400 * NS_PER_S
 
 Begin = Callable[[Mapping[str, int] | None], Awaitable[Live]]
-Pages = Callable[[int], AsyncIterator[Snapshot]]
+Pages = Callable[[Iterable[str], int, Mapping[str, int]], AsyncIterator[Snapshot]]
 
 
 class Reading:
     """
     Read the bars of some symbols ahead of who takes them, within a bound.
 
-    `begin` starts the live stream, behind given frames; `pages` yields history from a moment on.
+    `begin` starts the live stream, behind given frames; `pages` yields history of some of the
+    symbols from a moment on, up to given frames at least.
     """
 
     def __init__(
         self,
         begin: Begin,
         pages: Pages,
-        since_ns: int | None,
+        places: Places,
         revisions: Revisions,
         resume: Resume | None,
     ) -> None:
@@ -55,7 +63,7 @@ class Reading:
             raise ValueError(message)
         self._begin = begin
         self._pages = pages
-        self._since_ns = since_ns
+        self._places = places
         self._revisions = revisions
         self._resume = resume
         self._known = Known(KEYS_KEPT)
@@ -65,7 +73,6 @@ class Reading:
         self._in_hand: LiveBar | None = None
         self._done: list[Taken] = []  # since `mark`, and of frames that are not done as a whole
         self._live: Live | None = None
-        self._through: dict[str, int] = {}
         self._last: dict[str, int] = {}
         self._whole: dict[str, int] = {}
         self.gaps: list[Gap] = []
@@ -110,61 +117,69 @@ class Reading:
         if self._resume is None or self._live is None or not self._whole or self._past:
             return
         frontier = self._frontier(self._live)
-        self._done = [one for one in self._done if one.seq > frontier.get(_lane(one), 0)]
-        await self._resume.done(frontier, self._done)
+        self._done = [one for one in self._done if one.seq > frontier.get(lane_name(one.symbol), 0)]
+        await self._resume.done(frontier, self._done, self._places.joined)
 
     async def _records(self) -> AsyncGenerator[LiveBar]:
-        bookmark = None if self._resume is None else await self._resume.load()
-        self._live = live = await self._begin(None if bookmark is None else bookmark.done)
-        if bookmark is not None:
-            await self._recall(bookmark)
-        elif self._since_ns is not None:
-            async for record in self._history(self._since_ns):
+        places = self._places
+        found = None if self._resume is None else await self._resume.load()
+        after = None if found is None else places.resume(*found)
+        self._live = live = await self._begin(after)
+        if found is not None:
+            await self._recall(found.bookmark, live)
+        if places.new and places.since_ns is not None:
+            async for record in self._history(places.since_ns, live):
                 self._past += 1
                 yield record
-        self._whole = dict(self._through or live.done)
+        else:
+            places.join(live.baseline if found is None else found.ends)
+        self._whole = dict(live.baseline)
         newer = self._newer(live)
         async with aclosing(self._final.of(newer) if self._revisions == "final" else newer) as due:
             async for record in due:
                 if self._is_due(record):
                     yield record
 
-    async def _history(self, since_ns: int) -> AsyncIterator[LiveBar]:
-        """Yield what is stored, and remember up to which frame of each lane that goes."""
-        async for snapshot in self._pages(since_ns):
+    async def _history(self, since_ns: int, live: Live) -> AsyncIterator[LiveBar]:
+        """Yield what is stored of new symbols, and let them go on behind that."""
+        through = dict[str, int]()
+        async for snapshot in self._pages(self._places.new, since_ns, live.baseline):
             self.gaps += snapshot.gaps
-            for lane, seq in snapshot.through.items():
-                self._through[lane] = min(self._through.get(lane, seq), seq)
+            for lane in live.baseline:
+                seq = snapshot.through.get(lane, 0)
+                through[lane] = min(through.get(lane, seq), seq)
             for record in _by_start(snapshot):
                 if self._known.add(record):
                     yield record
+        self._places.join(through or live.baseline)
 
-    async def _recall(self, bookmark: Bookmark) -> None:
+    async def _recall(self, bookmark: Bookmark, live: Live) -> None:
         """Learn which bars were taken before the restart."""
-        self._through = after = bookmark.done
-        self._done = list(bookmark.beyond)
-        for taken in bookmark.beyond:
+        joined = self._places.joined
+        if not joined:
+            return
+        self._done = [taken for taken in bookmark.beyond if taken.symbol in joined]
+        for taken in self._done:
             self._known.add(taken)
-        since_ns = max(self._since_ns or 0, time.time_ns() - LOOK_BACK_NS)
-        async for snapshot in self._pages(since_ns):
+        earliest_ns = min(start_ns for _, start_ns in joined.values())
+        since_ns = max(earliest_ns, time.time_ns() - LOOK_BACK_NS)
+        async for snapshot in self._pages(joined, since_ns, live.baseline):
             for record in _by_start(snapshot):
-                if record.seq <= after.get(_lane(record), 0):
+                if self._places.had(record):
                     self._known.add(record)
 
     async def _newer(self, live: Live) -> AsyncGenerator[LiveBar]:
-        """Yield live records, and remember which frames were read whole."""
+        """Yield the live records that count, and remember which frames were read whole."""
         async for record in live:
-            lane = _lane(record)
+            lane = lane_name(record.symbol)
             before = self._last.get(lane, 0)
             if before < record.seq:
                 self._whole[lane] = max(before, self._whole.get(lane, 0))
                 self._last[lane] = record.seq
-            yield record
+            if self._places.includes(record):
+                yield record
 
     def _is_due(self, record: LiveBar) -> bool:
-        lane = _lane(record)
-        if record.start_ns < (self._since_ns or 0) or record.seq <= self._through.get(lane, 0):
-            return False
         new = self._known.add(record)
         return new or (self._revisions == "all" and self._known.revise(record))
 
@@ -173,13 +188,9 @@ class Reading:
         frontier = dict(self._whole) if live.behind else live.done
         in_hand = () if self._in_hand is None else (self._in_hand,)
         for record in chain(in_hand, self._ready, self._final):
-            lane = _lane(record)
+            lane = lane_name(record.symbol)
             frontier[lane] = min(frontier.get(lane, record.seq), record.seq - 1)
         return frontier
-
-
-def _lane(record: LiveBar | Taken) -> str:
-    return str(lane_of(record.symbol))
 
 
 def _by_start(snapshot: Snapshot) -> list[LiveBar]:

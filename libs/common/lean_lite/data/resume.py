@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
@@ -13,14 +14,21 @@ from lean_lite.bus import Bus
 from lean_lite.bus.connection import TROUBLE, encode
 from lean_lite.data.history import fetch
 from lean_lite.data.patience import patiently
-from lean_lite.errors import Busy, RequestError
-from lean_lite.messages import Bookmark, HistoryRequest, Taken
+from lean_lite.errors import BusUnavailable, Busy, RequestError
+from lean_lite.messages import Bookmark, HistoryRequest, Joined, Taken
 from lean_lite.subjects import NAME, STRATEGIES
 
 SAVE_S = 1.0
 
 log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(Bookmark).decode
+
+
+class Found(NamedTuple):
+    """Hold what a name had, and the last GRADED frame of every lane now."""
+
+    bookmark: Bookmark
+    ends: dict[str, int]
 
 
 class Resume:
@@ -45,21 +53,21 @@ class Resume:
         self._saved = self._bookmark
         self._saved_at = time.monotonic()
 
-    async def load(self) -> Bookmark | None:
+    async def load(self) -> Found | None:
         """
-        Return how far the reader had come; None for a new name.
+        Return how far the reader had come, and where the lanes end now; None for a new name.
 
         RequestError when the store does not come to those frames: then they are of another stream.
+        BusUnavailable when the server or the store does not answer.
         """
-        self._bucket = await self._bus.jetstream.key_value(STRATEGIES)
-        try:
-            entry = await self._bucket.get(self._name)
-        except KeyNotFoundError:
+        entry = await patiently(self._entry)
+        if entry is None:
             return None
         self._revision = entry.revision or 0
         self._saved = self._bookmark = found = _decode(entry.value or b"")
+        request = HistoryRequest(min_seq=found.done)
         try:
-            await patiently(lambda: fetch(self._bus, HistoryRequest(min_seq=found.done)))
+            ends = await patiently(lambda: fetch(self._bus, request))
         except Busy as error:
             code = "stale"
             message = (
@@ -67,16 +75,33 @@ class Resume:
                 "the store has caught up, or read on under another name"
             )
             raise RequestError(code, message) from error
-        return found
+        return Found(found, ends.through)
+
+    async def _entry(self) -> KeyValue.Entry | None:
+        try:
+            self._bucket = await self._bus.jetstream.key_value(STRATEGIES)
+            return await self._bucket.get(self._name)
+        except KeyNotFoundError:
+            return None
+        except TROUBLE as error:
+            message = f"the bucket {STRATEGIES} can't be asked for ({error!r}): is NATS running?"
+            raise BusUnavailable(message) from error
 
     @property
     def due(self) -> bool:
         """Say whether it is time to write again."""
         return time.monotonic() - self._saved_at > SAVE_S
 
-    async def done(self, frontier: Mapping[str, int], beyond: Iterable[Taken]) -> None:
+    async def done(
+        self,
+        frontier: Mapping[str, int],
+        beyond: Iterable[Taken],
+        symbols: Mapping[str, Joined],
+    ) -> None:
         """
         Write what has been dealt with: all up to these frames, and some of later ones.
+
+        What is known of other symbols and their lanes is forgotten.
 
         A bus that is away is tried again later. RequestError when another reader has written under
         the name meanwhile.
@@ -84,7 +109,7 @@ class Resume:
         self._saved_at = time.monotonic()
         done = self._bookmark.done
         grown = {lane: max(seq, done.get(lane, 0)) for lane, seq in frontier.items()}
-        self._bookmark = Bookmark(self._token, done | grown, tuple(beyond))
+        self._bookmark = Bookmark(self._token, grown, tuple(beyond), dict(symbols))
         if self._bucket is None or self._bookmark == self._saved:
             return
         try:

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 import msgspec
 
 from lean_lite.algorithm.data_models import TradeBar, from_ns
+from lean_lite.data.beginning import Beginning
 from lean_lite.messages import LiveBar
 
 GRACE_S = 2.0
@@ -143,6 +144,7 @@ class Slices:
         self._live: Records | None = None
         self._begin = begin
         self._alignment = Alignment(symbols, grace_s)
+        self._beginning: Beginning | None = None
         self._ready: deque[Slice] = deque()
         self._waited_s = 0.0
         self._closed = False
@@ -183,6 +185,7 @@ class Slices:
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._beginning = self._beginning or Beginning()
         self._live = await self._begin()
         if self._closed:
             await self.aclose()
@@ -219,6 +222,8 @@ class Slices:
             self._waited_s += min(time.monotonic() - began, LOOK_S)
 
     def _add(self, record: LiveBar) -> None:
+        if self._beginning is not None and not self._beginning.includes(record):
+            return
         revised = self._alignment.add(record, self._waited_s)
         if revised is not None:
             self._ready.append(revised)

@@ -1,0 +1,75 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lean_lite.data.places import Places, lane_name
+from lean_lite.messages import Bookmark, Joined
+from tests.unit.common.samples import NINE_THIRTY_NS, live_bar
+
+# Three symbols of one lane, and one of another.
+SYMBOLS = ("EUR/USD", "CAD/USD", "JPY/SEK", "GBP/USD")
+LANES = {lane_name(symbol) for symbol in SYMBOLS}
+SINCE = st.sampled_from([None, NINE_THIRTY_NS])
+some_symbols = st.sets(st.sampled_from(SYMBOLS), min_size=1)
+frames = st.integers(0, 40)
+
+
+def test_the_symbols_share_lanes() -> None:
+    assert len(LANES) == 2
+
+
+def test_symbols_without_a_bookmark_count_from_where_they_join() -> None:
+    places = Places(["SPY", "SPY"], NINE_THIRTY_NS)
+    assert [*places.new] == ["SPY"]
+    places.join({lane_name("SPY"): 7})
+    assert [*places.new] == []
+    assert not places.includes(live_bar(seq=7))
+    assert places.includes(live_bar(seq=8))
+    assert not places.includes(live_bar(seq=8, start_ns=NINE_THIRTY_NS - 1))
+
+
+def test_a_bookmark_without_symbols_knows_all_of_its_lanes() -> None:
+    places = Places(SYMBOLS, None)
+    lane = lane_name("GBP/USD")
+    assert places.resume(Bookmark("r", {lane: 5}), dict.fromkeys(LANES, 9)) == {
+        lane: 5,
+        lane_name("EUR/USD"): 9,
+    }
+    assert set(places.new) == set(SYMBOLS) - {"GBP/USD"}
+
+
+@given(some_symbols, some_symbols, st.fixed_dictionaries(dict.fromkeys(LANES, frames)), frames)
+def test_a_known_symbol_misses_no_frame_and_a_new_one_has_none_from_before_its_history(
+    before: set[str], now: set[str], done: dict[str, int], away: int
+) -> None:
+    places = Places(now, NINE_THIRTY_NS)
+    kept = {lane: done[lane] for lane in map(lane_name, before)}
+    known = {symbol: Joined(0, 0) for symbol in before}
+    ends = {lane: seq + away for lane, seq in done.items()}
+    after = places.resume(Bookmark("r", kept, symbols=known), ends)
+    assert set(places.new) == now - before
+    assert after.keys() == {lane_name(symbol) for symbol in now}
+    places.join(ends)
+    for symbol in now:
+        lane = lane_name(symbol)
+        # What live delivers, and what of it counts.
+        counted = [
+            seq
+            for seq in range(after[lane] + 1, ends[lane] + 3)
+            if places.includes(live_bar(symbol=symbol, seq=seq))
+        ]
+        first = done[lane] if symbol in before else ends[lane]
+        assert counted == [*range(first + 1, ends[lane] + 3)]
+
+
+@given(some_symbols, some_symbols, SINCE)
+def test_places_survive_a_restart(before: set[str], now: set[str], since_ns: int | None) -> None:
+    places = Places(before, since_ns)
+    places.join(dict.fromkeys(LANES, 9))
+    written = Bookmark("r", {lane_name(symbol): 4 for symbol in before}, symbols=places.joined)
+    resumed = Places(now, None)
+    resumed.resume(written, {})
+    for symbol in before & now:
+        assert resumed.joined[symbol] == Joined(9, since_ns or 0)
+        assert resumed.had(live_bar(symbol=symbol, seq=9))
+        assert not resumed.had(live_bar(symbol=symbol, seq=10))
+        assert not resumed.includes(live_bar(symbol=symbol, seq=9))
