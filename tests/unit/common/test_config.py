@@ -1,11 +1,12 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from lean_lite.config import AlpacaConfig, BusConfig, Config
-from lean_lite.config.loader import SECTIONS
+from lean_lite.config.catalog import SECTIONS
 from lean_lite.config.section import Secret
 from lean_lite.config.surroundings import child_environment
 from lean_lite.errors import ConfigError
@@ -138,10 +139,30 @@ def test_the_feed_has_a_short_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Config().stack.feed == "alpaca"
 
 
-def test_a_wrong_feed_names_what_may_stand_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEAN_LITE_FEED", "simulater")
-    with pytest.raises(ConfigError, match=r"stack\.feed: .*'simulater'.*from LEAN_LITE_FEED"):
+@pytest.mark.parametrize(
+    ("variable", "text", "message"),
+    [
+        (
+            "LEAN_LITE_FEED",
+            "simulater",
+            "stack.feed: Expected alpaca or simulator, not 'simulater'",
+        ),
+        ("LEAN_LITE_ALPACA__FEED", "otc", "alpaca.feed: Expected iex or sip, not 'otc'"),
+        (
+            "LEAN_LITE_SERVICE__LOG_LEVEL",
+            "warn",
+            "service.log_level: Expected debug, info, warning or error, not 'warn'",
+        ),
+        ("LEAN_LITE_SERVICE__UVLOOP", "yes", "service.uvloop: Expected true or false, not 'yes'"),
+    ],
+)
+def test_a_wrong_choice_names_what_may_stand_there(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ConfigError) as caught:
         Config()
+    assert str(caught.value) == f"{message} (from {variable})"
 
 
 @pytest.mark.parametrize("name", ["SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION"])
@@ -191,6 +212,12 @@ def test_a_copy_can_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEAN_LITE_BUS_URL", r"LEAN_LITE_BUS_URL: .*did you mean LEAN_LITE_BUS__URL\?"),
         ("LEAN_LITE_FEEED", r"did you mean LEAN_LITE_FEED\?"),
         ("LEAN_LITE_CONFG", r"did you mean LEAN_LITE_CONFIG\?"),
+        ("LEAN_LITE_SPEED", r"did you mean LEAN_LITE_STACK__SPEED\?"),
+        ("LEAN_LITE_LOGLEVEL", r"did you mean LEAN_LITE_SERVICE__LOG_LEVEL\?"),
+        ("LEAN_LITE_DEMO__SPEED", r"did you mean LEAN_LITE_STACK__SPEED\?"),
+        ("LEAN_LITE_STORE__SPEED", r"store\.speed: .*did you mean stack\.speed\?"),
+        ("LEAN_LITE_STACK__BANANA", r"; \[stack\] has feed, folder, .*, speed, start$"),
+        ("LEAN_LITE_BANANA", r"; a setting is LEAN_LITE_<SECTION>__<KEY>, and .* service, stack$"),
     ],
 )
 def test_an_unknown_variable_names_the_nearest(
@@ -207,6 +234,9 @@ def test_an_unknown_variable_names_the_nearest(
         ("[stroe]\npath = ''\n", r"stroe: .*from lean-lite\.toml.*did you mean store\?"),
         ("[store]\npaht = ''\n", r"store\.paht: .*lean-lite\.toml.*did you mean store\.path\?"),
         ("store = '/data'\n", r"store: must be a table: \[store\]"),
+        ("speed = 5\n", r"speed: .*lean-lite\.toml.*did you mean stack\.speed, under \[stack\]\?"),
+        ("feed = 'sip'\n", r"alpaca\.feed, under \[alpaca\] or stack\.feed, under \[stack\]\?"),
+        ("banana = 5\n", r"banana: .*; the sections are alpaca, bus, .*, stack$"),
     ],
 )
 def test_an_unknown_key_of_the_file_names_the_nearest(
@@ -220,6 +250,30 @@ def test_an_unknown_key_of_the_file_names_the_nearest(
 def test_an_unknown_section_in_code_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"buss: .*did you mean bus\?"):
         Config(buss=BusConfig())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stak": {}}, r"stak: there is no such setting; did you mean stack\?"),
+        ({"stack": {"speeed": 3}}, r"stack\.speeed: .*from code.*did you mean stack\.speed\?"),
+        ({"stack": {"feed": "simulater"}}, r"stack\.feed: Expected alpaca or simulator, not "),
+        ({"stack": {"speed": -1}}, r"stack\.speed: Expected `float` >= 0"),
+        ({"bus": BusConfig()}, r"bus: give its settings by name: `replace\(bus=\{\.\.\.\}\)`"),
+    ],
+)
+def test_a_copy_names_what_it_can_not_change(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Config().replace(**changes)
+
+
+def test_a_copy_takes_a_path_for_a_text(tmp_path: Path) -> None:
+    assert Config().replace(stack={"folder": tmp_path}).stack.folder == str(tmp_path)
+
+
+def test_a_section_in_code_is_one_of_its_kind() -> None:
+    with pytest.raises(ConfigError, match=r"bus: must be a BusConfig; `Config\(\)\.replace\(bus="):
+        Config(bus={"url": "x"})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ and `LEAN_LITE_FEED` is short for `LEAN_LITE_STACK__FEED`.
 A secret may stand in a file of its own, named by its variable with `_FILE` behind.
 """
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -17,8 +16,23 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from lean_lite.config.advice import (
+    bad_value,
+    unknown_in_file,
+    unknown_key,
+    unknown_section,
+    unknown_variable,
+)
 from lean_lite.config.alpaca import AlpacaConfig
 from lean_lite.config.bus import BusConfig
+from lean_lite.config.catalog import (
+    ALIASES,
+    FILE_VARIABLE,
+    PREFIX,
+    SECTIONS,
+    types_of,
+    variable_of,
+)
 from lean_lite.config.ingest import IngestConfig
 from lean_lite.config.metrics import MetricsConfig
 from lean_lite.config.section import Secret, Section
@@ -29,28 +43,10 @@ from lean_lite.config.streams import StreamsConfig
 from lean_lite.config.validate import ValidateConfig
 from lean_lite.errors import ConfigError
 
-PREFIX = "LEAN_LITE_"
-FILE_VARIABLE = PREFIX + "CONFIG"
 IN_FILE = "_file"
 IN_CODE = "code"
-ALIASES = {
-    "APCA_API_KEY_ID": ("alpaca", "key_id"),
-    "APCA_API_SECRET_KEY": ("alpaca", "secret_key"),
-    "LEAN_LITE_FEED": ("stack", "feed"),
-}
 # What is read elsewhere: by the tests.
 FOREIGN = {PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION")}
-SECTIONS: dict[str, type[Section]] = {
-    "alpaca": AlpacaConfig,
-    "bus": BusConfig,
-    "streams": StreamsConfig,
-    "ingest": IngestConfig,
-    "validate": ValidateConfig,
-    "store": StoreConfig,
-    "metrics": MetricsConfig,
-    "service": ServiceConfig,
-    "stack": StackConfig,
-}
 
 
 class Source(NamedTuple):
@@ -83,23 +79,27 @@ class Config:
         """Read what the keywords do not give."""
         found = _read(os.environ)
         self._origins = {key: origin for key, (_, origin) in found.items()}
-        unknown = sections.keys() - SECTIONS.keys()
-        if unknown:
-            raise _unknown(min(unknown), SECTIONS)
+        for name, one in sections.items():
+            _check_section(name, one)
         for name, section in SECTIONS.items():
             given = sections.get(name)
-            setattr(self, name, given or _section(name, section, found))
+            setattr(self, name, section(**_values(name, found)) if given is None else given)
             if given is not None:
                 self._origins |= {(name, key): IN_CODE for key in given.__struct_fields__}
 
     def replace(self, **changes: Mapping[str, object]) -> Self:
-        """Return a copy with some keys of some sections changed: `replace(bus={"url": ...})`."""
+        """
+        Return a copy with some keys of some sections changed: `replace(bus={"url": ...})`.
+
+        ConfigError names an unknown or bad setting.
+        """
         copy = self.__class__.__new__(self.__class__)
         copy.__dict__ = dict(self.__dict__)
         copy._origins = dict(self._origins)  # noqa: SLF001 - it is a copy of ours
         for name, keys in changes.items():
-            copy._origins |= {(name, key): IN_CODE for key in keys}  # noqa: SLF001
-            setattr(copy, name, msgspec.structs.replace(getattr(self, name), **keys))
+            changed = _in_code(name, keys)
+            copy._origins |= {(name, key): IN_CODE for key in changed}  # noqa: SLF001
+            setattr(copy, name, msgspec.structs.replace(getattr(self, name), **changed))
         return copy
 
     def sources(self) -> list[Source]:
@@ -113,7 +113,7 @@ class Config:
     def environment(self) -> dict[str, str]:
         """Return the environment variables that give a child process these settings."""
         return {
-            _variable(*source.key.split(".")): _as_text(source.value) for source in self.sources()
+            variable_of(*source.key.split(".")): _as_text(source.value) for source in self.sources()
         }
 
     def __repr__(self) -> str:
@@ -142,7 +142,8 @@ def _from_file(environ: Mapping[str, str]) -> Found:
     found: Found = {}
     for name, keys in tree.items():
         if name not in SECTIONS:
-            raise _unknown(name, SECTIONS, str(path))
+            advise = unknown_section if isinstance(keys, dict) else unknown_in_file
+            raise advise(name, str(path))
         if not isinstance(keys, dict):
             raise ConfigError(name, f"must be a table: [{name}] (from {path})")
         for key, value in keys.items():
@@ -159,26 +160,15 @@ def _from_environment(environ: Mapping[str, str]) -> Found:
     for variable, text in environ.items():
         if not variable.startswith(PREFIX) or variable in {*ALIASES, *FOREIGN, FILE_VARIABLE}:
             continue
-        if "__" not in variable:
-            raise _unknown(variable, _variables())
         name, _, key = variable.removeprefix(PREFIX).lower().partition("__")
-        if name not in SECTIONS:
-            raise _unknown(name, SECTIONS, variable)
+        if not key or name not in SECTIONS:
+            raise unknown_variable(variable)
         secret = key.removesuffix(IN_FILE)
-        if secret != key and _types(SECTIONS[name]).get(secret) is Secret:
+        if secret != key and types_of(name).get(secret) is Secret:
             found[name, secret] = (_in_file(variable, environ, f"{name}.{secret}"), variable)
         else:
             found[name, key] = (text, variable)
     return found
-
-
-def _variables() -> dict[str, object]:
-    places = ((name, key) for name, section in SECTIONS.items() for key in _types(section))
-    return dict.fromkeys([FILE_VARIABLE, *ALIASES, *(_variable(*place) for place in places)])
-
-
-def _variable(section: str, key: str) -> str:
-    return f"{PREFIX}{section}__{key}".upper()
 
 
 def _in_file(variable: str, environ: Mapping[str, str], key: str) -> str:
@@ -192,41 +182,46 @@ def _in_file(variable: str, environ: Mapping[str, str], key: str) -> str:
         raise ConfigError(key, f"{path} can't be read: {error} (from {variable})") from error
 
 
-def _types(section: type[Section]) -> dict[str, object]:
-    return {field.encode_name: field.type for field in msgspec.structs.fields(section)}
+def _check_section(name: str, given: object) -> None:
+    if name not in SECTIONS:
+        raise unknown_section(name)
+    wanted = SECTIONS[name]
+    if not isinstance(given, wanted):
+        advice = f"`Config().replace({name}={{...}})` changes single settings"
+        raise ConfigError(name, f"must be a {wanted.__name__}; {advice}")
 
 
-def _section(name: str, section: type[Section], found: Found) -> Section:
-    types = _types(section)
+def _in_code(name: str, keys: object) -> dict[str, Any]:
+    if name not in SECTIONS:
+        raise unknown_section(name)
+    if not isinstance(keys, Mapping):
+        raise ConfigError(name, f"give its settings by name: `replace({name}={{...}})`")
+    return _values(name, {(name, key): (value, IN_CODE) for key, value in keys.items()})
+
+
+def _values(name: str, found: Found) -> dict[str, Any]:
+    types = types_of(name)
     values = {}
     for (place, key), (value, origin) in found.items():
         if place != name:
             continue
         if key not in types:
-            raise _unknown(key, types, origin, f"{name}.")
+            raise unknown_key(name, key, origin)
         values[key] = _converted(value, types[key], f"{name}.{key}", origin)
-    return section(**values)
+    return values
 
 
 def _converted(value: object, wanted: object, key: str, origin: str) -> object:
     if wanted is Secret:
         return Secret(value)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, str) and str(wanted).startswith("tuple"):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
         return msgspec.convert(value, wanted, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(key, f"{error} (from {origin})") from error
-
-
-def _unknown(
-    name: str, known: Mapping[str, object], origin: str = "", place: str = ""
-) -> ConfigError:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    where = f" (from {origin})" if origin else ""
-    return ConfigError(
-        f"{place}{name}", f"there is no such setting{where}; did you mean {place}{near[0]}?"
-    )
+        raise bad_value(key, value, wanted, error, origin) from error
 
 
 def _as_text(value: object) -> str:

@@ -1,0 +1,48 @@
+"""Which settings there are, and how their variables are called."""
+
+import msgspec
+
+from lean_lite.config.alpaca import AlpacaConfig
+from lean_lite.config.bus import BusConfig
+from lean_lite.config.ingest import IngestConfig
+from lean_lite.config.metrics import MetricsConfig
+from lean_lite.config.section import Section
+from lean_lite.config.service import ServiceConfig
+from lean_lite.config.stack import StackConfig
+from lean_lite.config.store import StoreConfig
+from lean_lite.config.streams import StreamsConfig
+from lean_lite.config.validate import ValidateConfig
+
+PREFIX = "LEAN_LITE_"
+FILE_VARIABLE = PREFIX + "CONFIG"
+ALIASES = {
+    "APCA_API_KEY_ID": ("alpaca", "key_id"),
+    "APCA_API_SECRET_KEY": ("alpaca", "secret_key"),
+    "LEAN_LITE_FEED": ("stack", "feed"),
+}
+SECTIONS: dict[str, type[Section]] = {
+    "alpaca": AlpacaConfig,
+    "bus": BusConfig,
+    "streams": StreamsConfig,
+    "ingest": IngestConfig,
+    "validate": ValidateConfig,
+    "store": StoreConfig,
+    "metrics": MetricsConfig,
+    "service": ServiceConfig,
+    "stack": StackConfig,
+}
+
+
+def types_of(section: str) -> dict[str, object]:
+    """Return the type of every key of a section."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(SECTIONS[section])}
+
+
+def places() -> list[tuple[str, str]]:
+    """Return every setting as its section and its key."""
+    return [(section, key) for section in SECTIONS for key in types_of(section)]
+
+
+def variable_of(section: str, key: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{PREFIX}{section}__{key}".upper()
