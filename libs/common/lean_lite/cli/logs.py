@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lean_lite.config import Config
 from lean_lite.errors import StackError
-from lean_lite.stack import default_folder, find_stack, mode_of
+from lean_lite.stack import MODES, default_folder, find_stack, mode_of
 from lean_lite.stack.launch import LOG
 
 READ_BYTES = 1024**2
@@ -40,7 +40,11 @@ class LogFile:
 
 async def logs(config: Config, name: str | None, *, lines: int, follow: bool) -> int:
     """Print the last lines of one log or of all, and what comes until Ctrl-C."""
-    files = _files(config, name)
+    folder, *others = _folders(config)
+    if others:
+        others_named = ", ".join(map(str, others))
+        sys.stderr.write(f"these are the logs of {folder}; there are others in {others_named}\n")
+    files = _files(folder, name)
     for each in files:
         _print(each, each.last(lines), named=name is None)
     while follow:
@@ -50,16 +54,32 @@ async def logs(config: Config, name: str | None, *, lines: int, follow: bool) ->
     return 0
 
 
-def _files(config: Config, name: str | None) -> list[LogFile]:
+def _folders(config: Config) -> list[Path]:
+    """Return the folder of the stack that runs, else all that have logs, ours first."""
     running = find_stack(config)
-    folder = Path(running["folder"]) if running else default_folder(config, mode_of(config))
-    paths = {path.stem: path for path in [folder / LOG, *sorted((folder / "logs").glob("*.log"))]}
-    there = {stem: path for stem, path in paths.items() if path.exists()}
-    if not there:
-        raise StackError(f"there are no logs in {folder}: `lean-lite up` starts a stack")
+    if running:
+        return [Path(running["folder"])]
+    modes = dict.fromkeys([mode_of(config), *MODES])
+    folders = [default_folder(config, mode) for mode in modes]
+    found = [folder for folder in folders if _logs_in(folder)]
+    if not found:
+        places = " or ".join(map(str, folders))
+        raise StackError(f"there are no logs in {places}: `lean-lite up` starts a stack")
+    if found[0] != folders[0]:
+        sys.stderr.write(f"there are no logs in {folders[0]}; these are those of {found[0]}\n")
+    return found
+
+
+def _files(folder: Path, name: str | None) -> list[LogFile]:
+    there = _logs_in(folder)
     if name is not None and name not in there:
-        raise StackError(f"there is no log of {name!r}; there are {', '.join(there)}")
+        raise StackError(f"there is no log of {name!r} in {folder}; there are {', '.join(there)}")
     return [LogFile(path) for stem, path in there.items() if name in {None, stem}]
+
+
+def _logs_in(folder: Path) -> dict[str, Path]:
+    paths = [folder / LOG, *sorted((folder / "logs").glob("*.log"))]
+    return {path.stem: path for path in paths if path.exists()}
 
 
 def _print(file: LogFile, lines: list[str], *, named: bool) -> None:
