@@ -13,6 +13,7 @@ from lean_lite_ingest.rest import Rest
 AGAIN_S = 60.0
 ANSWER_S = 2.0
 SYMBOLS_PER_REQUEST = 500
+NAMED = 8
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +39,17 @@ class Directory:
     def _reason(self) -> str:
         if self._rest.simulator_url:
             return (
-                "the simulator has no bars of it: take SPY, AAPL or BTC/USD, or Alpaca's data with "
+                f"the simulator has no bars of it: take {self._some()}, or Alpaca's data with "
                 "APCA_API_KEY_ID and APCA_API_SECRET_KEY"
             )
         return (
             f"Alpaca has never had a bar of it on the feed {self._rest.feed}: check the spelling; "
             "a new one is taken after its first trade"
         )
+
+    def _some(self) -> str:
+        *names, last = self._rest.offered[:NAMED]
+        return f"{', '.join(names)} or {last}" if names else last
 
     async def _known(self, symbols: Collection[str]) -> set[str]:
         try:

@@ -28,6 +28,7 @@ from lean_lite_ingest.refusals import explained
 from lean_lite_ingest.wire import Row, row_of
 
 CONNECT_S = 5.0
+TEST_SYMBOL = "FAKEPACA"
 TIMEFRAMES = {Resolution.MINUTE: TimeFrame.Minute, Resolution.DAILY: TimeFrame.Day}
 
 
@@ -41,6 +42,8 @@ class Rest:
         self.feed = feed
         self._crypto = asset_class == "crypto"
         self.simulator_url = config.rest_url if config.simulated else ""
+        # What a simulator has, once it was asked.
+        self.offered: tuple[str, ...] = ()
         self._limit = limit
         client_type = CryptoHistoricalDataClient if self._crypto else StockHistoricalDataClient
         self._client: Any = client_type(
@@ -97,7 +100,9 @@ class Rest:
             # Its symbols have no bar before the recording begins, and are known all the same.
             reply = self._client._session.get(f"{self.simulator_url}/sim/symbols")  # noqa: SLF001
             reply.raise_for_status()
-            return set(reply.json()["symbols"])
+            found = reply.json()["symbols"]
+            self.offered = tuple(symbol for symbol in found if symbol != TEST_SYMBOL)
+            return set(found)
         if self._crypto:
             wanted = CryptoLatestBarRequest(symbol_or_symbols=symbols)
             return set(self._client.get_crypto_latest_bar(wanted))
