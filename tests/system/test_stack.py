@@ -16,6 +16,8 @@ from lean_lite.bus import connect
 from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack import SimulatorOptions, Stack, default_folder, find_stack
+from tests.errors import shows
+from tests.integration.errors.command import run
 
 pytestmark = [pytest.mark.system, pytest.mark.containers]
 
@@ -137,7 +139,18 @@ async def test_a_service_that_is_not_ready_is_named_with_its_reason_and_log(
     config = Config().replace(stack={"start_s": 4.0})
     with pytest.raises(StackError, match="store: the disk is full") as caught:
         await Stack(config, folder=folder, services=("store",)).start()
-    assert "service.started" in str(caught.value)
+    assert str(folder / "logs" / "store.log") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_stack_starts_without_what_lies_outside_and_tells_it(
+    folder: Path, install: Install
+) -> None:
+    install("store", failing='(__import__("lean_lite").service.Outside("the line is dead"),)')
+    async with Stack(Config(), folder=folder, services=("store",)) as stack:
+        assert stack.outside == ("the line is dead",)
+        described = json.loads((folder / "stack.json").read_text())
+        assert described["outside"] == ["the line is dead"]
 
 
 async def test_a_service_that_can_not_start_ends_the_wait_with_its_message(
@@ -251,6 +264,24 @@ async def test_a_demo_reaches_the_simulator_and_forgets_its_data(tmp_path: Path)
             (folder / "store").mkdir()
             (folder / "mine.txt").touch()
     assert (folder / "mine.txt").exists()
+
+
+async def test_a_simulator_that_is_not_ready_in_time_is_reported(tmp_path: Path) -> None:
+    config = Config().replace(stack={"start_s": 0.01})
+    stack = Stack(config, folder=tmp_path, services=(), simulator=SimulatorOptions())
+    with pytest.raises(StackError, match=r"not ready within 0\.01 s|did not answer within"):
+        await stack.start()
+
+
+async def test_a_stack_in_the_foreground_is_not_kept(tmp_path: Path) -> None:
+    config = Config().replace(stack={"folder": str(tmp_path)})
+    folder = default_folder(config, "demo")
+    async with Stack(config, folder=folder, services=(), simulator=SimulatorOptions()):
+        given = {"LEAN_LITE_FEED": "simulator", "LEAN_LITE_STACK__FOLDER": str(tmp_path)}
+        up = await asyncio.to_thread(run, "lean_lite.cli", "up", **given)
+        shows("`lean-lite up` beside `make run`", up.stderr, up.returncode)
+        assert f"(process {os.getpid()}," in up.stderr
+        assert not (folder / "keep").exists()
 
 
 async def test_a_demo_refuses_the_folder_of_live_data(folder: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from lean_lite.config import Config
 from lean_lite.errors import ConfigError, StackError
 from lean_lite.messages import Beat
 from lean_lite.stack import SERVICES, Membership, end_stack, find_stack, join_stack
+from lean_lite.stack.ports import LOCALHOST, free_port
 from lean_lite.subjects import BEATS
 from lean_lite_sim import Simulator, SimulatorSettings
 from tests.errors import shows
@@ -411,6 +413,49 @@ async def test_another_account_is_refused_even_after_the_death_of_the_supervisor
         await until(lambda: membership.facts["pid"] != owner, "another supervisor")
         assert "mine" not in (home / "live" / "stack.json").read_text()
         await membership.leave()
+
+
+async def test_a_stack_starts_although_alpaca_can_not_be_reached(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    urls = {"rest_url": f"http://{LOCALHOST}:{port}", "stream_url": f"ws://{LOCALHOST}:{port}"}
+    config = live(urls)
+    membership = await join_stack(config)
+    shows("Alpaca can't be reached", caplog.text)
+    tailing = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "tail", "SPY"),
+        env={**os.environ, **config.environment()},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert tailing.stderr is not None
+    said = await asyncio.wait_for(tailing.stderr.readline(), 60)
+    assert re.match(
+        rb"no bar yet: ingest: the feed (iex|us) is not connected: .*refused", said, re.IGNORECASE
+    )
+    tailing.terminate()
+    await tailing.communicate()
+    await membership.leave()
+
+
+async def test_a_stack_starts_with_keys_that_alpaca_refuses(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Simulator(SimulatorSettings(keys={"mine": "secret"}, start="last")) as alpaca:
+        urls = {"rest_url": alpaca.rest_url, "stream_url": alpaca.stream_url}
+        membership = await join_stack(live(urls).replace(alpaca={"secret_key": "wrong"}))
+        shows("wrong keys, at the start (402)", caplog.text)
+        assert "Traceback" not in caplog.text
+        await membership.leave()
+
+
+def live(urls: dict[str, str]) -> Config:
+    """Return the settings of an account there, with a symbol that is wanted from the start."""
+    return Config().replace(
+        stack={"feed": "alpaca"},
+        ingest={"symbols": ("SPY",)},
+        alpaca={"key_id": "mine", "secret_key": "secret", **urls},
+    )
 
 
 async def test_what_could_not_start_is_told_by_its_own_words_and_leaves_nothing(

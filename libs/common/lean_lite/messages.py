@@ -315,8 +315,8 @@ class Beat(msgspec.Struct, frozen=True):
     """
     Tell a service's state, every second.
 
-    `failing` names what keeps it from being ready; `url` is where its health is served; `counted`
-    holds its Prometheus samples.
+    `failing` names what keeps it from being ready, and `outside` those of it that nobody in the
+    stack can mend; `url` is where its health is served; `counted` holds its Prometheus samples.
     """
 
     service: str
@@ -328,6 +328,7 @@ class Beat(msgspec.Struct, frozen=True):
     url: str = ""
     version: str = ""
     samples: tuple[Sample, ...] = ()
+    outside: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:

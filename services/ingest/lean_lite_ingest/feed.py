@@ -18,7 +18,7 @@ from lean_lite.messages import (
     GapEvent,
     GapState,
 )
-from lean_lite.service import Context
+from lean_lite.service import Context, Outside
 from lean_lite.subjects import Lane
 from lean_lite_ingest import counters
 from lean_lite_ingest.backfill import Backfill
@@ -123,13 +123,14 @@ class Feed:
     def failing(self) -> Iterable[str]:
         """Name what keeps bars from coming."""
         if self._stream.refusal is not None:
-            yield f"Alpaca refuses the feed {self.name}: {explained(*self._stream.refusal)}"
+            why = explained(*self._stream.refusal)
+            yield Outside(f"Alpaca refuses the feed {self.name}: {why}")
         elif not self.loaded.is_set():
             yield f"the lanes of feed {self.name} are being taken over"
         elif self._wanted.since_ns and not self.connected:
-            busy = self._stream.busy
-            why = f": {explained(*busy)}" if busy else ""
-            yield f"the feed {self.name} is not connected{why}"
+            reason, why = f"the feed {self.name} is not connected", self._stream.trouble
+            # A first attempt that is still under way is worth waiting for.
+            yield Outside(f"{reason}: {why}") if why else reason
 
     async def run(self) -> None:
         """Own the lanes, stay connected, fill holes, until cancelled."""

@@ -15,6 +15,9 @@ import msgpack
 from alpaca.data.enums import DataFeed
 from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
+from websockets.exceptions import WebSocketException
+
+from lean_lite_ingest.refusals import explained
 
 GREETING_S = 10.0
 STOP_S = 1.0
@@ -23,6 +26,7 @@ CHANNELS = ("bars", "updatedBars")
 # What Alpaca says for good: bad keys, no such plan, no such scope.
 REFUSALS = {"auth failed": 402, "insufficient subscription": 409, "insufficient scope": 411}
 CONNECTION_LIMIT = 406
+ADDRESS = "check the network and `alpaca.stream_url`; this goes on by itself"
 PARAMETERS = {
     "max_size": None,
     "max_queue": 1024,
@@ -57,8 +61,8 @@ class _Frames(DataStream):
     _hooks: Hooks
     _ws: Any
     refusal: tuple[int, str] | None = None
-    # Why Alpaca does not let us in now; the base class tries again.
-    busy: tuple[int, str] | None = None
+    # Why the last attempt to connect has failed; the base class tries again.
+    trouble: str = ""
 
     def want(self, symbols: Iterable[str]) -> None:
         """Add symbols to the set that every subscription asks for."""
@@ -99,17 +103,25 @@ class _Frames(DataStream):
         try:
             async with asyncio.timeout(GREETING_S):
                 await super()._start_ws()
+        except TimeoutError:
+            self.trouble = f"Alpaca does not answer within {GREETING_S:g} s; {ADDRESS}"
+            raise
+        except (OSError, WebSocketException) as error:
+            self.trouble = f"{error}; {ADDRESS}"
+            raise
         except ValueError as error:
             self._judge(str(error))
             raise
-        self.busy = None
+        self.trouble = ""
 
     def _judge(self, text: str) -> None:
+        self.trouble = text
         if "connection limit" in text:
-            self.busy = (CONNECTION_LIMIT, text)
+            self.trouble = explained(CONNECTION_LIMIT, text)
         for words, code in REFUSALS.items():
             if words in text:
                 self.refusal = (code, text)
+                self.trouble = explained(code, text)
                 self._should_run = False
                 if self._stop_stream_event is not None:
                     self._stop_stream_event.set()

@@ -124,7 +124,7 @@ async def test_wrong_keys_keep_ingest_from_being_ready_and_are_named(
     ingest = services.start("ingest", alpaca=alpaca(sim, secret_key="wrong"))
     await market.subscribe("SPY")
     await until(lambda: "402" in ingest.failing(), "the refusal")
-    shows("wrong keys (402)", ingest.failing())
+    shows("wrong keys, while it runs (402)", ingest.failing())
     assert "wrong" not in ingest.log
     assert ingest.running
     await asyncio.sleep(0)

@@ -21,6 +21,7 @@ from lean_lite.cli.pulse import Counts, Pulse
 from lean_lite.cli.strategy import Strategy
 from lean_lite.cli.summary import Summary, count_stored, summarize
 from lean_lite.config import Config
+from lean_lite.errors import ConfigError
 from lean_lite.stack import Mode, SimulatorOptions, Stack, default_folder, mode_of
 
 SETTLE_S = 10.0
@@ -43,9 +44,17 @@ class DemoOptions(msgspec.Struct, frozen=True):
     json: bool
     with_parent: bool = False
 
+    def check(self) -> None:
+        """Raise ConfigError for a run that would see nothing."""
+        if self.seconds is not None and not self.seconds > 0:
+            raise ConfigError("--seconds", f"must be more than 0, not {self.seconds:g}")
+        if self.strategies < 1:
+            raise ConfigError("--strategies", f"must be 1 or more, not {self.strategies}")
+
 
 async def demo(config: Config, options: DemoOptions) -> int:
     """Run until the time is over or a signal comes; return 0 when nothing was lost or doubled."""
+    options.check()
     began = time.monotonic()
     stopped = _on_signals()
     keyless = not (config.alpaca.key_id and config.alpaca.secret_key)
@@ -60,6 +69,8 @@ async def demo(config: Config, options: DemoOptions) -> int:
     if not await _unless(stopped, starting):
         await stack.stop()
         return 130
+    for reason in stack.outside:
+        board.say(f"no live bars yet: {reason}")
     try:
         summary = await _watch(stack, options, board, stopped)
     finally:

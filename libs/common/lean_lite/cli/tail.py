@@ -14,6 +14,8 @@ from lean_lite.data import DataEngine, Live
 from lean_lite.messages import LiveBar
 from lean_lite.quality import checks_of
 
+PATIENCE_S = 5.0
+
 
 class TailStart(msgspec.Struct, tag_field="type", tag="following"):
     """Open what `lean-lite tail --json` prints."""
@@ -61,7 +63,9 @@ async def tail(
             _write(msgspec.json.encode(TailStart(live.accepted)).decode())
         tally = Tally()
         printing = asyncio.create_task(_print(live, tally, as_json=as_json))
+        explaining = asyncio.create_task(_explain(engine, tally))
         await _until_signal(printing)
+        explaining.cancel()
         await live.stop()
     if as_json:
         summary = TailSummary(tally.delivered, tally.duplicated, live.refetched, tally.latency_ms())
@@ -73,6 +77,20 @@ async def _print(live: Live, tally: Tally, *, as_json: bool) -> None:
     async for bar in live:
         latency_ms = tally.add(bar)
         _write(_as_json(bar, latency_ms) if as_json else as_line(bar, latency_ms))
+
+
+async def _explain(engine: DataEngine, tally: Tally) -> None:
+    """Say on standard error what keeps the first bar from coming, each reason once."""
+    told: set[str] = set()
+    while True:
+        await asyncio.sleep(PATIENCE_S)
+        if tally.delivered:
+            return
+        services = engine.get_metrics()["services"].values()
+        reasons = {f"{one['service']}: {why}" for one in services for why in one["failing"]}
+        for reason in sorted(reasons - told):
+            sys.stderr.write(f"no bar yet: {reason}\n")
+        told |= reasons
 
 
 async def _until_signal(work: asyncio.Task[None]) -> None:

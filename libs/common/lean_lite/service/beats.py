@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from lean_lite.bus import Bus
 from lean_lite.messages import Beat, Sample
+from lean_lite.service.outside import Outside
 from lean_lite.subjects import beat
 from lean_lite.version import VERSION
 
@@ -51,16 +52,18 @@ class Beats:
 
     async def once(self) -> None:
         """Beat now; a bus that is away is no reason to fail."""
+        failing = tuple(self._failing())
         message = Beat(
             self._service,
             self._instance,
             os.getpid(),
             self._started_ns,
             time.time_ns(),
-            tuple(self._failing()),
+            tuple(map(str, failing)),
             self._url,
             VERSION,
             tuple(_samples()),
+            tuple(str(reason) for reason in failing if isinstance(reason, Outside)),
         )
         if self._bus.connected:
             await self._bus.send(beat(self._service, self._instance), message)

@@ -40,7 +40,7 @@ class Service(Protocol):
         """Work until cancelled, then leave everything in order."""
 
     def failing(self) -> Iterable[str]:
-        """Name what keeps the service from working now; nothing when it is ready."""
+        """Name what keeps the service from working now, `Outside` or not; nothing when ready."""
 
 
 def run(name: str, build: Callable[[Context], Service]) -> NoReturn:

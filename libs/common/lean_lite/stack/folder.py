@@ -34,7 +34,7 @@ def find_stack(config: Config) -> dict[str, Any] | None:
     Return what `stack.json` says of the stack that runs in a default folder, live before demo.
 
     Keys: mode, pid, started (in the kernel's ticks), since_ns, folder, session, feed, account,
-    bus_url, user, password, feed_user, feed_password, metrics_url.
+    bus_url, user, password, feed_user, feed_password, metrics_url, outside (at its start).
     """
     found = (read_description(default_folder(config, mode)) for mode in MODES)
     return next((said for said in found if said), None)

@@ -10,6 +10,7 @@ from typing import BinaryIO
 USUAL = logging.makeLogRecord({}).__dict__.keys() | {"message", "taskName"}
 LIMIT_BYTES = 8 * 1024**2
 READ_BYTES = 64 * 1024
+SILENT = "it has said nothing"
 
 
 class ChildLog:
@@ -44,7 +45,7 @@ class ChildLog:
 
     def last_words(self) -> str:
         """Return the last line, or the error in it when it is one of our JSON lines."""
-        line = next((line for line in reversed(self.lines()) if line.strip()), "")
+        line = next((line for line in reversed(self.lines()) if line.strip()), SILENT)
         try:
             event = json.loads(line)
         except ValueError:

@@ -126,10 +126,18 @@ async def join_stack(config: Config) -> Membership:
             # The stack may have died or ended between the two looks.
             if users.join():
                 if read_description(folder) == facts:
+                    if attempt is not None:
+                        _warn(facts)
                     return Membership(config, users, facts)
                 users.leave()
         _check_time(until, config, folder)
         await asyncio.sleep(LOOK_S)
+
+
+def _warn(facts: dict[str, Any]) -> None:
+    # Whoever reads the log of a strategy only, or of nothing, has to see why no bar comes.
+    for reason in facts.get("outside", ()):
+        log.warning("the stack has started without live bars of Alpaca: %s", reason)
 
 
 def _attempt(attempt: Launch | None, config: Config, folder: Path) -> Launch | None:

@@ -1,4 +1,4 @@
-"""Wait until every service of the stack says that it is ready."""
+"""Wait until every service of the stack is ready, but for what lies outside of the stack."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,6 @@ from lean_lite.stack.child import Child
 from lean_lite.subjects import BEATS
 
 COULD_NOT_START = 3
-LINES = 5
 SILENT = "it has not been heard"
 
 
@@ -41,7 +40,11 @@ class Readiness:
             self._changed.set()
 
     async def wait(self, *, limit_s: float) -> dict[str, Beat]:
-        """Return the last beat by service when all are ready; StackError that says who is not."""
+        """
+        Return the last beat by service when nothing in the stack keeps any from working.
+
+        StackError that says who is not ready, and why.
+        """
         try:
             async with asyncio.timeout(limit_s):
                 while self._waiting():
@@ -71,11 +74,11 @@ class Readiness:
         # A beat of an earlier start says nothing of the process that runs now.
         if beat is None or beat.pid != self._services[name].pid:
             return (SILENT,)
-        return beat.failing
+        return tuple(reason for reason in beat.failing if reason not in beat.outside)
 
     def _complaint(self, limit_s: float) -> str:
-        lines = [f"not ready within {limit_s:g} s (`stack.start_s`):"]
-        for name in self._waiting():
-            lines.append(f"{name}: {'; '.join(self._reasons(name))}; the end of its log:")
-            lines += [f"    {line}" for line in self._services[name].log.lines()[-LINES:]]
-        return "\n".join(lines)
+        said = [
+            f"{name}: {'; '.join(self._reasons(name))} (its log: {self._services[name].log.path})"
+            for name in self._waiting()
+        ]
+        return f"not ready within {limit_s:.3g} s (`stack.start_s`): {'; '.join(said)}"

@@ -47,6 +47,8 @@ class Stack:
 
     A supervisor gives a session, which is kept in the folder for its successor, the descriptor of
     a lock that was taken for it, and whether it `resumes` a session: then a demo's data stays.
+    What lies outside and kept a service from working at the start is in `outside`: the stack starts
+    without it, because history and what is live by other feeds can be had all the same.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Stack:
         self.folder = folder.absolute()
         self.children: dict[str, Child] = {}
         self.metrics_url = ""
+        self.outside: tuple[str, ...] = ()
         self._names = services
         self._simulator = simulator
         self._session = session or new_session(self.config)
@@ -115,7 +118,11 @@ class Stack:
         await self.stop()
 
     async def start(self) -> None:
-        """Return when every service is ready; nothing is left running when that fails."""
+        """
+        Return when every service is ready, but for what is in `outside`.
+
+        Nothing is left running when that fails.
+        """
         self._check_installed()
         self._held.take()
         try:
@@ -170,6 +177,7 @@ class Stack:
             "feed_user": "feed",
             "feed_password": session.passwords["feed"],
             "metrics_url": self.metrics_url,
+            "outside": self.outside,
         }
 
     async def _start_brokers(self, until: float) -> None:
@@ -195,8 +203,12 @@ class Stack:
         self.children[child.name] = child
         child.start()
         while (settings := child.settings()) is None:
-            if not child.running or time.monotonic() > until:
+            if not child.running:
                 raise StackError(f"the simulator could not start: {child.log.last_words()}")
+            if time.monotonic() > until:
+                limit_s = self.config.stack.start_s
+                message = f"the simulator was not ready within {limit_s:g} s (`stack.start_s`)"
+                raise StackError(message)
             await asyncio.sleep(LOOK_S)
         self.config = self.config.replace(alpaca=settings)
         self._session = msgspec.structs.replace(self._session, clock=child.reading)
@@ -231,6 +243,7 @@ class Stack:
             child.start()
             self._keeper.keep(child)
         beats = await self._readiness.wait(limit_s=max(until - time.monotonic(), LOOK_S))
+        self.outside = tuple(reason for beat in beats.values() for reason in beat.outside)
         if "metrics" in beats:
             infos = beats["metrics"].counted("lean_lite_metrics_info")
             self.metrics_url = next((info.labels["url"] for info in infos), "")

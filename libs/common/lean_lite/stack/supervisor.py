@@ -70,6 +70,8 @@ class Supervisor:
     async def _live(self, stack: Stack) -> None:
         await stack.start()
         log.info("supervisor.ready", extra={"metrics": stack.metrics_url})
+        for reason in stack.outside:
+            log.warning("supervisor.ready_without", extra={"reason": reason})
         await self._users.gone(self._config.stack.linger_s)
         log.info("supervisor.nobody_is_left")
 
