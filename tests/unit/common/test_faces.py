@@ -2,6 +2,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from importlib.metadata import version
 from types import ModuleType
 
 import pytest
@@ -71,6 +72,26 @@ def test_a_lazy_name_is_the_one_of_its_module() -> None:
     from lean_lite.data.engine import DataEngine
 
     assert lean_lite.data.DataEngine is DataEngine
+
+
+def test_what_a_strategy_handles_is_found_beside_what_it_works_with() -> None:
+    from lean_lite.algorithm import data_models
+
+    for name in ("DataQualityLevel", "Resolution", "TradeBar"):
+        assert getattr(lean_lite.data, name) is getattr(data_models, name)
+
+
+def test_the_package_has_the_engine_and_its_version() -> None:
+    assert lean_lite.__all__ == sorted(lean_lite._HOMES)
+    assert lean_lite.DataEngine is lean_lite.data.DataEngine
+    assert lean_lite.__version__ == version("lean-lite")
+    with pytest.raises(AttributeError, match="'lean_lite' has no attribute 'Engine'"):
+        _ = lean_lite.Engine
+
+
+def test_the_package_loads_nothing_by_itself() -> None:
+    loaded = modules_after("import lean_lite")
+    assert loaded.isdisjoint({*HEAVY, "msgspec", "nats", "numpy"})
 
 
 def test_a_lazy_face_refuses_other_names() -> None:

@@ -4,6 +4,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, which costs more to load than this module
 if TYPE_CHECKING:
+    from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar
     from lean_lite.data.alpaca_feed import AlpacaDataFeed
     from lean_lite.data.bar_stream import BarStream
     from lean_lite.data.bars import Bars
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lean_lite.data.transformer import DataTransformer
     from lean_lite.data.validator import DataValidator
 
+_MODELS = "lean_lite.algorithm.data_models"
 _HOMES = {
     "AlpacaDataFeed": "alpaca_feed",
     "BarStream": "bar_stream",
@@ -30,12 +32,15 @@ _HOMES = {
     "DataFeed": "feed",
     "DataMetrics": "metrics",
     "DataPersistence": "persistence",
+    "DataQualityLevel": _MODELS,
     "DataTransformer": "transformer",
     "DataValidator": "validator",
     "Indicators": "indicators",
     "Live": "live",
     "Resampler": "resampler",
+    "Resolution": _MODELS,
     "Slice": "slices",
+    "TradeBar": _MODELS,
 }
 
 __all__ = [
@@ -48,12 +53,15 @@ __all__ = [
     "DataFeed",
     "DataMetrics",
     "DataPersistence",
+    "DataQualityLevel",
     "DataTransformer",
     "DataValidator",
     "Indicators",
     "Live",
     "Resampler",
+    "Resolution",
     "Slice",
+    "TradeBar",
 ]
 
 
@@ -62,4 +70,5 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"lean_lite.data.{_HOMES[name]}"), name)
+    home = _HOMES[name]
+    return getattr(import_module(home if "." in home else f"lean_lite.data.{home}"), name)
