@@ -1,4 +1,6 @@
-from lean_lite.cli.listing import settings_table
+import json
+
+from lean_lite.cli.listing import settings_json, settings_table
 from lean_lite.config import Source
 from lean_lite.config.section import Secret
 
@@ -11,3 +13,21 @@ def test_settings_stand_in_columns_with_their_secrets_masked() -> None:
     assert settings_table(sources) == (
         "bus.url       'nats://x'  LEAN_LITE_BUS__URL\nbus.password  '***'       default\n"
     )
+
+
+def test_settings_are_an_object_with_their_secrets_masked() -> None:
+    sources = [
+        Source("stack.speed", 5.0, "LEAN_LITE_STACK__SPEED"),
+        Source("ingest.symbols", ("SPY", "AAPL"), "code"),
+        Source("bus.password", Secret("hunter2"), "default"),
+        Source("bus.feed_password", Secret(""), "default"),
+    ]
+    said = json.loads(settings_json(sources))
+    assert said["stack.speed"] == {
+        "value": 5.0,
+        "origin": "LEAN_LITE_STACK__SPEED",
+        "variable": "LEAN_LITE_STACK__SPEED",
+    }
+    assert said["ingest.symbols"]["value"] == ["SPY", "AAPL"]
+    assert said["bus.password"]["value"] == "***"
+    assert said["bus.feed_password"]["value"] == ""

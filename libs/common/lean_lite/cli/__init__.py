@@ -9,8 +9,11 @@ COULD_NOT_START = 3
 
 def main() -> None:
     """Run the command line; a mistake is one line on standard error and exit code 3."""
-    from lean_lite.cli.app import app  # noqa: PLC0415 - the library works without the extra `cli`
-
+    try:
+        from lean_lite.cli.app import app  # noqa: PLC0415 - the library works without the extra
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"lean-lite: {error.name} is missing: install `lean-lite[cli]`\n")
+        sys.exit(COULD_NOT_START)
     try:
         app()
     except LeanLiteError as error:

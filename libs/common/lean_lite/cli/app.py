@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from lean_lite.cli.demo import DemoOptions, demo
-from lean_lite.cli.listing import settings_table
+from lean_lite.cli.listing import settings_json, settings_table
 from lean_lite.cli.logs import logs
 from lean_lite.cli.setup import setup
 from lean_lite.cli.shared import down, up
@@ -147,9 +147,18 @@ def logs_command(name: str | None = None, *, lines: int = 20, follow: bool = Fal
 
 
 @app.command(name="config")
-def config_command() -> None:
-    """Print every setting in force and where its value comes from; secrets are masked."""
-    sys.stdout.write(settings_table(Config().sources()))
+def config_command(*, json: bool = False) -> None:
+    """
+    Print every setting in force and where its value comes from; secrets are masked.
+
+    Parameters
+    ----------
+    json
+        Print one JSON object: value, origin and environment variable of each.
+
+    """
+    show = settings_json if json else settings_table
+    sys.stdout.write(show(Config().sources()))
 
 
 def _finish(work: Coroutine[object, object, int]) -> None:

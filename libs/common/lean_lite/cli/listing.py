@@ -2,7 +2,13 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from lean_lite.config import Source
+from lean_lite.config.catalog import variable_of
+from lean_lite.config.section import Secret
+
+MASKED = "***"
 
 
 def settings_table(sources: Iterable[Source]) -> str:
@@ -12,3 +18,16 @@ def settings_table(sources: Iterable[Source]) -> str:
     return "".join(
         f"{key:<{widths[0]}}  {value:<{widths[1]}}  {origin}\n" for key, value, origin in rows
     )
+
+
+def settings_json(sources: Iterable[Source]) -> str:
+    """Return one JSON object: the value, the origin and the variable of every setting by key."""
+    said = {
+        source.key: {
+            "value": MASKED if isinstance(source.value, Secret) and source.value else source.value,
+            "origin": source.origin,
+            "variable": variable_of(*source.key.split(".")),
+        }
+        for source in sources
+    }
+    return msgspec.json.encode(said, enc_hook=str).decode() + "\n"

@@ -16,9 +16,10 @@ class AlpacaConfig(Section, frozen=True):
     """
     Configure the account.
 
-    `feed` is the source of live equities: `iex` on the free plan, `sip` with a subscription. Empty
-    URLs mean Alpaca's own; `simulated` says that the URLs are those of a simulator, whose clock
-    then rules and whose bars carry a flag.
+    `key_id` and `secret_key` are those that Alpaca has given. `feed` is the source of live
+    equities: `iex` on the free plan, `sip` with a subscription. An empty `stream_url` or `rest_url`
+    means Alpaca's own; `simulated` says that they are those of a simulator, whose clock then rules
+    and whose bars carry a flag.
     """
 
     key_id: Secret = Secret("")

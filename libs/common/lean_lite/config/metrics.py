@@ -4,7 +4,11 @@ from lean_lite.config.section import Port, Seconds, Section
 
 
 class MetricsConfig(Section, frozen=True):
-    """Configure metrics: where it listens, and when a service that is not heard counts as gone."""
+    """
+    Configure metrics.
+
+    It listens on `host` and `port` (0: a free one); a service not heard for `gone_s` is gone.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 0

@@ -9,7 +9,8 @@ class ServiceConfig(Section, frozen=True):
     """
     Configure how a service lives.
 
-    `health_port` 0 takes a free one; `drain_s` bounds how long a stop may take; `log_level` and
+    It answers for its health on `health_host` and `health_port` (0: a free one), and tells the bus
+    every `beat_s` how it is. `drain_s` bounds how long a stop may take; `log_level` and
     `log_format` shape what goes to standard error; `uvloop` swaps the event loop.
     """
 

@@ -13,7 +13,8 @@ class StackConfig(Section, frozen=True):
 
     `feed` (also LEAN_LITE_FEED) decides between the market and the simulator. An empty `folder`
     means the user's data folder. Empty `nats_server` and `valkey_server` mean the programs that
-    come with Lean-Lite. A shared stack lingers for `linger_s` after its last user. `speed` and
+    come with Lean-Lite. A start may take `start_s`; a shared stack lingers for `linger_s` after its
+    last user. `metrics_port` is that of its page (0: a free one). `speed` and
     `start` (`open`, `last` or an ISO time) set the simulator's clock; 0 and empty mean 60 times
     from `last` for a shared stack, and 600 times from `open` for `lean-lite demo`.
     """

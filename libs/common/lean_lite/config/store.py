@@ -9,7 +9,8 @@ class StoreConfig(Section, frozen=True):
 
     `path` is the folder of its files, one file per store process. `redis_url` may be empty: then
     nothing is shared there. `days_in_memory` bounds the trading days whose bars stay decoded;
-    `reply_rows` bounds one answer.
+    `reply_rows` bounds one answer, and `wait_s` how long one waits for bars that are on their way;
+    `pending_frames` bounds what has been read and is not written yet.
     """
 
     path: str = ""

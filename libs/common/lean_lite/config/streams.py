@@ -7,8 +7,9 @@ class StreamsConfig(Section, frozen=True):
     """
     Configure what the streams keep.
 
-    `age_s` and `bytes` bound RAW and GRADED each, `bulk_bytes` the streams of history; the oldest
-    frames go first. `duplicates_s` is how long the server remembers message ids.
+    `age_s` and `bytes` bound RAW and GRADED each, `bulk_bytes` the streams of history and
+    `event_bytes` that of events; the oldest frames go first. `duplicates_s` is how long the server
+    remembers message ids; `replicas` is on how many servers of a cluster a stream lies.
     """
 
     age_s: Seconds = 3 * 86_400.0

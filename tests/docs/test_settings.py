@@ -1,0 +1,43 @@
+"""The page of settings lists all of them, as they are, and their sections explain each."""
+
+import re
+
+import msgspec
+import pytest
+
+from lean_lite.config.catalog import ALIASES, SECTIONS, places, types_of, variable_of
+from tests.docs.programs import ROOT
+
+PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
+ROW = re.compile(r"^\| `(\w+\.\w+)` \| `(\w+)` \| (.*?) \| (.+?) \|$", re.MULTILINE)
+
+
+def shown(value: object) -> str:
+    """Return a default as it is written in a file."""
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    if isinstance(value, str | tuple):
+        return f"`{value}`" if value else "empty"
+    return f"`{value}`"
+
+
+def test_every_setting_has_a_row_with_its_variable_and_default() -> None:
+    wanted = [
+        (f"{section}.{key}", variable_of(section, key), shown(default))
+        for section, kind in SECTIONS.items()
+        for key, default in msgspec.structs.asdict(kind()).items()
+    ]
+    assert [row[:3] for row in ROW.findall(PAGE)] == wanted
+    assert len(wanted) == len(places())
+
+
+def test_every_short_name_is_told() -> None:
+    for alias in ALIASES:
+        assert f"`{alias}`" in PAGE
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_has_its_heading_and_explains_each_of_its_keys(section: str) -> None:
+    assert f"\n## [{section}]\n" in PAGE
+    said = SECTIONS[section].__doc__ or ""
+    assert [key for key in types_of(section) if f"`{key}`" not in said] == []
