@@ -68,6 +68,8 @@ OUTGROWN = {
     "subscribe_reply",
     "subscribe_reply_of_defaults",
     "bookmark",
+    "beat",
+    "beat_of_defaults",
 }
 COLUMNS = [
     ("symbol", "<u2"),

@@ -132,9 +132,9 @@ MESSAGES: dict[str, msgspec.Struct] = {
         "http://127.0.0.1:8080",
         "0.1.0",
         (Sample("lean_lite_store_bars_total", {}, 3.0),),
-        ("bus",),
     ),
     "beat_of_defaults": Beat("store", "store-0", 4711, 1, 2),
+    "beat_from_outside": Beat("ingest", "ingest-0", 4711, 1, 2, ("no line",), outside=("no line",)),
     "feed_event": FeedEvent("iex", "refused", 2, "auth failed (402)"),
     "gap_event": GapEvent("iex", ("SPY",), 1, 2, "filled", 3, "reconnected"),
 }
