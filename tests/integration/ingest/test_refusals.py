@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import pytest
 from websockets.asyncio.client import connect
@@ -63,6 +64,10 @@ async def test_a_symbol_of_the_simulator_is_served_before_its_first_bar_and_no_o
     reply = await market.subscribe("SPY", "SYN0000", "SPYY")
     assert reply.accepted == ("SPY", "SYN0000")
     shows("a symbol that the simulator does not have", reply.refused["SPYY"])
+    assert {"SPY", "AAPL", "BTC/USD", "SYN0000"} <= set(
+        re.findall(r"[A-Z0-9/]+", reply.refused["SPYY"])
+    )
+    assert "FAKEPACA" not in reply.refused["SPYY"]
 
 
 async def test_symbols_are_served_while_nobody_can_tell_whether_they_are_known(
