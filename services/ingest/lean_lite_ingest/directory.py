@@ -8,7 +8,7 @@ from itertools import batched
 
 from lean_lite.errors import FeedUnavailable
 from lean_lite_ingest.interest import Refusals
-from lean_lite_ingest.rest import Rest
+from lean_lite_ingest.rest import TEST_SYMBOL, Rest
 
 AGAIN_S = 60.0
 ANSWER_S = 2.0
@@ -48,7 +48,7 @@ class Directory:
         )
 
     def _some(self) -> str:
-        *names, last = self._rest.offered[:NAMED]
+        *names, last = self._rest.offered[:NAMED] or (TEST_SYMBOL,)
         return f"{', '.join(names)} or {last}" if names else last
 
     async def _known(self, symbols: Collection[str]) -> set[str]:
