@@ -79,7 +79,9 @@ class Bus:
         """Return when the server has taken all that was sent before."""
         # nats-py writes its PING before messages still pending: only a second one is behind them.
         for _ in range(2):
-            await self.connection.flush(timeout=int(self.config.request_timeout_s) + 1)
+            flush = self.connection.flush(timeout=int(self.config.request_timeout_s) + 1)
+            # nats-py's read loop ends with a PONG for somebody who was cancelled meanwhile.
+            await asyncio.shield(flush)
 
     async def close(self) -> None:
         """Send what is pending and leave, within the request limit."""
