@@ -228,6 +228,58 @@ async def test_a_feed_that_loses_its_source_connects_again(
     assert feed.metrics.total_messages == len(feed.buffer) == 1
 
 
+class Fragile(CustomForexFeed):
+    """Be lost again while it connects for the second time."""
+
+    attempts = 0
+
+    async def connect(self) -> bool:
+        self.attempts += 1
+        if self.attempts == 2:
+            self.connection_lost("closed by the peer")
+            await asyncio.sleep(0.05)
+        return await super().connect()
+
+
+class Slow(CustomForexFeed):
+    """Take a while to come back."""
+
+    attempts = 0
+    there = False
+
+    async def connect(self) -> bool:
+        self.attempts += 1
+        await asyncio.sleep(1.0 if self.attempts == 2 else 0.0)
+        self.there = await super().connect()
+        return True
+
+    async def disconnect(self) -> None:
+        await super().disconnect()
+        self.there = False
+
+
+async def test_a_source_that_is_lost_while_it_comes_back_is_connected_again(join: Join) -> None:
+    feed = Fragile(NAME)
+    runner = FeedRunner(feed, await join("feed"))
+    await runner.start()
+    await ready(feed)
+    feed.connection_lost("the cable")
+    await until(lambda: feed.attempts == 3, "the third attempt", 20)
+    await ready(feed)
+    assert feed.calls == ["connect"]
+    await runner.stop()
+
+
+async def test_a_feed_that_is_stopped_while_it_comes_back_stays_disconnected(join: Join) -> None:
+    feed = Slow(NAME)
+    runner = FeedRunner(feed, await join("feed"))
+    await runner.start()
+    feed.connection_lost("the cable")
+    await until(lambda: feed.attempts == 2, "the second attempt")
+    await runner.stop()
+    assert not feed.there
+
+
 async def test_what_the_users_code_raises_is_a_refusal(run: Run, follow: Follow) -> None:
     feed = await run()
 

@@ -12,7 +12,7 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
 from itertools import count
 
 from lean_lite import subjects
@@ -56,8 +56,11 @@ class FeedRunner:
         leases = Leases(bus, KIND, self._instance)
         self._shares = Shares(leases, [subjects.lease(KIND, feed.name)], self._own)
         self._lost = asyncio.Event()
+        self._losses = 0
         self._why = ""
         self._work: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._stopping = False
         self._started_ns = time.time_ns()
 
     def failing(self) -> Iterable[str]:
@@ -85,6 +88,7 @@ class FeedRunner:
         """Hear that the source is gone: it is connected again."""
         log.warning("feed.lost", extra={"feed": self._feed.name, "error": why})
         self._why = f": {why}" if why else ""
+        self._losses += 1
         self._lost.set()
 
     async def start(self) -> None:
@@ -103,8 +107,11 @@ class FeedRunner:
 
     async def stop(self) -> None:
         """Disconnect the feed, publish what is queued, and give the lease back."""
-        for symbol in sorted(self._subscribed):
-            await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
+        self._stopping = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting], timeout=ANSWER_S)
+        await self._bounded(self._unsubscribe_all(), "unsubscribe everything")
         self._subscribed.clear()
         await self._bounded(self._feed.disconnect(), "disconnect")
         if self._work is not None:
@@ -116,12 +123,18 @@ class FeedRunner:
             await asyncio.wait([self._work])
         self._feed.attach(None)
 
+    async def _unsubscribe_all(self) -> bool:
+        """Unsubscribe one after the other, as the user's code is used to."""
+        for symbol in sorted(self._subscribed):
+            await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
+        return True
+
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._shares.run())
                 group.create_task(self._look())
-                group.create_task(self._stay_connected())
+                self._connecting = group.create_task(self._stay_connected())
                 group.create_task(self._beat())
         except Exception:
             log.exception("the feed %s has failed", self._feed.name)
@@ -130,16 +143,23 @@ class FeedRunner:
     async def _stay_connected(self) -> None:
         while True:
             await self._lost.wait()
-            await self._bounded(self._feed.disconnect(), "disconnect")
-            for most_s in (min(RETRY_MAX_S, RETRY_S * 2 ** min(n, 10)) for n in count()):
-                # Full jitter: feeds that lose one source together do not come back together.
-                await asyncio.sleep(random.uniform(0, most_s))  # noqa: S311 - no secret
-                if await self._bounded(self._feed.connect(), "connect", CONNECT_S):
-                    break
+            await self._connect_again()
             self._lost.clear()
             self._why = ""
             self._subscribed.clear()
             await self._follow_wishes()
+
+    async def _connect_again(self) -> None:
+        """Return when the source is there, and was not lost again while it came back."""
+        await self._bounded(self._feed.disconnect(), "disconnect")
+        for most_s in (min(RETRY_MAX_S, RETRY_S * 2 ** min(n, 10)) for n in count()):
+            # Full jitter: feeds that lose one source together do not come back together.
+            await asyncio.sleep(random.uniform(0, most_s))  # noqa: S311 - no secret
+            losses = self._losses
+            if await self._bounded(self._feed.connect(), "connect", CONNECT_S):
+                if losses == self._losses:
+                    return
+                await self._bounded(self._feed.disconnect(), "disconnect")
 
     async def _own(self, lease: Lease) -> None:
         responder = Responder(self._bus, KIND, self._instance, VERSION)
@@ -164,15 +184,22 @@ class FeedRunner:
         """Subscribe to what is wanted, unsubscribe from the rest, and say what was refused."""
         async with self._turn:
             refused = {}
-            for symbol in sorted(self._wishes.symbols - self._subscribed):
+            for symbol in self._until_stopped(self._wishes.symbols - self._subscribed):
                 if await self._bounded(self._feed.subscribe(symbol), f"subscribe {symbol}"):
                     self._subscribed.add(symbol)
                 else:
                     refused[symbol] = f"the feed {self._feed.name} refuses it"
-            for symbol in sorted(self._subscribed - self._wishes.symbols):
+            for symbol in self._until_stopped(self._subscribed - self._wishes.symbols):
                 self._subscribed.discard(symbol)
                 await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
             return refused
+
+    def _until_stopped(self, symbols: frozenset[str] | set[str]) -> Iterator[str]:
+        """Yield symbols in order; after `stop` nobody asks the feed for any."""
+        for symbol in sorted(symbols):
+            if self._stopping:
+                return
+            yield symbol
 
     async def _bounded(
         self, call: Awaitable[bool | None], what: str, limit_s: float = ANSWER_S
