@@ -80,6 +80,29 @@ def test_a_later_version_takes_the_place_of_a_mark() -> None:
     }
 
 
+def test_an_invalid_repeat_leaves_a_good_bar_its_mark() -> None:
+    log = log_of(0, 1, 2, 3)
+    note(log, 0, level=0, reasons=Check.B02_OHLC.mask)
+    found = log.report(1)
+    assert (found["bars"], found["levels"]["EXCELLENT"], found["levels"]["INVALID"]) == (4, 4, 1)
+    assert found["completeness"] == 4 / 60
+
+
+def test_a_bar_of_the_future_that_is_invalid_moves_no_time() -> None:
+    log = log_of(3)
+    note(log, 10_000, level=0, reasons=Check.B10_FUTURE.mask)
+    assert log.newest_ns == at(3)
+
+
+def test_it_is_told_since_when_invalid_bars_are_counted() -> None:
+    log = QualityLog("SPY", lambda: at(60))
+    log.seed(stored(range(3)))
+    assert log.report(1)["invalid_since"] == "2026-11-24T15:30:00+00:00"
+    log.seed(stored(range(3), simulated=True))
+    assert log.report(1)["invalid_since"] == "2026-11-24T14:33:00+00:00"
+    assert log_of(5, simulated=True).report(1)["invalid_since"] == "2026-11-24T14:35:00+00:00"
+
+
 def test_what_is_known_of_the_past_gives_way_to_what_came_live() -> None:
     log = log_of(1, level=4)
     log.seed(stored(range(3), 2))

@@ -42,6 +42,7 @@ def test_the_figures_are_those_that_one_adds_up_by_hand() -> None:
         mark(3, POOR, Check.B05_ZERO_VOLUME, Check.B06_FLAT_SPIKE),
         mark(4, INVALID, Check.B02_OHLC),
         gaps=[Gap("SPY", at(100), at(110), "not served")],
+        invalid_since_ns=at(-1),
     )
     assert found == {
         "symbol": "SPY",
@@ -49,6 +50,7 @@ def test_the_figures_are_those_that_one_adds_up_by_hand() -> None:
         "end": "2026-11-24T21:00:00+00:00",
         "average_quality_score": pytest.approx((1.0 + 0.9 + 0.5 + 0.5 + 0.0) / 5),
         "levels": {"EXCELLENT": 1, "GOOD": 1, "FAIR": 0, "POOR": 2, "INVALID": 1},
+        "invalid_since": "2026-11-24T14:29:00+00:00",
         "reasons": {"B05_ZERO_VOLUME": 2, "B06_FLAT_SPIKE": 1, "B02_OHLC": 1},
         "bars": 4,
         "expected": 390,
@@ -86,12 +88,19 @@ def test_a_report_of_no_bars_has_no_score() -> None:
     found = report()
     assert found["average_quality_score"] is None
     assert (found["bars"], found["expected"], found["completeness"]) == (0, 390, 0.0)
-    assert (found["worst"], found["reasons"], set(found["levels"].values())) == ([], {}, {0})
+    assert (found["worst"], found["reasons"], set(found["levels"].values())) == ([], {}, {0, None})
 
 
 def test_only_invalid_bars_have_the_score_of_nothing() -> None:
     found = report(mark(0, INVALID))
     assert (found["average_quality_score"], found["bars"], found["completeness"]) == (0.0, 0, 0.0)
+
+
+def test_what_nobody_has_counted_is_not_nought() -> None:
+    found = report(mark(0))
+    assert (found["levels"]["INVALID"], found["invalid_since"]) == (None, None)
+    found = report(mark(0), invalid_since_ns=at(0))
+    assert found["levels"]["INVALID"] == 0
 
 
 def test_the_span_holds_its_start_but_not_its_end() -> None:

@@ -5,24 +5,32 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lean_lite.algorithm.data_models import NS_PER_S
+from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel
 from lean_lite.data.bars import Bars
 from lean_lite.data.quality_report import Mark, marks_of, report_of
 from lean_lite.messages import Gap, LiveBar
 
 KEPT = 10_080  # a week of minutes
 SPARE = 1_000
+INVALID = DataQualityLevel.INVALID.code
 HOUR_NS = 3_600 * NS_PER_S
 
 
 class QualityLog:
-    """Remember the grades of one symbol's newest bars; a bar's later version replaces its mark."""
+    """
+    Remember the grades of one symbol's newest bars; a bar's later version replaces its mark.
+
+    INVALID ones are marked apart, because history keeps what it has of their start. They are those
+    that were heard: the store does not tell of others.
+    """
 
     def __init__(self, symbol: str, clock: Callable[[], int] = time.time_ns) -> None:
         """Start with nothing."""
         self._symbol = symbol
         self._clock = clock
         self._marks: dict[int, Mark] = {}
+        self._invalid: dict[int, Mark] = {}
+        self._heard_ns = clock()
         self._gaps: tuple[Gap, ...] = ()
         self._since_ns = 0
         self._end_ns = 0
@@ -37,12 +45,22 @@ class QualityLog:
         if older:
             self._simulated = bars.block.simulated
             self._end_ns = max(self._end_ns, max(older) + self._resolution_s * NS_PER_S)
+            if self._simulated:
+                self._heard_ns = self._end_ns
         self._marks = older | self._marks
         self._bound()
 
     def note(self, record: LiveBar) -> None:
         """Take a live record."""
-        self._marks[record.start_ns] = Mark(record.start_ns, record.level, record.reasons)
+        mark = Mark(record.start_ns, record.level, record.reasons)
+        if mark.level == INVALID:
+            # Its time may be wrong as well, so that it moves nothing.
+            self._invalid[mark.start_ns] = mark
+            self._bound()
+            return
+        if record.simulated and not self._simulated:
+            self._heard_ns = record.start_ns
+        self._marks[mark.start_ns] = mark
         self._simulated = record.simulated
         self._resolution_s = record.resolution_s
         self._end_ns = max(self._end_ns, record.start_ns + record.resolution_s * NS_PER_S)
@@ -59,7 +77,7 @@ class QualityLog:
 
         A simulated market has its own time: there they end with the newest bar. They begin no
         earlier than what is remembered; `gaps` is what was not stored when the symbol was
-        subscribed.
+        subscribed. INVALID bars are counted since `invalid_since`, when that was.
         """
         if not 0 < hours < math.inf:
             message = f"no report of the last {hours!r} hours: give a number above 0"
@@ -67,9 +85,16 @@ class QualityLog:
         end_ns = self._end_ns if self._simulated else self._clock()
         since_ns = min(self._since_ns, *self._marks) if self._marks else self._since_ns
         span = (max(end_ns - round(hours * HOUR_NS), since_ns), end_ns)
-        marks = self._marks.values()
+        marks = [*self._marks.values(), *self._invalid.values()]
         gaps = [gap for gap in self._gaps if gap.start_ns < span[1] and span[0] < gap.end_ns]
-        return report_of(self._symbol, span, marks, resolution_s=self._resolution_s, gaps=gaps)
+        return report_of(
+            self._symbol,
+            span,
+            marks,
+            resolution_s=self._resolution_s,
+            gaps=gaps,
+            invalid_since_ns=self._heard_ns,
+        )
 
     def _bound(self) -> None:
         """Forget the oldest, several at once: late bars come in any order."""
@@ -78,3 +103,6 @@ class QualityLog:
             for start_ns in starts[:-KEPT]:
                 del self._marks[start_ns]
             self._since_ns = starts[-KEPT]
+        if len(self._invalid) > KEPT + SPARE:
+            for start_ns in sorted(self._invalid)[:-KEPT]:
+                del self._invalid[start_ns]

@@ -45,7 +45,7 @@ def marks_of(block: Block) -> list[Mark]:
 def quality_report_of(
     symbol: str, start_date: datetime, end_date: datetime, bars: Bars
 ) -> dict[str, Any]:
-    """Return `report_of` the bars of history."""
+    """Return `report_of` the bars of history, which has no INVALID ones and does not count them."""
     end_ns = min(to_ns(end_date), now_of(bars.block, time.time_ns()))
     return report_of(
         symbol,
@@ -63,14 +63,17 @@ def report_of(
     *,
     resolution_s: int = 60,
     gaps: Iterable[Gap] = (),
+    invalid_since_ns: int | None = None,
 ) -> dict[str, Any]:
     """
     Return a report on the bars that start in a span, as plain values that JSON can carry.
 
-    `average_quality_score` is the mean of the scores, INVALID bars included, and None without any
-    bar; `levels` and `reasons` count bars; `bars` are those that history has, `expected` those of
-    regular trading that the calendar has, and `completeness` the share of them, at most 1. `worst`
-    lists the ten worst bars below EXCELLENT, the newest of equals first.
+    `average_quality_score` is the mean of the scores, and None without any bar; `levels` and
+    `reasons` count bars; `bars` are those that history has, `expected` those of regular trading
+    that the calendar has, and `completeness` the share of them, at most 1. `worst` lists the ten
+    worst bars below EXCELLENT, the newest of equals first. INVALID bars count in all but `bars` and
+    `completeness`, as far as they are known: since `invalid_since`, or, when that is None, nothing
+    is known of them and their number is None.
     """
     start_ns, end_ns = span
     found = sorted(mark for mark in marks if start_ns <= mark.start_ns < end_ns)
@@ -83,7 +86,10 @@ def report_of(
         "start": from_ns(start_ns).isoformat(),
         "end": from_ns(end_ns).isoformat(),
         "average_quality_score": float(np.mean(scores)) if scores else None,
-        "levels": _levels(found),
+        "levels": _levels(found, invalid_since_ns),
+        "invalid_since": None
+        if invalid_since_ns is None
+        else from_ns(invalid_since_ns).isoformat(),
         "reasons": _reasons(found),
         "bars": len(good),
         "expected": expected,
@@ -100,9 +106,14 @@ def report_of(
     }
 
 
-def _levels(marks: Iterable[Mark]) -> Mapping[str, int]:
+def _levels(marks: Iterable[Mark], invalid_since_ns: int | None) -> Mapping[str, int | None]:
     counted = Counter(mark.level for mark in marks)
-    return {level.name: counted[level.code] for level in sorted(DataQualityLevel, reverse=True)}
+    levels: dict[str, int | None] = {
+        level.name: counted[level.code] for level in sorted(DataQualityLevel, reverse=True)
+    }
+    if invalid_since_ns is None:
+        levels[DataQualityLevel.INVALID.name] = None
+    return levels
 
 
 def _reasons(marks: Iterable[Mark]) -> Mapping[str, int]:
