@@ -24,6 +24,7 @@ class BarQueue:
         self._filled = asyncio.Event()
         self._streams: list[Callable[[], None]] = []
         self._closed = False
+        self._error: Exception | None = None
 
     def __len__(self) -> int:
         """Return how many bars wait."""
@@ -41,10 +42,15 @@ class BarQueue:
             self._filled.set()
 
     async def take(self, most: int) -> list[LiveBar]:
-        """Return what has waited longest, one bar at least; StopAsyncIteration at the end."""
+        """
+        Return what has waited longest, one bar at least.
+
+        At the end StopAsyncIteration, or the error that the queue was closed with.
+        """
         while not self._bars:
             if self._closed:
-                raise StopAsyncIteration
+                error, self._error = self._error, None
+                raise error or StopAsyncIteration
             self._filled.clear()
             await self._filled.wait()
         before = len(self._bars)
@@ -64,9 +70,10 @@ class BarQueue:
         self._tell(len(bars))
         return [bar for bar in bars if bar.symbol in symbols]
 
-    def close(self) -> None:
-        """Come to the end as soon as what waits is taken."""
-        self._closed = True
+    def close(self, error: Exception | None = None) -> None:
+        """Come to the end as soon as what waits is taken; does nothing when that is done."""
+        if not self._closed:
+            self._closed, self._error = True, error
         self._filled.set()
 
     def _tell(self, before: int) -> None:

@@ -16,6 +16,8 @@ from lean_lite.messages import LiveBar, SubscribeReply, SubscribeRequest
 RETRY_S = 0.25
 LEAVE_S = 1.0
 INGEST = ""
+# What keeps an answer from the one who asks.
+UNHEARD = (BusError, RequestError, DecodeError, *TROUBLE)
 NO_FEEDS: Mapping[str, str] = MappingProxyType({})
 
 log = logging.getLogger(__name__)
@@ -36,19 +38,24 @@ class Demand:
         self._feeds = feeds
         self._sources = dict(feeds)
         self._client = secrets.token_hex(8)
+        self._replies: dict[str, SubscribeReply] = {}
         self.accepted: tuple[str, ...] = ()
         self.refused: dict[str, str] = {}
 
     async def tell(self, *, patience_s: float = 0.0) -> None:
         """
-        Ask every feed for its symbols; BusUnavailable when one does not answer.
+        Ask every feed for its symbols; BusUnavailable when one does not answer, after all others.
 
         A user's feed is waited for: its lease may still be a process' that has just ended.
         """
-        replies = [
-            await self._ask(feed, symbols, 0.0 if feed == INGEST else patience_s)
-            for feed, symbols in self.by_feed(self._symbols).items()
-        ]
+        told = await asyncio.gather(
+            *(
+                self._hear(feed, symbols, 0.0 if feed == INGEST else patience_s)
+                for feed, symbols in self.by_feed(self._symbols).items()
+            ),
+            return_exceptions=True,
+        )
+        replies = self._replies.values()
         # A user's feed stays the one that was asked for; that of the account may change.
         for reply in replies:
             self._sources |= reply.feeds
@@ -56,15 +63,14 @@ class Demand:
         accepted = {symbol for reply in replies for symbol in reply.accepted}
         self.accepted = tuple(symbol for symbol in self._symbols if symbol in accepted)
         self.refused = {symbol: why for reply in replies for symbol, why in reply.refused.items()}
+        for failure in told:
+            if failure is not None:
+                raise failure
 
     async def end(self) -> None:
         """Let users' feeds unsubscribe at once; ingest keeps symbols for a while on purpose."""
-        for feed in self.by_feed(self.accepted):
-            if feed != INGEST:
-                try:
-                    await self._ask(feed, (), timeout_s=LEAVE_S)
-                except (BusError, RequestError, DecodeError, *TROUBLE) as error:
-                    log.info("demand.not_ended", extra={"feed": feed, "error": str(error)})
+        accepted, self.accepted = self.accepted, ()
+        await asyncio.gather(*(self._leave(feed) for feed in self.by_feed(accepted)))
 
     def by_feed(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return symbols by the user's feed that serves them; those of ingest have none."""
@@ -82,6 +88,17 @@ class Demand:
         """Return the bars that come from the feed that their symbol is wanted of."""
         sources = self._sources
         return [bar for bar in bars if sources.get(bar.symbol, bar.feed) == bar.feed]
+
+    async def _hear(self, feed: str, symbols: tuple[str, ...], patience_s: float) -> None:
+        self._replies[feed] = await self._ask(feed, symbols, patience_s)
+
+    async def _leave(self, feed: str) -> None:
+        if feed == INGEST:
+            return
+        try:
+            await self._ask(feed, (), timeout_s=LEAVE_S)
+        except UNHEARD as error:
+            log.info("demand.not_ended", extra={"feed": feed, "error": str(error)})
 
     async def _ask(
         self,

@@ -11,13 +11,14 @@ from nats.aio.subscription import Subscription
 
 from lean_lite import subjects
 from lean_lite.bus import Bus
+from lean_lite.bus.connection import TROUBLE
 from lean_lite.data.bar_queue import BOUND, BarQueue
-from lean_lite.data.demand import NO_FEEDS, Demand
+from lean_lite.data.demand import NO_FEEDS, UNHEARD, Demand
 from lean_lite.data.heads import Heads, OnHead
 from lean_lite.data.history import fetch
 from lean_lite.data.patience import patiently
 from lean_lite.data.sequel import Sequel
-from lean_lite.errors import BusError, Busy, DecodeError, RequestError
+from lean_lite.errors import Busy, StackError
 from lean_lite.messages import (
     HistoryRequest,
     LiveBar,
@@ -31,8 +32,16 @@ GRACE_S = 0.25
 RETRY_S = 0.25
 PENDING_MESSAGES = 262_144
 
+_ENDED = "the stream was stopped: ask the engine for another one"
+
+OnRefused = Callable[[str, str], None]
+
 log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(LiveBar).decode
+
+
+def _heard(_symbol: str, _why: str) -> None:
+    """Leave it at the log."""
 
 
 class Live:
@@ -53,6 +62,7 @@ class Live:
         queue: int = BOUND,
         feeds: Mapping[str, str] = NO_FEEDS,
         heads: Heads | None = None,
+        on_refused: OnRefused = _heard,
     ) -> None:
         """
         Ask for nothing before `start`.
@@ -60,7 +70,8 @@ class Live:
         `after` maps lanes to the GRADED sequence to go on behind, so that a reader resumes where
         it stopped; an empty map begins with the first stored bar. Without it only new bars come.
         `feeds` maps symbols to the feed of a user's that serves them; ingest serves the others.
-        Streams of one connection may share `heads`.
+        Streams of one connection may share `heads`. `on_refused` is called with a symbol that was
+        accepted and is refused from now on, and why.
         """
         self._bus = bus
         self.symbols = tuple(dict.fromkeys(symbols))
@@ -70,13 +81,14 @@ class Live:
         self._lanes = {lane: Sequel(own, 0) for lane, own in _by_lane(self.symbols).items()}
         self._heads = heads or Heads(bus)
         self._on_head = {lane: self._on_head_of(lane) for lane in self._lanes}
+        self._on_refused = on_refused
         self._begun = False
         self._asking: dict[Lane, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: list[Subscription] = []
-        self._stopped = False
         # The GRADED sequence of each lane that it began behind.
         self.baseline: dict[str, int] = {}
+        self.stopped = False
         self.delivered = 0
         self.refetched = 0
 
@@ -126,8 +138,8 @@ class Live:
         """
         Subscribe, and take everything from now on.
 
-        BusUnavailable when the store or a feed does not answer. `accepted` and `refused` say what
-        the feeds think of the symbols.
+        BusUnavailable when the store or a feed does not answer; StackError when it is stopped
+        meanwhile. `accepted` and `refused` say what the feeds think of the symbols.
         """
         await self._subscribe()
         await self._bus.barrier()
@@ -139,20 +151,25 @@ class Live:
             sequel.fill((), self.baseline[str(lane)])
         # What comes meanwhile is delivered when it is known whose bars are wanted.
         await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
-        if self._stopped:
-            return
+        await self._go_on()
         self._begun = True
         self._queue.join(self._advance_all)
         self._advance_all()
         self._tasks.append(asyncio.create_task(self._renew()))
 
     async def _ends(self) -> dict[str, int]:
-        if self._stopped:
-            raise BusError("the stream was stopped while it began")
+        if self.stopped:
+            raise StackError(_ENDED)
         return (await fetch(self._bus, HistoryRequest())).through
 
     def hand_over(self, queue: BarQueue) -> None:
-        """Put bars into a queue that others use, too; those that wait here come first."""
+        """
+        Put bars into a queue that others use, too; those that wait here come first.
+
+        StackError when it is not at work.
+        """
+        if not self._begun:
+            raise StackError(_ENDED)
         left = self._queue.leave(self._advance_all, self.symbols)
         self._queue = queue
         queue.join(self._advance_all)
@@ -160,20 +177,37 @@ class Live:
 
     async def stop(self) -> None:
         """Leave; what has not been read is dropped. Does nothing when that is done."""
-        if self._stopped:
-            return
-        self._stopped = True
+        if not self.stopped:
+            self.stopped = True
+            self._end(None)
+        await self._leave()
+
+    def fail(self, error: Exception) -> None:
+        """Let the reader have what waits, and then an error; `stop` is still to be called."""
+        self._end(error)
+
+    def _end(self, error: Exception | None) -> None:
         if self._begun:
             self._begun = False
             self._queue.leave(self._advance_all, self.symbols)
         for task in (*self._tasks, *self._asking.values()):
             task.cancel()
-        for subscription in self._subscriptions:
-            await subscription.unsubscribe()
+        self._own.close(error)
+
+    async def _leave(self) -> None:
+        if tasks := [*self._tasks, *self._asking.values()]:
+            await asyncio.wait(tasks)
+        while self._subscriptions:
+            await leave(self._subscriptions.pop())
         for lane, on_head in self._on_head.items():
             await self._heads.leave(lane, on_head)
-        self._own.close()
         await self._demand.end()
+
+    async def _go_on(self) -> None:
+        """Raise StackError when somebody has stopped the stream while it was starting."""
+        if self.stopped:
+            await self._leave()
+            raise StackError(_ENDED)
 
     async def _subscribe(self) -> None:
         for symbol in self.symbols:
@@ -234,22 +268,25 @@ class Live:
         """Ask the store for what is still missing when stragglers have had their time."""
         sequel = self._lanes[lane]
         awaited_seq = None
-        while (missing_seq := sequel.missing_seq) is not None:
-            if self._queue.room <= 0:
-                await asyncio.sleep(RETRY_S)
-                continue
-            if missing_seq != awaited_seq:
-                awaited_seq = missing_seq
-                await asyncio.sleep(GRACE_S)
-                continue
-            try:
-                await self._ask_store(lane, sequel, missing_seq)
-            except (BusError, RequestError, DecodeError) as error:
-                log.info("live.refetch_failed", extra={"lane": str(lane), "error": str(error)})
-                await asyncio.sleep(RETRY_S)
-            # What came meanwhile may be whole now.
-            self._deliver(sequel.take(self._queue.room))
-        del self._asking[lane]
+        try:
+            while (missing_seq := sequel.missing_seq) is not None:
+                if self._queue.room <= 0:
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                if missing_seq != awaited_seq:
+                    awaited_seq = missing_seq
+                    await asyncio.sleep(GRACE_S)
+                    continue
+                try:
+                    await self._ask_store(lane, sequel, missing_seq)
+                except UNHEARD as error:
+                    log.info("live.refetch_failed", extra={"lane": str(lane), "error": str(error)})
+                    await asyncio.sleep(RETRY_S)
+                # What came meanwhile may be whole now.
+                self._deliver(sequel.take(self._queue.room))
+        finally:
+            # Whatever it is that ended this, the next head begins it anew.
+            del self._asking[lane]
 
     async def _ask_store(self, lane: Lane, sequel: Sequel, missing_seq: int) -> None:
         name = str(lane)
@@ -281,12 +318,28 @@ class Live:
         self._deliver(due)
 
     async def _renew(self) -> None:
+        refused = set(self.refused)
         while True:
             await asyncio.sleep(RENEW_S)
             try:
                 await self._demand.tell()
-            except (BusError, RequestError) as error:
+            except UNHEARD as error:
                 log.info("live.renew_failed", extra={"error": str(error)})
+            for symbol in self.refused.keys() - refused:
+                why = self.refused[symbol]
+                log.warning("no more bars of %s: it is refused from now on: %s", symbol, why)
+                self._on_refused(symbol, why)
+            for symbol in refused - self.refused.keys():
+                log.info("%s is accepted again", symbol)
+            refused = set(self.refused)
+
+
+async def leave(subscription: Subscription) -> None:
+    """Unsubscribe; a bus that is gone has done so already."""
+    try:
+        await subscription.unsubscribe()
+    except TROUBLE as error:
+        log.info("live.not_left", extra={"subject": subscription.subject, "error": str(error)})
 
 
 def _by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
