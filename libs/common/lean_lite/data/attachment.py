@@ -27,8 +27,14 @@ class Attachment:
     def check(self) -> None:
         """Raise StackError when the stack of this machine has ended for good."""
         if self._membership is not None and self._membership.lost.is_set():
-            message = f"{self._membership.why}; call `engine.stop()` and then `engine.start()`"
-            raise StackError(message)
+            raise _lost(self._membership)
+
+    async def lost(self) -> StackError | None:
+        """Wait until the stack of this machine has ended for good; a bus elsewhere never does."""
+        if self._membership is None:
+            return None
+        await self._membership.lost.wait()
+        return _lost(self._membership)
 
     def feed_bus(self) -> BusConfig:
         """Return the settings for a user's feed; ConfigError when nobody told its password."""
@@ -55,3 +61,7 @@ async def attach(config: Config) -> Attachment:
         return Attachment(config.bus, None)
     membership = await join_stack(config)
     return Attachment(membership.bus, membership)
+
+
+def _lost(membership: Membership) -> StackError:
+    return StackError(f"{membership.why}; call `engine.stop()` and then `engine.start()`")

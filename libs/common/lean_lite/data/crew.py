@@ -2,22 +2,28 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from lean_lite.bus import Bus, connect
 from lean_lite.data.alpaca_feed import AlpacaDataFeed, Host
 from lean_lite.data.attachment import Attachment
+from lean_lite.data.endings import end_all
 from lean_lite.data.feed import DataFeed
 from lean_lite.feeds import FeedRunner
 
 ROLE = "feed"
+# More than the limits of one feed add up to: those of its methods, of its queue and of the bus.
+ENDING_S = 30.0
+
+Ending = Callable[[], Coroutine[Any, Any, None]]
 
 log = logging.getLogger(__name__)
 
 
 class Crew:
     """
-    Start feeds, one after the other, and end them with the engine.
+    Start feeds, and end them with the engine.
 
     Users' feeds share a connection of their own, with the role `feed`, made for the first of them.
     """
@@ -30,16 +36,20 @@ class Crew:
         self._feed_bus: Bus | None = None
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
-        self._resources = AsyncExitStack()
+        self._endings: list[Ending] = []
 
     def add(self, feed: DataFeed) -> None:
-        """Start a feed in the background; that it failed is logged, and told by `ready`."""
-        self._begin(feed).add_done_callback(_tell)
+        """
+        Start a feed in the background; that it failed is logged, and told by `ready`.
+
+        One that starts already, or is at work, is left alone.
+        """
+        if self._is_due(feed):
+            self._begin(feed).add_done_callback(_tell)
 
     async def ready(self, feed: DataFeed) -> None:
         """Return when a feed is at work, and try again if it failed; raises what keeps it off."""
-        known = self._starts.get(feed.name)
-        if known is None or (known.done() and (known.cancelled() or known.exception())):
+        if self._is_due(feed):
             self._begin(feed)
         await asyncio.shield(self._starts[feed.name])
 
@@ -48,7 +58,16 @@ class Crew:
         for start in self._starts.values():
             start.cancel()
         await asyncio.gather(*self._starts.values(), return_exceptions=True)
-        await self._resources.aclose()
+        await end_all((end() for end in self._endings), ENDING_S)
+        if self._feed_bus is not None:
+            await self._feed_bus.close()
+
+    def _is_due(self, feed: DataFeed) -> bool:
+        """Say whether a feed was never started, or in vain."""
+        known = self._starts.get(feed.name)
+        if known is None:
+            return True
+        return known.done() and (known.cancelled() or known.exception() is not None)
 
     def _begin(self, feed: DataFeed) -> asyncio.Task[None]:
         start = asyncio.create_task(self._start(feed), name=f"start {feed.name}")
@@ -56,25 +75,24 @@ class Crew:
         return start
 
     async def _start(self, feed: DataFeed) -> None:
-        async with self._turn:
-            if isinstance(feed, AlpacaDataFeed):
-                await feed.serve(self._host, self._bus, self._attachment.facts)
-                self._resources.push_async_callback(feed.disconnect)
-            else:
-                await self._run(feed)
+        if isinstance(feed, AlpacaDataFeed):
+            await feed.serve(self._host, self._bus, self._attachment.facts)
+            self._endings.append(feed.disconnect)
+        else:
+            await self._run(feed)
 
     async def _run(self, feed: DataFeed) -> None:
-        if self._feed_bus is None:
-            bus = await connect(self._attachment.feed_bus(), ROLE, name="strategy's feeds")
-            self._resources.push_async_callback(bus.close)
-            self._feed_bus = bus
+        async with self._turn:
+            if self._feed_bus is None:
+                settings = self._attachment.feed_bus()
+                self._feed_bus = await connect(settings, ROLE, name="strategy's feeds")
         runner = FeedRunner(feed, self._feed_bus)
         try:
             await runner.start()
         except BaseException:
             await runner.stop()
             raise
-        self._resources.push_async_callback(runner.stop)
+        self._endings.append(runner.stop)
 
 
 def _tell(start: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from lean_lite.algorithm.data_models import Resolution, to_ns
 from lean_lite.bus import Bus, connect
@@ -19,6 +19,8 @@ from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.callbacks import Callback
 from lean_lite.data.crew import Crew
+from lean_lite.data.endings import end_all
+from lean_lite.data.errands import Errands
 from lean_lite.data.feed import DataFeed
 from lean_lite.data.following import Following
 from lean_lite.data.heads import Heads
@@ -42,6 +44,7 @@ from lean_lite.errors import FeedError, RequestError, StackError
 CLIENT = "client"
 # What a report on a symbol's quality can look back on as soon as it is subscribed.
 LATELY = timedelta(days=7)
+ENDING_S = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +74,9 @@ class DataEngine:
         self._attachment: Attachment | None = None
         self._resources = AsyncExitStack()
         self._turn = asyncio.Lock()
-        self._subscribing = asyncio.Lock()
+        self._errands = Errands()
+        # One for each symbol and feed at work: symbols of one feed come one after the other.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @property
     def feeds(self) -> Mapping[str, DataFeed]:
@@ -89,10 +94,10 @@ class DataEngine:
 
     def add_feed(self, feed: DataFeed) -> None:
         """
-        Add a feed; FeedError when its name is taken, or is that of a feed of Alpaca's.
+        Add a feed; FeedError when another one has its name, or it is that of a feed of Alpaca's.
 
         `start` starts it. One that is added to a running engine starts at once, in the background,
-        and whoever asks it for a symbol waits for that.
+        and whoever asks it for a symbol waits for that. The same feed again is no error.
         """
         self._roster.add(feed)
         if self._crew is not None:
@@ -123,10 +128,10 @@ class DataEngine:
                 await whole(self._resources.aclose())
                 raise
             self._pump.start()
-            # A lock belongs to the event loop where it was first waited for.
-            self._subscribing = asyncio.Lock()
             self._resources.push_async_callback(self._intake.callbacks.stop)
             self._resources.push_async_callback(self._pump.stop)
+            watching = asyncio.create_task(self._watch(attachment), name="watch the attachment")
+            self._resources.callback(watching.cancel)
             self._bus, self._heads = bus, Heads(bus)
             self._attachment, self._crew = attachment, crew
 
@@ -162,16 +167,11 @@ class DataEngine:
         Send a symbol's live bars to the callbacks, INVALID ones included.
 
         RequestError when the feed refuses it; FeedError when no feed serves it, there is none of
-        that name, or another one serves the symbol already.
+        that name, or another one serves the symbol already; StackError when the engine is stopped
+        meanwhile.
         """
         bus, feed = self._connected(), self._runs(symbol, feed_name)
-        async with self._subscribing:
-            known = self._following.get(symbol)
-            if known is None:
-                await self._follow(bus, symbol, feed, feed_name)
-            elif known.feed != feed:
-                message = f"{symbol} is subscribed from another feed: unsubscribe it first"
-                raise FeedError(message)
+        await self._errands.run(self._subscribe(bus, symbol, feed, feed_name))
         return True
 
     async def unsubscribe_symbol(self, symbol: str) -> bool:
@@ -234,23 +234,10 @@ class DataEngine:
         Return the started stream of live records; RequestError when a symbol is refused.
 
         `after` resumes behind known frames, as in `Live`; `feed_name` names the feed of them all.
+        StackError when the engine is stopped meanwhile.
         """
-        for symbol in symbols:
-            await self._ready(symbol, feed_name)
-        feeds = self._feeds(symbols, feed_name)
-        own = {symbol: feed for symbol, feed in feeds.items() if feed}
-        live = Live(self._connected(), symbols, after=after, feeds=own, heads=self._heads)
-        self._lives.add(live)
-        try:
-            await live.start()
-        except BaseException:
-            await live.stop()
-            raise
-        if live.refused:
-            await live.stop()
-            reasons = "; ".join(f"{symbol}: {why}" for symbol, why in live.refused.items())
-            raise RequestError("refused", reasons)
-        return live
+        self._connected()
+        return await self._errands.run(self._live(symbols, after, feed_name))
 
     async def get_historical_data(
         self,
@@ -302,10 +289,13 @@ class DataEngine:
         `engine` has those of `DataMetrics`; `services` has each instance's state and counters.
         """
         return {
-            "engine": self._intake.to_dict(
-                waiting=len(self._pump.queue),
-                symbols=sorted(self._following),
-            ),
+            "engine": {
+                **self._intake.to_dict(
+                    waiting=len(self._pump.queue),
+                    symbols=sorted(self._following),
+                ),
+                "refused": self._refused(),
+            },
             "feeds": {
                 name: {
                     "connected": feed.get_connection_status().connected,
@@ -338,32 +328,87 @@ class DataEngine:
         bars = await self.get_historical_data(symbol, start_date, end_date, resolution)
         return quality_report_of(symbol, start_date, end_date, bars)
 
+    async def _subscribe(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
+        await self._ready(symbol, feed_name)
+        async with self._turn_of("symbol", symbol), self._turn_of("feed", feed):
+            known = self._following.get(symbol)
+            if known is None:
+                await self._follow(bus, symbol, feed, feed_name)
+            elif known.feed != feed:
+                message = f"{symbol} is subscribed from another feed: unsubscribe it first"
+                raise FeedError(message)
+
+    def _turn_of(self, kind: str, name: str) -> asyncio.Lock:
+        return self._turns.setdefault((kind, name), asyncio.Lock())
+
     async def _follow(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
         chosen = self._roster.choose(symbol, feed_name)
         handle = chosen if isinstance(chosen, AlpacaDataFeed) else None
-        live = await self.live(symbol, feed_name=feed_name)
+        live = await self._live((symbol,), None, feed_name)
         following = Following(bus, symbol, live, feed, self._intake.take)
         try:
             since_ns = to_ns(datetime.now(UTC) - LATELY)
             known = await self._past().stored(symbol, feed, since_ns)
             self._intake.begin(symbol, handle, known, since_ns)
             await following.start()
+            following.follow(self._pump.queue)
         except BaseException:
             self._intake.end(symbol)
             await whole(following.stop())
             raise
         self._following[symbol] = following
-        following.follow(self._pump.queue)
+
+    async def _live(
+        self, symbols: Sequence[str], after: Mapping[str, int] | None, feed_name: str | None
+    ) -> Live:
+        for symbol in symbols:
+            await self._ready(symbol, feed_name)
+        feeds = self._feeds(symbols, feed_name)
+        own = {symbol: feed for symbol, feed in feeds.items() if feed}
+        live = Live(
+            self._connected(),
+            symbols,
+            after=after,
+            feeds=own,
+            heads=self._heads,
+            on_refused=self._on_refused,
+        )
+        self._lives.add(live)
+        try:
+            await live.start()
+        except BaseException:
+            await whole(live.stop())
+            raise
+        if live.refused:
+            await live.stop()
+            reasons = "; ".join(f"{symbol}: {why}" for symbol, why in live.refused.items())
+            raise RequestError("refused", reasons)
+        return live
 
     async def _stop(self) -> None:
         self._bus = self._heads = self._attachment = self._crew = None
         try:
-            for symbol in list(self._following):
-                await self.unsubscribe_symbol(symbol)
-            for live in list(self._lives):
-                await live.stop()
+            # First what is under way: behind our back it would leave things to the next start.
+            await self._errands.stop()
+            unsubscribing = [self.unsubscribe_symbol(symbol) for symbol in self._following]
+            await end_all([*unsubscribing, *(live.stop() for live in self._lives)], ENDING_S)
         finally:
             await self._resources.aclose()
+
+    async def _watch(self, attachment: Attachment) -> None:
+        """Let streams end with the error when the stack is gone: nobody must wait for ever."""
+        error = await attachment.lost()
+        if error is not None:
+            for live in list(self._lives):
+                live.fail(error)
+
+    def _refused(self) -> dict[str, str]:
+        """Return the symbols of streams at work that their feeds refuse now, and why."""
+        streams = [live for live in self._lives if not live.stopped]
+        return {symbol: why for live in streams for symbol, why in live.refused.items()}
+
+    def _on_refused(self, _symbol: str, _why: str) -> None:
+        self._intake.metrics.increment_errors()
 
     def _past(self) -> Past:
         return Past(self._connected())
