@@ -4,12 +4,16 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
 from lean_lite.data import DataEngine
+from lean_lite.data.bar_stream import BarStream
+from lean_lite.data.slices import Slices
+from lean_lite.errors import StackError
 from tests.docs.programs import await_end, environment_of
 from tests.integration.data.forex import SYMBOL, CustomForexFeed, rate
 from tests.integration.patience import until
@@ -20,6 +24,29 @@ pytestmark = [
     # nats.micro stamps its services with it.
     pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"),
 ]
+
+
+async def test_streams_end_with_the_error_when_the_stack_is_gone_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in environment_of(tmp_path).items():
+        if name.startswith("LEAN_LITE_"):
+            monkeypatch.setenv(name, text)
+
+    async def read(stream: BarStream | Slices) -> None:
+        async for _ in stream:
+            pass
+
+    async with DataEngine() as engine:
+        streams = engine.bars("SPY"), engine.slices(["SPY"])
+        reading = [asyncio.create_task(read(stream)) for stream in streams]
+        await until(lambda: engine.get_metrics()["services"], "the services")
+        await asyncio.sleep(2)
+        down = await asyncio.create_subprocess_exec(sys.executable, "-m", "lean_lite.cli", "down")
+        assert await down.wait() == 0
+        for one in reading:
+            with pytest.raises(StackError, match=r"engine\.start"):
+                await asyncio.wait_for(one, 60)
 
 
 async def test_bars_of_a_custom_feed_come_once_each_when_the_supervisor_is_killed(

@@ -136,6 +136,21 @@ async def test_a_feed_may_join_a_running_engine(pipeline: Feeder, engine: Engine
     assert late.calls[-1] == "disconnect"
 
 
+async def test_the_same_feed_may_be_added_again(pipeline: Feeder, engine: Engine) -> None:
+    updates = Updates()
+    feed = CustomForexFeed("mine")
+    async with engine() as running:
+        running.add_data_callback(updates)
+        for number in range(3):
+            running.add_feed(feed)
+            assert await running.subscribe_symbol(SYMBOL)
+            await feed.publish(rate(number))
+            await until(lambda: len(updates) > number, "an update")  # noqa: B023 - awaited here
+        assert feed.calls == ["connect", f"subscribe {SYMBOL}"]
+        assert feed.get_connection_status().connected
+    assert feed.calls.count("disconnect") == 1
+
+
 async def test_a_feed_that_joins_and_fails_is_told_and_tried_again(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -265,6 +280,32 @@ async def test_reports_and_figures_are_of_what_came(pipeline: Feeder, engine: En
         }
         assert states["store"]
         assert states["validate"]
+
+
+async def test_invalid_bars_count_apart_and_only_where_they_are_known(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    updates = Updates()
+    hours = (time.time() - to_ns(NIGHT) / 1e9) / 3_600 + 1
+    feed = CustomForexFeed("mine")
+    async with engine(feed) as running:
+        running.add_data_callback(updates)
+        await running.subscribe_symbol(SYMBOL)
+        await feed.publish_all([rate(number) for number in range(0, 8, 2)])
+        await feed.publish_all([rate(number, low=2.0) for number in range(1, 8, 2)])
+        await feed.publish(rate(0, low=2.0))
+        await until(lambda: len(updates) == 9, "nine updates")
+        log = running.get_data_quality_report(SYMBOL, hours)
+        assert (log["bars"], log["levels"]["EXCELLENT"], log["levels"]["INVALID"]) == (4, 4, 5)
+        assert log["average_quality_score"] == pytest.approx(4 / 9)
+        stored = await running.quality_report(SYMBOL, NIGHT, NIGHT + 10 * MINUTE)
+        assert (stored["bars"], stored["levels"]["INVALID"]) == (4, None)
+        assert stored["invalid_since"] is None
+        await running.unsubscribe_symbol(SYMBOL)
+        await running.subscribe_symbol(SYMBOL)
+        again = running.get_data_quality_report(SYMBOL, hours)
+        assert (again["bars"], again["levels"]["INVALID"]) == (4, 0)
+        assert again["invalid_since"] > log["invalid_since"]
 
 
 async def test_a_callback_may_unsubscribe_and_stop(pipeline: Feeder, engine: Engine) -> None:

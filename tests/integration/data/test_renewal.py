@@ -1,0 +1,74 @@
+"""What a stream wants is told again and again, and it hears when that is refused."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from nats.errors import OutboundBufferLimitError
+
+from lean_lite.data.demand import Demand
+from lean_lite.errors import BusUnavailable
+from lean_lite.subjects import credit
+from tests.integration.conftest import Join
+from tests.integration.data.conftest import Engine, Follow
+from tests.integration.data.forex import SYMBOL, CustomForexFeed
+from tests.integration.data.test_live import minutes, starts, take
+from tests.integration.patience import until
+from tests.integration.raw import Feeder
+from tests.integration.relay import Relay
+
+# nats.micro stamps its services with it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+
+
+async def test_a_feed_that_does_not_answer_keeps_no_other_from_being_asked(
+    join: Join, feeder: Feeder
+) -> None:
+    demand = Demand(await join("client"), (SYMBOL, "AAPL"), {SYMBOL: "nobody"})
+    with pytest.raises(BusUnavailable, match="nobody"):
+        await demand.tell()
+    assert demand.accepted == ("AAPL",)
+
+
+async def test_a_symbol_that_is_refused_later_is_told_once(
+    pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = CustomForexFeed("mine")
+    async with engine(feed) as running:
+        await running.subscribe_symbol(SYMBOL)
+        assert running.get_metrics()["engine"]["refused"] == {}
+        feed.refused = frozenset({SYMBOL})
+        feed.connection_lost("the right was withdrawn")
+        await until(lambda: running.get_metrics()["engine"]["refused"], "the refusal")
+        figures = running.get_metrics()["engine"]
+        assert figures["refused"] == {SYMBOL: "the feed mine refuses it"}
+        assert figures["error_count"] == 1
+        asked = len(feed.calls)
+        await until(lambda: len(feed.calls) > asked, "that it is asked again")
+        told = f"no more bars of {SYMBOL}: it is refused from now on: the feed mine refuses it"
+        assert caplog.messages.count(told) == 1
+        assert running.get_metrics()["engine"]["error_count"] == 1
+        feed.refused = frozenset()
+        await until(lambda: not running.get_metrics()["engine"]["refused"], "that it is served")
+
+
+async def test_what_is_missing_is_asked_for_again_whatever_the_bus_said(
+    join: Join, follow: Follow, feeder: Feeder, relay: Relay
+) -> None:
+    bus = await join("client", url=relay.url, request_timeout_s=0.5)
+    live = await follow("AAPL", bus=bus, after={})
+    await feeder.bars("AAPL", range(5))
+    await take(live, 5)
+    relay.lose = lambda subject, _: not subject.startswith("md.live.frame.")
+    await feeder.bars("AAPL", range(5, 10))
+    await until(lambda: live._asking, "the question")
+    await relay.close()
+    await until(lambda: not bus.connected, "the loss")
+    with suppress(OutboundBufferLimitError):
+        while True:
+            await bus.publish(f"{credit('nobody')}.1", bytes(500_000))
+    await asyncio.sleep(2)
+    relay.lose = lambda *_: False
+    await relay.open()
+    await feeder.bars("AAPL", range(10, 15))
+    assert starts(await take(live, 10), "AAPL") == minutes("AAPL", range(5, 15))

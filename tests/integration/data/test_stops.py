@@ -1,0 +1,140 @@
+"""An engine that is stopped at any moment: nothing of it is left, and nobody waits for long."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+
+from lean_lite.config import BusConfig, Config
+from lean_lite.data import DataEngine
+from lean_lite.errors import StackError
+from tests.integration.data.conftest import Engine
+from tests.integration.data.forex import CustomForexFeed
+from tests.integration.patience import until
+from tests.integration.raw import Feeder
+from tests.integration.relay import Relay
+
+# nats.micro stamps its services with it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+
+SYMBOLS = ("AAPL", "MSFT", "SPY")
+PAIRS = tuple(f"{base}/USD" for base in ("EUR", "GBP", "AUD", "NZD", "CHF", "SEK"))
+
+
+class Stubborn(CustomForexFeed):
+    """Never come to the end of unsubscribing."""
+
+    async def unsubscribe(self, symbol: str) -> bool:
+        await super().unsubscribe(symbol)
+        await asyncio.sleep(60)
+        return True
+
+
+class Tardy(CustomForexFeed):
+    """Take long to connect."""
+
+    async def connect(self) -> bool:
+        await super().connect()
+        await asyncio.sleep(60)
+        return True
+
+
+@pytest.fixture
+async def distant(bus_config: BusConfig, relay: Relay) -> AsyncIterator[DataEngine]:
+    """Return an engine whose bus the relay can take away."""
+    engine = DataEngine(Config(bus=replace(bus_config, url=relay.url)))
+    yield engine
+    await engine.stop()
+
+
+async def test_a_stop_while_symbols_are_subscribed_leaves_nothing(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    running = engine()
+    got: list[str] = []
+    running.add_data_callback(lambda symbol, bar, quality: got.append(symbol))
+    ended = 0
+    before = asyncio.all_tasks()
+    for moment in range(40):
+        await running.start()
+        asked = [asyncio.create_task(running.subscribe_symbol(symbol)) for symbol in SYMBOLS]
+        asked.append(asyncio.create_task(running.live("NVDA")))  # type: ignore[arg-type]
+        await asyncio.sleep(moment * 0.002)
+        await running.stop()
+        for result in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(result, BaseException):
+                assert isinstance(result, StackError), repr(result)
+                assert "await engine.start()" in str(result)
+                ended += 1
+        assert running.get_metrics()["engine"]["symbols"] == []
+        await until(lambda: asyncio.all_tasks() <= before, "the last task")
+    assert ended
+    async with running:
+        assert await running.subscribe_symbol("AAPL")
+        await pipeline.bars("AAPL", range(3))
+        await until(lambda: len(got) == 3, "bars after another start")
+
+
+async def test_who_is_cancelled_while_he_subscribes_is_not_told_of_a_stop(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    async with engine() as running:
+        for turns in range(12):
+            asked = asyncio.create_task(running.subscribe_symbol("AAPL"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(running.subscribe_symbol("AAPL"), 0.001)
+        assert await running.subscribe_symbol("AAPL")
+
+
+async def test_a_feed_that_does_not_end_is_waited_for_once(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    feed = Stubborn("stubborn")
+    running = engine(feed)
+    await running.start()
+    for pair in PAIRS:
+        await running.subscribe_symbol(pair)
+    began = time.monotonic()
+    await running.stop()
+    assert time.monotonic() - began < 14
+    assert feed.calls[-1] == "disconnect"
+
+
+async def test_a_stop_without_the_bus_does_not_wait_for_symbol_after_symbol(
+    pipeline: Feeder, distant: DataEngine, relay: Relay
+) -> None:
+    distant.add_feed(CustomForexFeed("fx"))
+    await distant.start()
+    pairs = [*PAIRS, *(f"{pair[:3]}/JPY" for pair in PAIRS), *(f"{pair[:3]}/CAD" for pair in PAIRS)]
+    for pair in pairs:
+        await distant.subscribe_symbol(pair)
+    await relay.close()
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    await distant.stop()
+    assert time.monotonic() - began < 12
+
+
+async def test_a_feed_that_connects_for_long_holds_up_no_other(
+    pipeline: Feeder, engine: Engine
+) -> None:
+    quick = CustomForexFeed("quick")
+    async with engine(CustomForexFeed("first")) as running:
+        running.add_feed(Tardy("tardy"))
+        running.add_feed(quick)
+        waiting = asyncio.create_task(running.subscribe_symbol(PAIRS[0], feed_name="tardy"))
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        assert await running.subscribe_symbol(PAIRS[1], feed_name="first")
+        assert await running.subscribe_symbol(PAIRS[2], feed_name="quick")
+        assert time.monotonic() - began < 10
+        assert not waiting.done()
+    with pytest.raises(StackError, match="stopped meanwhile"):
+        await waiting
