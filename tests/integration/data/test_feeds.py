@@ -270,10 +270,15 @@ async def test_a_source_that_is_lost_while_it_comes_back_is_connected_again(join
     await runner.stop()
 
 
-async def test_a_feed_that_is_stopped_while_it_comes_back_stays_disconnected(join: Join) -> None:
+async def test_a_feed_that_is_stopped_while_it_comes_back_stays_disconnected(
+    run: Run, join: Join
+) -> None:
+    await ready(await run())
     feed = Slow(NAME)
     runner = FeedRunner(feed, await join("feed"))
     await runner.start()
+    # Another one publishes the feed, so that the stop waits for what is queued here.
+    await feed.publish(rate(1))
     feed.connection_lost("the cable")
     await until(lambda: feed.attempts == 2, "the second attempt")
     await runner.stop()
