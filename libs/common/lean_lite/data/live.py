@@ -88,7 +88,7 @@ class Live:
         self._subscriptions: list[Subscription] = []
         # The GRADED sequence of each lane that it began behind.
         self.baseline: dict[str, int] = {}
-        self.stopped = False
+        self._stopped = False
         self.delivered = 0
         self.refetched = 0
 
@@ -111,6 +111,11 @@ class Live:
     def behind(self) -> int:
         """Return how many bars wait for the reader."""
         return len(self._queue)
+
+    @property
+    def stopped(self) -> bool:
+        """Say whether nobody wants its bars any more."""
+        return self._stopped
 
     def source(self, symbol: str) -> str:
         """Return the feed whose bars come of a symbol; nothing when none was named yet."""
@@ -158,7 +163,7 @@ class Live:
         self._tasks.append(asyncio.create_task(self._renew()))
 
     async def _ends(self) -> dict[str, int]:
-        if self.stopped:
+        if self._stopped:
             raise StackError(_ENDED)
         return (await fetch(self._bus, HistoryRequest())).through
 
@@ -177,8 +182,8 @@ class Live:
 
     async def stop(self) -> None:
         """Leave; what has not been read is dropped. Does nothing when that is done."""
-        if not self.stopped:
-            self.stopped = True
+        if not self._stopped:
+            self._stopped = True
             self._end(None)
         await self._leave()
 
@@ -205,7 +210,7 @@ class Live:
 
     async def _go_on(self) -> None:
         """Raise StackError when somebody has stopped the stream while it was starting."""
-        if self.stopped:
+        if self._stopped:
             await self._leave()
             raise StackError(_ENDED)
 
