@@ -99,3 +99,15 @@ async def first(queue: BarQueue) -> LiveBar | None:
         return (await queue.take(1))[0]
     except StopAsyncIteration:
         return None
+
+
+async def test_an_error_comes_once_behind_what_waits_and_then_the_end() -> None:
+    queue, bars = BarQueue(), some(2)
+    queue.put(bars)
+    queue.close(OSError("gone"))
+    queue.close()
+    assert await queue.take(9) == bars
+    with pytest.raises(OSError, match="gone"):
+        await queue.take(1)
+    with pytest.raises(StopAsyncIteration):
+        await queue.take(1)
