@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from weakref import WeakSet, WeakValueDictionary
 
-from lean_lite.algorithm.data_models import Resolution, to_ns
+from lean_lite.algorithm.data_models import Length, Resolution, to_ns
 from lean_lite.bus import Bus, connect
 from lean_lite.bus.whole import whole
 from lean_lite.config import Config
@@ -38,7 +38,7 @@ from lean_lite.data.resume import Resume
 from lean_lite.data.roster import Roster
 from lean_lite.data.services import Services
 from lean_lite.data.slices import GRACE_S, Slices
-from lean_lite.data.span import span_of
+from lean_lite.data.span import Span, span_of
 from lean_lite.errors import FeedError, RequestError, StackError
 
 CLIENT = "client"
@@ -244,7 +244,7 @@ class DataEngine:
         symbol: str,
         start_date: datetime,
         end_date: datetime,
-        resolution: Resolution = Resolution.MINUTE,
+        resolution: Length = Resolution.MINUTE,
         *,
         feed_name: str | None = None,
         timeout_s: float = HISTORY_S,
@@ -258,29 +258,10 @@ class DataEngine:
         regular trading there were until now. A user's feed is asked for what is not stored of it.
         RequestError for a resolution that can't be had.
         """
-        await self._ready(symbol, feed_name)
-        past, feed = self._past(), self._runs(symbol, feed_name)
-        if feed:
-            seen, own = self._seen(symbol), self._roster[feed]
-            span = (start_date, end_date)
-            return await past.of_feed(symbol, span, resolution, own, seen, timeout_s=timeout_s)
+        self._connected()
         asked = span_of(symbol, start_date, end_date, resolution)
-        known = await self._intake.cached(asked)
-        if known is not None and self._hears(symbol, known):
-            return known
-        heard = self._intake.heard(asked)
-        bars = await past.of_bus(
-            symbol,
-            start_date,
-            end_date,
-            resolution,
-            seen=self._seen(symbol) if heard else {},
-            timeout_s=timeout_s,
-            progress=progress,
-        )
-        if self._hears(symbol, bars):
-            await self._intake.keep(asked, bars, heard)
-        return bars
+        work = self._history(asked, feed_name, timeout_s=timeout_s, progress=progress)
+        return await self._errands.run(work)
 
     def get_metrics(self) -> dict[str, Any]:
         """
@@ -322,11 +303,33 @@ class DataEngine:
         symbol: str,
         start_date: datetime,
         end_date: datetime,
-        resolution: Resolution = Resolution.MINUTE,
+        resolution: Length = Resolution.MINUTE,
     ) -> dict[str, Any]:
         """Return how good the stored bars of any symbol and span are; errors as for history."""
         bars = await self.get_historical_data(symbol, start_date, end_date, resolution)
         return quality_report_of(symbol, start_date, end_date, bars)
+
+    async def _history(
+        self,
+        asked: Span,
+        feed_name: str | None,
+        *,
+        timeout_s: float,
+        progress: Callable[[float], None] | None,
+    ) -> Bars:
+        symbol = asked.symbol
+        await self._ready(symbol, feed_name)
+        past, feed, seen = self._past(), self._runs(symbol, feed_name), self._seen(symbol)
+        if feed:
+            return await past.of_feed(asked, self._roster[feed], seen, timeout_s=timeout_s)
+        known = await self._intake.cached(asked)
+        if known is not None and self._hears(symbol, known):
+            return known
+        heard = self._intake.heard(asked)
+        bars = await past.of_bus(asked, seen, timeout_s=timeout_s, progress=progress)
+        if self._hears(symbol, bars):
+            await self._intake.keep(asked, bars, heard)
+        return bars
 
     async def _subscribe(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
         await self._ready(symbol, feed_name)

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from lean_lite.bus.cancellation import cancelled
 from lean_lite.bus.connection import TROUBLE
 from lean_lite.errors import BusUnavailable, StackError
 
 LIMIT_S = 5.0
+STOPPED = "the engine was stopped meanwhile: call `await engine.start()`, and ask again"
 
 
 class Errands:
@@ -30,12 +32,12 @@ class Errands:
         try:
             return await task
         except asyncio.CancelledError:
-            if _cancelled() or task not in self._ended:
+            if cancelled() or task not in self._ended:
                 raise
-            raise StackError(_STOPPED) from None
+            raise StackError(STOPPED) from None
         except Exception as error:
             if task in self._ended:
-                raise StackError(_STOPPED) from error
+                raise StackError(STOPPED) from error
             if isinstance(error, TROUBLE):
                 message = f"the bus failed: {str(error) or repr(error)}; try it again"
                 raise BusUnavailable(message) from error
@@ -52,12 +54,3 @@ class Errands:
             task.cancel()
         if ended:
             await asyncio.wait(ended, timeout=LIMIT_S)
-
-
-_STOPPED = "the engine was stopped meanwhile: call `await engine.start()`, and ask again"
-
-
-def _cancelled() -> bool:
-    """Say whether the caller itself is cancelled."""
-    caller = asyncio.current_task()
-    return caller is not None and caller.cancelling() > 0

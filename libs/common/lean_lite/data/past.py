@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 import msgspec
 
@@ -16,13 +15,12 @@ from lean_lite.data.feed_time import now_of
 from lean_lite.data.history import Snapshot, fetch, read_through
 from lean_lite.data.longer import expected_of, known_until, longer
 from lean_lite.data.patience import patiently
-from lean_lite.data.span import Span, span_of
+from lean_lite.data.span import Span
 from lean_lite.data.supplement import supplement
 from lean_lite.errors import BusError, DecodeError, RequestError
 from lean_lite.messages import Gap, HistoryRequest
 
 HISTORY_S = 60.0
-NOTHING: Mapping[str, int] = MappingProxyType({})
 DAY_NS = 86_400 * NS_PER_S
 # Bars of one page, at most: a share of what the store puts into one answer.
 PAGE_ROWS = 400_000
@@ -38,33 +36,25 @@ class Past:
 
     async def of_bus(
         self,
-        symbol: str,
-        start_date: datetime,
-        end_date: datetime,
-        resolution: Resolution,
+        asked: Span,
+        seen: Mapping[str, int],
         *,
-        seen: Mapping[str, int] = NOTHING,
-        timeout_s: float = HISTORY_S,
+        timeout_s: float,
         progress: Callable[[float], None] | None = None,
     ) -> Bars:
-        """Return the bars of a span; what is not stored is fetched within `timeout_s`."""
-        asked = span_of(symbol, start_date, end_date, resolution)
+        """
+        Return the bars of a span, with all up to the frames that were `seen`.
+
+        What is not stored is fetched within `timeout_s`.
+        """
         request = msgspec.structs.replace(asked.request, min_seq=dict(seen))
         snapshot = await read_through(self._bus, request, wait_s=timeout_s, progress=progress)
         return _made(_stored(snapshot, request), asked)
 
     async def of_feed(
-        self,
-        symbol: str,
-        span: tuple[datetime, datetime],
-        resolution: Resolution,
-        feed: DataFeed,
-        seen: Mapping[str, int],
-        *,
-        timeout_s: float,
+        self, asked: Span, feed: DataFeed, seen: Mapping[str, int], *, timeout_s: float
     ) -> Bars:
         """Return the bars of a user's feed: those stored, and what the feed itself can tell."""
-        asked = span_of(symbol, *span, resolution)
         request = msgspec.structs.replace(asked.request, feed=feed.name, min_seq=dict(seen))
         snapshot = await patiently(lambda: fetch(self._bus, request), timeout_s)
         stored = _stored(snapshot, request)
