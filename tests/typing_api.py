@@ -111,7 +111,7 @@ async def an_engine_lends_itself() -> None:
         stream = engine.bars("SPY", "AAPL", since=timedelta(days=5), revisions="all", name="mine")
         assert_type(stream, BarStream)
         assert_type(stream.gaps, list[Gap])
-        assert_type(stream.record, LiveBar | None)
+        assert_type(stream.record, LiveBar)
         engine.bars("SPY", since=NOON, revisions="sometimes")  # type: ignore[arg-type]
         async with engine.slices(["SPY", "AAPL"]) as slices:
             async for one in slices:

@@ -51,7 +51,7 @@ async def take(stream: BarStream, live_bars: int) -> list[TradeBar]:
     async with asyncio.timeout(LIMIT_S), stream:
         async for bar in stream:
             got.append(bar)
-            live += stream.record is not None and stream.record.wall_ns > 0
+            live += stream.record.wall_ns > 0
             if live == live_bars:
                 return got
     raise AssertionError

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -318,10 +319,8 @@ async def test_a_callback_may_unsubscribe_and_stop(pipeline: Feeder, engine: Eng
         if symbol == "AAPL":
             await running.unsubscribe_symbol("AAPL")
         else:
-            try:
-                await running.stop()
-            finally:
-                stopped.set()
+            await running.stop()
+            stopped.set()
 
     await running.start()
     running.add_data_callback(once)
@@ -455,6 +454,16 @@ async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: Bu
             await running.subscribe_symbol(SYMBOL)
         with pytest.raises(RequestError, match="no stored bars add up to second"):
             await running.get_historical_data("AAPL", NIGHT, NIGHT, Resolution.SECOND)
+        with pytest.raises(RequestError, match="'1Mon' is no resolution: use"):
+            await running.get_historical_data("AAPL", NIGHT, NIGHT, "1Mon")
+        with pytest.raises(RequestError, match="'' is no symbol"):
+            running.bars("")
+        with pytest.raises(RequestError, match="'' is no symbol"):
+            await running.subscribe_symbol("")
+        with pytest.raises(TypeError, match=r"engine\.slices\(\['AAPL'\]\)"):
+            running.slices("AAPL")
+        with pytest.raises(ValueError, match="yet to come"):
+            running.bars("AAPL", since=timedelta(days=-1))
     plain = DataEngine(Config(bus=replace(bus_config, feed_user="")))
     plain.add_feed(CustomForexFeed("fx"))
     with pytest.raises(ConfigError, match="LEAN_LITE_BUS__FEED_PASSWORD"):

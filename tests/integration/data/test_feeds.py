@@ -342,6 +342,17 @@ async def test_a_feed_that_does_not_connect_is_an_error(join: Join) -> None:
         await runner.start()
 
 
+@pytest.mark.parametrize("failure", [OSError("no route"), asyncio.CancelledError("no route")])
+async def test_a_connect_that_raises_names_its_feed(failure: BaseException, join: Join) -> None:
+    class Broken(CustomForexFeed):
+        async def connect(self) -> bool:
+            raise failure
+
+    runner = FeedRunner(Broken(NAME), await join("feed"))
+    with pytest.raises(FeedUnavailable, match=f"the feed {NAME} could not connect: .*no route"):
+        await runner.start()
+
+
 @pytest.mark.parametrize("name", ["iex", "sip", "us"])
 async def test_a_name_of_alpacas_is_refused(name: str, join: Join) -> None:
     with pytest.raises(FeedError, match="another name"):

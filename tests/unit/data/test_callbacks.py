@@ -167,3 +167,27 @@ def test_functions_are_called_in_another_event_loop_as_well() -> None:
 async def send_all(callbacks: Callbacks, count: int) -> None:
     for number in range(count):
         await callbacks.put(update(number))
+
+
+@pytest.mark.parametrize("callback", [None, "on_bar", 5, {}])
+def test_what_can_not_be_called_is_refused(callback: object) -> None:
+    with pytest.raises(TypeError, match=r"takes \(symbol, bar, quality\): .* can't be called"):
+        Callbacks().add(callback)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("callback", [lambda bar: bar, lambda symbol, bar: bar, lambda *, bar: bar])
+def test_a_function_of_other_parameters_is_refused_when_it_is_added(callback: object) -> None:
+    with pytest.raises(TypeError, match=r"takes \(symbol, bar, quality\): .*<lambda>\("):
+        Callbacks().add(callback)  # type: ignore[arg-type]
+
+
+def with_more(symbol: str, bar: TradeBar, quality: DataQualityLevel, more: int = 1) -> None:
+    """Be called without the last one as well."""
+
+
+def test_a_function_that_can_be_called_with_more_is_taken() -> None:
+    callbacks = Callbacks()
+    callbacks.add(lambda *args: args)
+    callbacks.add(with_more)
+    callbacks.add(print)
+    assert len(callbacks.to_list()) == 3

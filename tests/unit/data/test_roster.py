@@ -2,7 +2,7 @@ import pytest
 
 from lean_lite.data import AlpacaDataFeed, DataFeed
 from lean_lite.data.roster import Roster
-from lean_lite.errors import FeedError
+from lean_lite.errors import FeedError, RequestError
 from tests.integration.data.forex import CustomForexFeed
 
 
@@ -92,3 +92,17 @@ def test_a_users_feed_can_not_have_the_name_of_an_accounts(name: str) -> None:
     with pytest.raises(FeedError, match=f"give yours another name, like my_{name}"):
         roster(CustomForexFeed(name))
     assert chosen(roster(AlpacaDataFeed(name)), "AAPL") == name
+
+
+@pytest.mark.parametrize("symbol", ["", " ", "SPY ", "BRK B", "A\nB"])
+@pytest.mark.parametrize("name", [None, "forex_feed"])
+def test_what_is_no_word_is_no_symbol(symbol: str, name: str | None) -> None:
+    with pytest.raises(RequestError, match="equities look like AAPL") as caught:
+        roster(*SPECIFIED).choose(symbol, name)
+    assert caught.value.code == "symbol"
+
+
+@pytest.mark.parametrize("symbol", [None, 5, ["SPY", "AAPL"], b"SPY"])
+def test_what_is_no_text_is_no_symbol(symbol: object) -> None:
+    with pytest.raises(TypeError, match="a symbol is text"):
+        roster().choose(symbol)  # type: ignore[arg-type]

@@ -25,7 +25,15 @@ class BarStream:
         """Use `DataEngine.bars`; nothing is asked before the first bar is wanted."""
         self._reading = reading
         self._work: asyncio.Task[None] | None = None
-        self.record: LiveBar | None = None
+        self._record: LiveBar | None = None
+
+    @property
+    def record(self) -> LiveBar:
+        """Return the live record of the last bar; LookupError before the first one."""
+        if self._record is None:
+            message = "no bar has come yet: `record` is that of the bar that came last"
+            raise LookupError(message)
+        return self._record
 
     @property
     def gaps(self) -> list[Gap]:
@@ -48,8 +56,8 @@ class BarStream:
         """Return the next bar; the one before counts as done, which a durable name remembers."""
         if self._work is None:
             self._work = asyncio.create_task(self._reading.run(), name="read bars")
-        self.record = await self._reading.take()
-        return self.record.bar()
+        self._record = await self._reading.take()
+        return self._record.bar()
 
     async def aclose(self) -> None:
         """

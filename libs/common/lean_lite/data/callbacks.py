@@ -5,6 +5,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
@@ -19,6 +20,8 @@ STOP_S = 2.0
 TURN_S = 0.005
 
 log = logging.getLogger(__name__)
+# What is called goes with all that it awaits, in whatever task that runs.
+_calling: ContextVar["Listener | None"] = ContextVar("calling", default=None)
 
 
 class Listener:
@@ -56,13 +59,15 @@ class Listener:
             self._work.cancel()
 
     async def stop(self) -> None:
-        """Cancel a call that is under way, and give it a moment to end."""
+        """
+        Cancel a call that is under way, and give it a moment to end.
+
+        A call that is what stops us goes on to its end, and is the last one.
+        """
         work, self._work = self._work, None
-        if work is not None:
+        if work is not None and _calling.get() is not self:
             work.cancel()
-            # A callback may be what stops us: nobody can wait for what waits for him.
-            if work is not asyncio.current_task():
-                await asyncio.wait([work], timeout=STOP_S)
+            await asyncio.wait([work], timeout=STOP_S)
 
     def to_dict(self) -> dict[str, Any]:
         """Return how it goes, for people and programs."""
@@ -76,8 +81,10 @@ class Listener:
         }
 
     async def _run(self) -> None:
+        work = self._work
+        _calling.set(self)
         until = monotonic() + TURN_S
-        while not self._mailbox.closed:
+        while self._work is work and not self._mailbox.closed:
             update = self._mailbox.next()
             if update is None:
                 update = await self._mailbox.take()
@@ -124,7 +131,12 @@ class Callbacks:
         return min((listener.room for listener in self._listeners), default=sys.maxsize)
 
     def add(self, callback: Callback, policy: Policy = "block", bound: int = BOUND) -> None:
-        """Call it for every update from now on; ValueError as in `Mailbox`."""
+        """
+        Call it for every update from now on.
+
+        TypeError for what can't be called so, ValueError as in `Mailbox`.
+        """
+        _check(callback)
         self._listeners.append(Listener(callback, Mailbox(policy, bound)))
 
     def remove(self, callback: Callback) -> None:
@@ -150,3 +162,20 @@ class Callbacks:
     def to_list(self) -> list[dict[str, Any]]:
         """Return how each function goes."""
         return [listener.to_dict() for listener in self._listeners]
+
+
+def _check(callback: object) -> None:
+    wanted = "a callback takes (symbol, bar, quality)"
+    if not callable(callback):
+        message = f"{wanted}: {callback!r} can't be called"
+        raise TypeError(message)
+    try:
+        signature = inspect.signature(callback)
+    except ValueError:  # A function of C need not tell.
+        return
+    try:
+        signature.bind("", None, None)
+    except TypeError as error:
+        name = getattr(callback, "__qualname__", repr(callback))
+        message = f"{wanted}: {name}{signature} can't be called so, {error}"
+        raise TypeError(message) from error

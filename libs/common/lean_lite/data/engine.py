@@ -154,7 +154,8 @@ class DataEngine:
         It may be sync or async, and is called with one bar after the other. What it is too slow for
         waits, up to `bound` bars: then with `block` everything waits for it, in the store and
         without loss; with `drop_oldest` the oldest goes; with `latest` only the newest bar of
-        every symbol ever waits. One that raises is logged and counted.
+        every symbol ever waits. One that raises is logged and counted. TypeError for what can't be
+        called so.
         """
         self._intake.callbacks.add(callback, policy, bound)
 
@@ -196,8 +197,9 @@ class DataEngine:
 
         Without `since` it begins with the next bar. A `name` makes it durable: after a restart the
         stream goes on where the reader of that name stopped. See `BarStream` for `revisions`.
-        RequestError when a symbol is refused, with the first bar; ValueError without symbols. A
-        stream that is not read to its end is ended by `async with`, by `aclose`, or by the engine.
+        RequestError when a symbol is refused, with the first bar; ValueError without symbols, or
+        for a moment to come. A stream that is not read to its end is ended by `async with`, by
+        `aclose`, or by the engine.
         """
         bus, past = self._connected(), self._past()
         feeds = self._feeds(symbols, feed_name)
@@ -214,13 +216,17 @@ class DataEngine:
         places = Places(symbols, since_of(since))
         return BarStream(Reading(begin, pages, places, revisions, resume))
 
-    def slices(self, symbols: list[str] | tuple[str, ...], *, grace_s: float = GRACE_S) -> Slices:
+    def slices(self, symbols: Sequence[str], *, grace_s: float = GRACE_S) -> Slices:
         """
         Return the live bars of several symbols and feeds, one slice for each minute.
 
         A slice comes as soon as every symbol has a bar of its minute or of a later one; a symbol
         that is silent is waited for `grace_s` once another one has come to a later minute.
+        ValueError without symbols.
         """
+        if isinstance(symbols, str):
+            message = f"slices are of a list of symbols: engine.slices([{symbols!r}])"
+            raise TypeError(message)
         self._feeds(symbols, None)
         return Slices(lambda: patiently(lambda: self.live(*symbols)), symbols, grace_s)
 
@@ -259,6 +265,7 @@ class DataEngine:
         RequestError for a resolution that can't be had.
         """
         self._connected()
+        self._runs(symbol, feed_name)
         asked = span_of(symbol, start_date, end_date, resolution)
         work = self._history(asked, feed_name, timeout_s=timeout_s, progress=progress)
         return await self._errands.run(work)
@@ -433,7 +440,7 @@ class DataEngine:
         """Return what `_runs` does for each of some symbols."""
         self._connected()
         if not symbols:
-            message = "name one symbol at least: engine.bars('AAPL')"
+            message = "name one symbol at least, as AAPL"
             raise ValueError(message)
         return {symbol: self._runs(symbol, feed_name) for symbol in symbols}
 

@@ -113,10 +113,14 @@ def _by_feed(feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def since_of(since: datetime | timedelta | None) -> int | None:
-    """Return the moment, or the moment so long ago."""
+    """Return the moment, or the moment so long ago; ValueError when it is to come."""
     if since is None:
         return None
-    return to_ns(datetime.now(UTC) - since if isinstance(since, timedelta) else since)
+    begin_ns = to_ns(datetime.now(UTC) - since if isinstance(since, timedelta) else since)
+    if begin_ns > time.time_ns():
+        message = f"since={since!r} is yet to come: give a moment of the past, or how long ago"
+        raise ValueError(message)
+    return begin_ns
 
 
 def _stored(snapshot: Snapshot, request: HistoryRequest) -> Bars:

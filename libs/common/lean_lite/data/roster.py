@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.feed import DataFeed
-from lean_lite.errors import FeedError
+from lean_lite.errors import FeedError, RequestError
 from lean_lite.feeds import check_name
 from lean_lite.market.symbols import asset_class_of
 
@@ -50,8 +50,9 @@ class Roster(Mapping[str, DataFeed]):
 
         Among those that serve its asset class, one named for the class comes first and one named
         for another class last; then the order of adding decides. `name` overrides. FeedError when
-        there is no such feed, or none serves the symbol.
+        there is no such feed, or none serves the symbol; errors of `check_symbol`.
         """
+        check_symbol(symbol)
         if name is not None:
             return self._named(name)
         if not self._feeds:
@@ -75,6 +76,17 @@ class Roster(Mapping[str, DataFeed]):
 
     def _names(self) -> str:
         return ", ".join(self._feeds)
+
+
+def check_symbol(symbol: object) -> None:
+    """Raise TypeError for what is no text, RequestError `symbol` for text that is no word."""
+    if not isinstance(symbol, str):
+        message = f"a symbol is text, as 'AAPL' or 'BTC/USD', not {symbol!r}"
+        raise TypeError(message)
+    if symbol.split() != [symbol]:
+        code = "symbol"
+        message = f"{symbol!r} is no symbol: equities look like AAPL or BRK.B, crypto like BTC/USD"
+        raise RequestError(code, message)
 
 
 def _rank(name: str, asset_class: str) -> int:

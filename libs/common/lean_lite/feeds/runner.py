@@ -86,7 +86,7 @@ class FeedRunner:
 
     def lost(self, why: str) -> None:
         """Hear that the source is gone: it is connected again."""
-        log.warning("feed.lost", extra={"feed": self._feed.name, "error": why})
+        log.warning("the feed %s has lost its source: %s", self._feed.name, why or "no reason")
         self._why = f": {why}" if why else ""
         self._losses += 1
         self._lost.set()
@@ -99,6 +99,14 @@ class FeedRunner:
                 connected = await self._feed.connect()
         except TimeoutError as error:
             message = f"the feed {self._feed.name} did not connect within {CONNECT_S:g} s"
+            raise FeedUnavailable(message) from error
+        except FeedError:
+            raise
+        except (asyncio.CancelledError, Exception) as error:
+            # A cancellation of what it awaits is a failure of its own, as in `_bounded`.
+            if cancelled():
+                raise
+            message = f"the feed {self._feed.name} could not connect: {error!r}"
             raise FeedUnavailable(message) from error
         if not connected:
             message = f"the feed {self._feed.name} could not connect: its connect() said so"
@@ -118,7 +126,7 @@ class FeedRunner:
             try:
                 await self._outbox.drained(DRAIN_S)
             except FeedError as error:
-                log.warning("feed.not_drained", extra={"error": str(error)})
+                log.warning("the feed %s has not published all: %s", self._feed.name, error)
             self._work.cancel()
             await asyncio.wait([self._work])
         self._feed.attach(None)

@@ -76,13 +76,13 @@ class Membership:
             except StackError as error:
                 failures += 1
                 self.why = str(error)
-                log.warning("stack.not_revived", extra={"error": self.why})
+                log.warning("the stack did not come back yet: %s", self.why)
             except _Ended as ended:
                 self.why = str(ended)
                 break
         self._users.leave()
         self.lost.set()
-        log.error("stack.lost", extra={"error": self.why})
+        log.error("the stack is lost: %s", self.why)
 
     async def _revive(self) -> None:
         until = _deadline(self._config)
