@@ -89,9 +89,9 @@ def test_an_invalid_repeat_leaves_a_good_bar_its_mark() -> None:
 
 
 def test_a_bar_of_the_future_that_is_invalid_moves_no_time() -> None:
-    log = log_of(3)
-    note(log, 10_000, level=0, reasons=Check.B10_FUTURE.mask)
-    assert log.newest_ns == at(3)
+    log = log_of(3, simulated=True)
+    note(log, 10_000, level=0, reasons=Check.B10_FUTURE.mask, simulated=True)
+    assert log.report(1)["end"] == "2026-11-24T14:34:00+00:00"
 
 
 def test_it_is_told_since_when_invalid_bars_are_counted() -> None:
@@ -108,18 +108,6 @@ def test_what_is_known_of_the_past_gives_way_to_what_came_live() -> None:
     log.seed(stored(range(3), 2))
     assert log.report(1)["levels"]["FAIR"] == 2
     assert log.report(1)["levels"]["EXCELLENT"] == 1
-
-
-def test_the_newest_bar_is_told() -> None:
-    assert QualityLog("SPY").newest_ns == 0
-    log = log_of(3, 1)
-    assert log.newest_ns == at(3)
-    log.seed(stored([7]))
-    assert log.newest_ns == at(7)
-    log.seed(stored([]))
-    assert log.newest_ns == at(7)
-    note(log, 10, resolution_s=300)
-    assert log.newest_ns == at(10)
 
 
 def test_a_seed_may_be_of_a_simulated_market() -> None:

@@ -66,11 +66,6 @@ class QualityLog:
         self._end_ns = max(self._end_ns, record.start_ns + record.resolution_s * NS_PER_S)
         self._bound()
 
-    @property
-    def newest_ns(self) -> int:
-        """Return the start of the newest bar; 0 of none."""
-        return max(self._end_ns - self._resolution_s * NS_PER_S, 0)
-
     def report(self, hours: float) -> dict[str, Any]:
         """
         Return `report_of` the last hours, which end now; ValueError without any.
