@@ -104,7 +104,7 @@ def test_an_old_bar_that_was_saved_now_is_kept(path: Path) -> None:
 
 def test_a_file_of_the_first_version_keeps_its_rows_as_if_they_were_saved_now(path: Path) -> None:
     path.parent.mkdir()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(MIGRATIONS[0] + "PRAGMA user_version=1")
         connection.execute(
             "INSERT INTO market_data VALUES"
@@ -115,7 +115,7 @@ def test_a_file_of_the_first_version_keeps_its_rows_as_if_they_were_saved_now(pa
             persistence.save_market_data("AAPL", NOW, "trade", {})
             old = persistence.get_recent_data("AAPL", hours=math.inf)[0]
         assert (old["data"], old["quality_score"]) == ({"close": 1.5}, 0.5)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         first, saved_at = connection.execute(
             "SELECT min(id), min(saved_at) FROM market_data"
         ).fetchone()
@@ -125,7 +125,7 @@ def test_a_file_of_the_first_version_keeps_its_rows_as_if_they_were_saved_now(pa
 
 def test_an_old_file_is_migrated_once_by_many_who_open_it(path: Path) -> None:
     path.parent.mkdir()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(MIGRATIONS[0] + "PRAGMA user_version=1")
     with ThreadPoolExecutor(8) as threads:
         opened = list(threads.map(DataPersistence, [path] * 8))
@@ -220,17 +220,16 @@ def test_many_who_open_a_new_file_at_one_moment_all_get_it(tmp_path: Path) -> No
 def test_any_sqlite_tool_reads_the_tables(path: Path) -> None:
     with DataPersistence(path) as persistence:
         persistence.save_market_data("AAPL", NOW, "trade", bar(2.5), quality_score=1.0)
-    close, day = (
-        sqlite3.connect(path)
-        .execute("SELECT json_extract(data, '$.close'), date(timestamp) FROM market_data")
-        .fetchone()
-    )
+    with closing(sqlite3.connect(path)) as connection:
+        close, day = connection.execute(
+            "SELECT json_extract(data, '$.close'), date(timestamp) FROM market_data"
+        ).fetchone()
     assert (close, day) == (2.5, NOW.date().isoformat())
 
 
 def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
     DataPersistence(path).close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     with pytest.raises(StoreError, match="newer version"):
         DataPersistence(path)
