@@ -79,8 +79,10 @@ def _in_order(block: Block) -> Block:
 def _ascending(block: Block) -> npt.NDArray[np.bool_]:
     """Return which rows but the last come before the next one by symbol and start."""
     symbol, start_ns = block["symbol"], block["start_ns"]
-    later = (symbol[1:] == symbol[:-1]) & (start_ns[1:] > start_ns[:-1])
-    ascending: npt.NDArray[np.bool_] = later | (symbol[1:] > symbol[:-1])
+    ascending: npt.NDArray[np.bool_] = start_ns[1:] > start_ns[:-1]
+    if len(block.symbols) > 1:
+        ascending &= symbol[1:] == symbol[:-1]
+        ascending |= symbol[1:] > symbol[:-1]
     return ascending
 
 
@@ -98,7 +100,9 @@ class _Runs(NamedTuple):
 
 def _runs(rows: Block, resolution: Resolution) -> _Runs:
     symbol, bucket_ns = rows["symbol"], bucket_starts(rows, resolution.seconds)
-    changes = (bucket_ns[1:] != bucket_ns[:-1]) | (symbol[1:] != symbol[:-1])
+    changes = bucket_ns[1:] != bucket_ns[:-1]
+    if len(rows.symbols) > 1:
+        changes |= symbol[1:] != symbol[:-1]
     lasts = np.append(np.flatnonzero(changes), len(rows) - 1)[: len(rows)]
     firsts = np.append(0, lasts[:-1] + 1)[: len(rows)]
     return _Runs(firsts, lasts, bucket_ns[firsts])
