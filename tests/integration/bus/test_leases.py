@@ -72,6 +72,19 @@ async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_
     assert taken_at - started >= lease_ttl_s * 0.9
 
 
+async def test_a_lease_may_become_free_while_it_is_asked_for(join: Join) -> None:
+    one, other = await two(join)
+    for _ in range(100):
+        first = await one.take(KEY)
+        assert first is not None
+        tries = [asyncio.create_task(other.take(KEY)) for _ in range(8)]
+        await one.give_back(first)
+        taken = [second for second in await asyncio.gather(*tries) if second is not None]
+        assert len(taken) <= 1
+        for second in taken:
+            await other.give_back(second)
+
+
 async def test_a_lease_that_another_owner_has_taken_can_not_be_renewed(join: Join) -> None:
     one, other = await two(join)
     first = await one.take(KEY)

@@ -75,7 +75,9 @@ class Leases:
         """Return the lease of a key, or None while another owner has it."""
         asked_at = time.monotonic()
         try:
-            revision = await (await self._bucket(LEASES)).create(key, self._owner.encode())
+            bucket = await self._bucket(LEASES)
+            # Not `create`: that looks at the owner it lost to, who may be gone by then.
+            revision = await bucket.update(key, self._owner.encode(), last=0)
         except KeyWrongLastSequenceError:
             return None
         return Lease(key, revision, self._ttl_s, asked_at=asked_at)
