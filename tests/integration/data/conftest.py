@@ -27,7 +27,7 @@ class Account:
     """
     Say which feed serves a symbol, and hold the answer back while `answering` is unset.
 
-    What is asked of the past there is not.
+    What is asked of the past there is not; with `is_whole` what is stored is all there was.
     """
 
     def __init__(self) -> None:
@@ -35,6 +35,7 @@ class Account:
         self.answering = asyncio.Event()
         self.answering.set()
         self.asked = 0
+        self.is_whole = False
 
     async def accept(self, request: SubscribeRequest) -> Answer:
         self.asked += 1
@@ -43,6 +44,8 @@ class Account:
         return Answer(SubscribeReply(request.symbols, feeds=feeds))
 
     async def backfill(self, request: BackfillRequest) -> Answer:
+        if self.is_whole:
+            return Answer(BackfillReply(over=True, until_ns=0))
         return Answer(BackfillReply(over=True, until_ns=request.start_ns, failed="not recorded"))
 
 

@@ -15,15 +15,12 @@ from msgspec.structs import replace
 
 from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, from_ns, to_ns
 from lean_lite.blocks import Origin
-from lean_lite.bus import Answer, Bus, Responder
+from lean_lite.bus import Bus
 from lean_lite.config import BusConfig, Config
 from lean_lite.data import AlpacaDataFeed, DataCache, DataEngine
 from lean_lite.data.callbacks import Callback
 from lean_lite.errors import ConfigError, FeedError, FeedUnavailable, RequestError, StackError
-from lean_lite.messages import BackfillReply, BackfillRequest
-from lean_lite.subjects import BACKFILL
-from tests.integration.conftest import Join
-from tests.integration.data.conftest import Engine
+from tests.integration.data.conftest import Account, Engine
 from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.integration.patience import until
 from tests.integration.raw import OPEN_NS, Feeder, bars, raw_frame
@@ -93,15 +90,9 @@ async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history
 
 
 async def test_what_the_callbacks_have_had_is_in_history_and_in_the_cache(
-    pipeline: Feeder, bus_config: BusConfig, join: Join, tmp_path: Path
+    pipeline: Feeder, account: Account, bus_config: BusConfig, tmp_path: Path
 ) -> None:
-    ingest = Responder(await join("ingest"), "ingest", "ingest-1", "0.1.0")
-
-    async def nothing_more(request: BackfillRequest) -> Answer:
-        return Answer(BackfillReply(over=True, until_ns=0))
-
-    await ingest.start()
-    await ingest.add(BACKFILL, BackfillRequest, nothing_more)
+    account.is_whole = True
     updates, opened = Updates(), from_ns(OPEN_NS)
     asked = ("AAPL", opened, opened + 5 * MINUTE)
     async with DataEngine(Config(bus=bus_config), cache=DataCache(cache_dir=tmp_path)) as running:
@@ -122,7 +113,6 @@ async def test_what_the_callbacks_have_had_is_in_history_and_in_the_cache(
                 assert (len(history), history[3].volume) == (5, volume[0])
         figures = running.get_metrics()["engine"]
         assert (figures["cache_hits"], figures["cache_misses"]) == (20, 20)
-    await ingest.stop()
 
 
 async def test_a_feed_may_join_a_running_engine(pipeline: Feeder, engine: Engine) -> None:
