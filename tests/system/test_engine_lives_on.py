@@ -26,13 +26,15 @@ pytestmark = [
 ]
 
 
-async def test_streams_end_with_the_error_when_the_stack_is_gone_for_good(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let engines of this process use a stack of their own."""
     for name, text in environment_of(tmp_path).items():
         if name.startswith("LEAN_LITE_"):
             monkeypatch.setenv(name, text)
 
+
+async def test_streams_end_with_the_error_when_the_stack_is_gone_for_good() -> None:
     async def read(stream: BarStream | Slices) -> None:
         async for _ in stream:
             pass
@@ -50,11 +52,8 @@ async def test_streams_end_with_the_error_when_the_stack_is_gone_for_good(
 
 
 async def test_bars_of_a_custom_feed_come_once_each_when_the_supervisor_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    for name, text in environment_of(tmp_path).items():
-        if name.startswith("LEAN_LITE_"):
-            monkeypatch.setenv(name, text)
     got: list[float] = []
 
     def on_bar(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:

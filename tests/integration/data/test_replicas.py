@@ -1,6 +1,8 @@
 """Whichever of two stores answers, a stream has all of its bars and no older ones."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -58,40 +60,44 @@ async def stored_somewhere(running: DataEngine, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
+@asynccontextmanager
+async def behind(
+    engine: DataEngine, feed: CustomForexFeed, other: Path
+) -> AsyncIterator[DataEngine]:
+    """Start an engine of two stores, the one `MEANWHILE` bars behind the other."""
+    async with engine:
+        await publish(feed, *range(BEFORE))
+        await stored(engine, BEFORE)
+        with held_back(other):
+            await publish(feed, *range(BEFORE, BEFORE + MEANWHILE))
+            await stored_somewhere(engine, BEFORE + MEANWHILE)
+            yield engine
+
+
 async def test_no_bar_is_lost_between_the_history_of_one_store_and_the_live_bars_of_another(
     other: Path, engine: Engine, feed: CustomForexFeed
 ) -> None:
-    async with engine(feed) as running:
-        await publish(feed, *range(BEFORE))
-        await stored(running, BEFORE)
-        with held_back(other):
-            await publish(feed, *range(BEFORE, BEFORE + MEANWHILE))
-            await stored_somewhere(running, BEFORE + MEANWHILE)
-            for attempt in range(STREAMS):
-                last = BEFORE + MEANWHILE + attempt
-                async with running.bars(SYMBOL, since=NIGHT) as stream:
-                    first = await take(stream, 1)
-                    await publish(feed, last)
-                    rest = await take(stream, last)
-                    assert minutes(first + rest) == list(range(last + 1))
-                    assert stream.gaps == []
+    async with behind(engine(feed), feed, other) as running:
+        for attempt in range(STREAMS):
+            last = BEFORE + MEANWHILE + attempt
+            async with running.bars(SYMBOL, since=NIGHT) as stream:
+                first = await take(stream, 1)
+                await publish(feed, last)
+                rest = await take(stream, last)
+                assert minutes(first + rest) == list(range(last + 1))
+                assert stream.gaps == []
 
 
 async def test_a_stream_without_a_past_gets_no_older_bars_from_a_store_that_is_behind(
     other: Path, engine: Engine, feed: CustomForexFeed
 ) -> None:
-    async with engine(feed) as running:
-        await publish(feed, *range(BEFORE))
-        await stored(running, BEFORE)
-        with held_back(other):
-            await publish(feed, *range(BEFORE, BEFORE + MEANWHILE))
-            await stored_somewhere(running, BEFORE + MEANWHILE)
-            for attempt in range(STREAMS):
-                minute = BEFORE + MEANWHILE + attempt
-                async with await running.live(SYMBOL) as live:
-                    await publish(feed, minute)
-                    record = await asyncio.wait_for(anext(live), 20)
-                    assert minutes([record.bar()]) == [minute]
+    async with behind(engine(feed), feed, other) as running:
+        for attempt in range(STREAMS):
+            minute = BEFORE + MEANWHILE + attempt
+            async with await running.live(SYMBOL) as live:
+                await publish(feed, minute)
+                record = await asyncio.wait_for(anext(live), 20)
+                assert minutes([record.bar()]) == [minute]
 
 
 async def test_history_is_whole_while_another_store_joins(

@@ -74,11 +74,11 @@ class Demand:
 
     def by_feed(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return symbols by the user's feed that serves them; those of ingest have none."""
-        return _grouped(symbols, self._feeds)
+        return grouped(symbols, self._feeds)
 
     def by_source(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return symbols by the feed whose bars are wanted; of those that none named yet, none."""
-        return _grouped(symbols, self._sources)
+        return grouped(symbols, self._sources)
 
     def source(self, symbol: str) -> str:
         """Return the feed whose bars are wanted of a symbol; nothing when none was named yet."""
@@ -120,7 +120,8 @@ class Demand:
             await asyncio.sleep(RETRY_S)
 
 
-def _grouped(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def grouped(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return symbols by the feed that a mapping names for them; `INGEST` for those it does not."""
     groups: dict[str, list[str]] = {}
     for symbol in symbols:
         groups.setdefault(feeds.get(symbol, INGEST), []).append(symbol)

@@ -10,6 +10,7 @@ from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
 from lean_lite.blocks import Block, concat, empty_block
 from lean_lite.bus import Bus
 from lean_lite.data.bars import Bars
+from lean_lite.data.demand import grouped
 from lean_lite.data.feed import DataFeed
 from lean_lite.data.feed_time import now_of
 from lean_lite.data.history import Snapshot, fetch, read_through
@@ -89,7 +90,7 @@ class Past:
                 await self._page(
                     HistoryRequest(symbols, start_ns, until_ns, feed=feed, min_seq=dict(min_seq))
                 )
-                for feed, symbols in _by_feed(feeds).items()
+                for feed, symbols in grouped(feeds, feeds).items()
             ]
             lanes = set.intersection(*(set(part.through) for part in parts))
             yield Snapshot(
@@ -103,13 +104,6 @@ class Past:
         if request.feed:
             return await patiently(lambda: fetch(self._bus, request), HISTORY_S)
         return await read_through(self._bus, request, wait_s=HISTORY_S)
-
-
-def _by_feed(feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for symbol, feed in feeds.items():
-        found[feed] = (*found.get(feed, ()), symbol)
-    return found
 
 
 def since_of(since: datetime | timedelta | None) -> int | None:
