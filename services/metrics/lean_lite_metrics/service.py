@@ -51,8 +51,7 @@ class MetricsService:
         finally:
             self._server.should_exit = True
             await serving
-            if self._bus.connected:
-                await subscription.unsubscribe()
+            await self._bus.unsubscribe(subscription)
 
     def failing(self) -> Iterable[str]:
         """Name what keeps metrics from working; the runner adds the bus."""

@@ -75,6 +75,14 @@ class Bus:
         """Call back for every message; `pending` bounds what may wait, newer ones are dropped."""
         return await self.connection.subscribe(subject, cb=on_message, pending_msgs_limit=pending)
 
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """Call back no more; a connection that is gone has done so already."""
+        try:
+            await subscription.unsubscribe()
+        except TROUBLE as error:
+            extra = {"subject": subscription.subject, "error": str(error)}
+            log.info("bus.not_unsubscribed", extra=extra)
+
     async def barrier(self) -> None:
         """Return when the server has taken all that was sent before."""
         # nats-py writes its PING before messages still pending: only a second one is behind them.

@@ -65,7 +65,7 @@ class Consumer:
         try:
             await self._failed
         finally:
-            await self._unsubscribe(subscription)
+            await self._bus.unsubscribe(subscription)
 
     async def _subscribe(self) -> JetStreamContext.PushSubscription:
         while True:
@@ -84,12 +84,6 @@ class Consumer:
             except TROUBLE as error:
                 log.info("consumer.retry", extra={"stream": self._stream, "error": str(error)})
                 await asyncio.sleep(RETRY_S)
-
-    async def _unsubscribe(self, subscription: JetStreamContext.PushSubscription) -> None:
-        try:
-            await subscription.unsubscribe()
-        except TROUBLE as error:
-            log.info("consumer.unsubscribe_failed", extra={"error": str(error)})
 
     async def _on_message(self, message: Msg) -> None:
         if self._failed.done():

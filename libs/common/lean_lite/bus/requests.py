@@ -200,7 +200,7 @@ async def ask_many(
             yield chunk.data
             await bus.publish(headers[CREDIT], str(taken).encode())
     finally:
-        await subscription.unsubscribe()
+        await bus.unsubscribe(subscription)
 
 
 async def _next(messages: asyncio.Queue[Msg], subject: str, limit_s: float) -> Msg:

@@ -78,8 +78,8 @@ class AlpacaDataFeed(DataFeed):
 
     async def disconnect(self) -> None:
         """Let go of the engine; the account stays connected for others."""
-        if self._beats is not None:
-            await self._beats.unsubscribe()
+        if self._bus is not None and self._beats is not None:
+            await self._bus.unsubscribe(self._beats)
         self._host = self._bus = self._beats = self._ingest = None
 
     async def subscribe(self, symbol: str) -> bool:

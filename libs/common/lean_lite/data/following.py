@@ -10,7 +10,7 @@ from nats.aio.subscription import Subscription
 from lean_lite import subjects
 from lean_lite.bus import Bus
 from lean_lite.data.bar_queue import BarQueue
-from lean_lite.data.live import Live, leave
+from lean_lite.data.live import Live
 from lean_lite.messages import LiveBar
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Following:
             await self._live.stop()
         finally:
             if self._invalid is not None:
-                await leave(self._invalid)
+                await self._bus.unsubscribe(self._invalid)
 
     async def _on_invalid(self, message: Msg) -> None:
         try:

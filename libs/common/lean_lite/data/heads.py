@@ -1,5 +1,6 @@
 """The heads of lanes, heard once however many streams follow them."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -28,14 +29,27 @@ class Heads:
         self._bus = bus
         self._followers: dict[Lane, list[OnHead]] = {}
         self._subscriptions: dict[Lane, Subscription] = {}
+        self._turn = asyncio.Lock()
 
     async def follow(self, lane: Lane, on_head: OnHead) -> None:
         """Call a function with every head of a lane from now on."""
-        followers = self._followers.setdefault(lane, [])
-        followers.append(on_head)
-        if len(followers) > 1:
-            return
+        async with self._turn:
+            if lane not in self._subscriptions:
+                self._subscriptions[lane] = await self._subscribe(lane)
+            self._followers.setdefault(lane, []).append(on_head)
 
+    async def leave(self, lane: Lane, on_head: OnHead) -> None:
+        """Call it no more; does nothing when it does not follow."""
+        async with self._turn:
+            followers = self._followers.get(lane, [])
+            if on_head not in followers:
+                return
+            followers.remove(on_head)
+            if not followers:
+                del self._followers[lane]
+                await self._bus.unsubscribe(self._subscriptions.pop(lane))
+
+    async def _subscribe(self, lane: Lane) -> Subscription:
         async def on_message(message: Msg) -> None:
             try:
                 head = _decode(message.data)
@@ -44,24 +58,8 @@ class Heads:
                 extra = {"subject": message.subject, "error": str(error)}
                 log.warning("heads.unreadable", extra=extra)
                 return
-            for tell in tuple(followers):
+            for tell in tuple(self._followers.get(lane, ())):
                 tell(head)
 
         subject = subjects.live_head(lane)
-        subscription = await self._bus.subscribe(subject, on_message, pending=PENDING_MESSAGES)
-        if self._followers.get(lane) is followers:
-            self._subscriptions[lane] = subscription
-        else:
-            await subscription.unsubscribe()  # all have left meanwhile
-
-    async def leave(self, lane: Lane, on_head: OnHead) -> None:
-        """Call it no more; does nothing when it does not follow."""
-        followers = self._followers.get(lane, [])
-        if on_head not in followers:
-            return
-        followers.remove(on_head)
-        if not followers:
-            del self._followers[lane]
-            subscription = self._subscriptions.pop(lane, None)
-            if subscription is not None:
-                await subscription.unsubscribe()
+        return await self._bus.subscribe(subject, on_message, pending=PENDING_MESSAGES)

@@ -11,7 +11,6 @@ from nats.aio.subscription import Subscription
 
 from lean_lite import subjects
 from lean_lite.bus import Bus
-from lean_lite.bus.connection import TROUBLE
 from lean_lite.data.bar_queue import BOUND, BarQueue
 from lean_lite.data.demand import NO_FEEDS, UNHEARD, Demand
 from lean_lite.data.heads import Heads, OnHead
@@ -203,7 +202,7 @@ class Live:
         if tasks := [*self._tasks, *self._asking.values()]:
             await asyncio.wait(tasks)
         while self._subscriptions:
-            await leave(self._subscriptions.pop())
+            await self._bus.unsubscribe(self._subscriptions.pop())
         for lane, on_head in self._on_head.items():
             await self._heads.leave(lane, on_head)
         await self._demand.end()
@@ -337,14 +336,6 @@ class Live:
             for symbol in refused - self.refused.keys():
                 log.info("%s is accepted again", symbol)
             refused = set(self.refused)
-
-
-async def leave(subscription: Subscription) -> None:
-    """Unsubscribe; a bus that is gone has done so already."""
-    try:
-        await subscription.unsubscribe()
-    except TROUBLE as error:
-        log.info("live.not_left", extra={"subject": subscription.subject, "error": str(error)})
 
 
 def _by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
