@@ -111,11 +111,20 @@ async def test_when_the_market_opens_the_day_before_is_there(tmp_path: Path) -> 
 
 
 async def test_a_span_without_bars_is_whole_and_no_gap(pipeline: Pipeline) -> None:
-    nothing = await read_through(pipeline.bus, request("ZZZZ"), wait_s=WAIT_S)
+    early = request("FAKEPACA")
+    nothing = await read_through(pipeline.bus, early, wait_s=WAIT_S)
     assert (rows(nothing), nothing.gaps) == ({}, ())
     fetched = await rest_requests(pipeline)
-    await read_through(pipeline.bus, request("ZZZZ"), wait_s=WAIT_S)
+    await read_through(pipeline.bus, early, wait_s=WAIT_S)
     assert await rest_requests(pipeline) == fetched
+
+
+async def test_no_bars_of_an_unknown_symbol_are_a_gap_each_time(pipeline: Pipeline) -> None:
+    for _ in range(2):
+        nothing = await read_through(pipeline.bus, request("SPYY"), wait_s=WAIT_S)
+        assert rows(nothing) == {}
+        assert {gap.symbol for gap in nothing.gaps} == {"SPYY"}
+        shows("a symbol that the simulator does not have", nothing.gaps[0].reason)
 
 
 async def test_what_nobody_serves_is_a_gap_that_says_why(pipeline: Pipeline) -> None:

@@ -14,6 +14,7 @@ from lean_lite.subjects import Lane
 from lean_lite_ingest import counters
 from lean_lite_ingest.bulk import BulkLane
 from lean_lite_ingest.clock import FeedClock
+from lean_lite_ingest.directory import Directory
 from lean_lite_ingest.outbox import Outbox
 from lean_lite_ingest.rest import Rest
 from lean_lite_ingest.wire import Row
@@ -56,6 +57,8 @@ class Backfill:
         self,
         rest: Rest,
         clock: FeedClock,
+        directory: Directory,
+        *,
         outboxes: Mapping[Lane, Outbox],
         since_ns: Callable[[str], int | None],
         lane: Callable[[Lane], BulkLane],
@@ -63,6 +66,7 @@ class Backfill:
         """Fetch nothing before `want`; `since_ns` tells from when on a symbol's bars are live."""
         self._rest = rest
         self._clock = clock
+        self._directory = directory
         self._outboxes = outboxes
         self._since_ns = since_ns
         self._new_lane = lane
@@ -96,7 +100,7 @@ class Backfill:
         failed = ""
         try:
             await self._fill(job, min(job.end_ns, final_ns))
-        except (FeedUnavailable, BusError) as error:
+        except (FeedUnavailable, RequestError, BusError) as error:
             failed = str(error)
             log.warning("backfill.failed", extra={"symbol": job.symbol, "error": failed})
         asyncio.get_running_loop().call_later(REMEMBER_S, self._jobs.pop, job, None)
@@ -127,8 +131,16 @@ class Backfill:
         resolution = Resolution.from_seconds(job.resolution_s)
         for begin_ns, until_ns in _slices(start_ns, end_ns, SLICE_NS[job.resolution_s]):
             rows = await self._insist(job, begin_ns, until_ns - 1, resolution)
+            if not rows:
+                await self._check(job.symbol)
             span = Span(begin_ns, until_ns, job.symbol)
             await self._lane(job.symbol).publish(rows, span, resolution)
+
+    async def _check(self, symbol: str) -> None:
+        """Raise RequestError when there are no bars because there is no such symbol."""
+        for reason in (await self._directory.refuse([symbol])).values():
+            code = "symbol"
+            raise RequestError(code, reason)
 
     async def _insist(
         self, job: Job, start_ns: int, last_ns: int, resolution: Resolution

@@ -25,14 +25,19 @@ class Directory:
         """Ask nothing before `refuse`."""
         self._rest = rest
         self._unknown_at: dict[str, float] = {}
+        # What has had a bar once stays known.
+        self._known: set[str] = set()
 
     async def refuse(self, symbols: Collection[str]) -> Refusals:
         """Return the symbols that the feed does not know; none while REST does not answer."""
         now = time.monotonic()
         self._unknown_at = {s: at for s, at in self._unknown_at.items() if at > now - AGAIN_S}
-        asked = [symbol for symbol in symbols if symbol not in self._unknown_at]
+        asked = [s for s in symbols if s not in self._unknown_at and s not in self._known]
         for some in batched(asked, SYMBOLS_PER_REQUEST):
-            self._unknown_at |= dict.fromkeys(set(some) - await self._known(some), now)
+            found = await self._ask(some)
+            if found is not None:
+                self._known |= found
+                self._unknown_at |= dict.fromkeys(set(some) - found, now)
         return {symbol: self._reason for symbol in symbols if symbol in self._unknown_at}
 
     @property
@@ -51,10 +56,11 @@ class Directory:
         *names, last = self._rest.offered[:NAMED] or (TEST_SYMBOL,)
         return f"{', '.join(names)} or {last}" if names else last
 
-    async def _known(self, symbols: Collection[str]) -> set[str]:
+    async def _ask(self, symbols: Collection[str]) -> set[str] | None:
+        """Return those that are known; None when nobody tells."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self._rest.known(symbols)
         except (FeedUnavailable, TimeoutError) as error:
             log.warning("directory.silent", extra={"feed": self._rest.feed, "error": repr(error)})
-            return set(symbols)
+            return None

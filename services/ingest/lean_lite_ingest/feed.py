@@ -88,9 +88,10 @@ class Feed:
         self._backfill = Backfill(
             rest,
             clock,
-            self._outboxes,
-            self._live_since_ns.get,
-            lambda lane: BulkLane(
+            self._directory,
+            outboxes=self._outboxes,
+            since_ns=self._live_since_ns.get,
+            lane=lambda lane: BulkLane(
                 bus,
                 name,
                 lane,
