@@ -12,13 +12,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from lean_lite.stack.ports import free_port
+
 PATIENCE_S = 40.0
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def until(what: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:

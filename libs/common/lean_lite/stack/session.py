@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import socket
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from lean_lite.config import Config
 from lean_lite.stack.account import account_of
 from lean_lite.stack.brokers import write_private
 from lean_lite.stack.passwords import new_passwords
-from lean_lite.stack.ports import LOCALHOST, free_port
+from lean_lite.stack.ports import free_port, is_free
 from lean_lite.stack.simulator import Reading
 
 SESSION = "session.json"
@@ -76,18 +75,10 @@ async def resumed(session: Session) -> Session:
     """
     until = time.monotonic() + DYING_S
     ports = (session.nats_port, session.metrics_port)
-    while not all(map(_is_free, ports)) and time.monotonic() < until:  # noqa: ASYNC110
+    while not all(map(is_free, ports)) and time.monotonic() < until:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
-    if not _is_free(session.metrics_port):
+    if not is_free(session.metrics_port):
         session = msgspec.structs.replace(session, metrics_port=free_port())
-    if not _is_free(session.nats_port):
+    if not is_free(session.nats_port):
         session = msgspec.structs.replace(session, id=secrets.token_hex(8), nats_port=free_port())
     return session
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server((LOCALHOST, port)).close()
-    except OSError:
-        return False
-    return True
