@@ -29,7 +29,7 @@ def environment_of(folder: Path) -> dict[str, str]:
     kept = {
         name: text
         for name, text in os.environ.items()
-        if not name.startswith(("APCA_", "LEAN_LITE_"))
+        if not name.startswith(("APCA_", "LEAN_LITE_", "PYTEST_"))
     }
     return {
         **kept,
