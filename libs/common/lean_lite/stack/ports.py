@@ -1,8 +1,8 @@
 """Free ports of this machine."""
 
-import random
+import secrets
 import socket
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 
 from lean_lite.errors import StackError
 
@@ -11,8 +11,10 @@ LOCALHOST = "127.0.0.1"
 # our look and the start of the server that is to listen there.
 PORTS = range(20_000, 30_000)
 
-# By turns, so that servers that start together are not offered the same one.
-_offered = cycle(random.sample(PORTS, len(PORTS)))
+# By turns, so that servers that start together are not offered the same one; each process begins
+# elsewhere.
+_begin = secrets.randbelow(len(PORTS))
+_offered = cycle(chain(PORTS[_begin:], PORTS[:_begin]))
 
 
 def free_port() -> int:
