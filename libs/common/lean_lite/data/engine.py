@@ -119,7 +119,7 @@ class DataEngine:
                 bus = await connect(attachment.bus, CLIENT, name="strategy")
                 self._resources.push_async_callback(bus.close)
                 await self._services.start(bus)
-                self._resources.push_async_callback(self._services.stop)
+                self._resources.push_async_callback(self._services.stop, bus)
                 crew = Crew(self, bus, attachment)
                 self._resources.push_async_callback(crew.stop)
                 for feed in list(self._roster.values()):

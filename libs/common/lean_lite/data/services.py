@@ -23,19 +23,17 @@ class Services:
     def __init__(self) -> None:
         """Hear nobody before `start`."""
         self._beats: dict[str, tuple[Beat, float]] = {}
-        self._bus: Bus | None = None
         self._subscription: Subscription | None = None
 
     async def start(self, bus: Bus) -> None:
         """Listen."""
-        self._bus = bus
         self._subscription = await bus.subscribe(BEATS, self._on_beat)
 
-    async def stop(self) -> None:
+    async def stop(self, bus: Bus) -> None:
         """Listen no more."""
-        if self._bus is not None and self._subscription is not None:
-            await self._bus.unsubscribe(self._subscription)
-        self._bus = self._subscription = None
+        if self._subscription is not None:
+            await bus.unsubscribe(self._subscription)
+        self._subscription = None
         self._beats.clear()
 
     def to_dict(self) -> dict[str, Any]:
