@@ -15,6 +15,7 @@ from lean_lite_ingest import counters
 from lean_lite_ingest.bulk import BulkLane
 from lean_lite_ingest.clock import FeedClock
 from lean_lite_ingest.directory import Directory
+from lean_lite_ingest.interest import check
 from lean_lite_ingest.outbox import Outbox
 from lean_lite_ingest.rest import Rest
 from lean_lite_ingest.wire import Row
@@ -131,16 +132,10 @@ class Backfill:
         resolution = Resolution.from_seconds(job.resolution_s)
         for begin_ns, until_ns in _slices(start_ns, end_ns, SLICE_NS[job.resolution_s]):
             rows = await self._insist(job, begin_ns, until_ns - 1, resolution)
-            if not rows:
-                await self._check(job.symbol)
+            if not rows:  # Perhaps because there is no such symbol.
+                check(await self._directory.refuse([job.symbol]))
             span = Span(begin_ns, until_ns, job.symbol)
             await self._lane(job.symbol).publish(rows, span, resolution)
-
-    async def _check(self, symbol: str) -> None:
-        """Raise RequestError when there are no bars because there is no such symbol."""
-        for reason in (await self._directory.refuse([symbol])).values():
-            code = "symbol"
-            raise RequestError(code, reason)
 
     async def _insist(
         self, job: Job, start_ns: int, last_ns: int, resolution: Resolution

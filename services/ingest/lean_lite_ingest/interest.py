@@ -12,6 +12,7 @@ from lean_lite import subjects
 from lean_lite.bus import Bus
 from lean_lite.bus.buckets import values
 from lean_lite.bus.connection import encode
+from lean_lite.errors import RequestError
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.messages import Interest
 
@@ -104,3 +105,10 @@ def sort_out(symbols: Iterable[str]) -> tuple[list[str], Refusals]:
     faults = {symbol: fault_of(symbol) for symbol in dict.fromkeys(symbols)}
     good = [symbol for symbol, fault in faults.items() if fault is None]
     return good, {symbol: fault for symbol, fault in faults.items() if fault is not None}
+
+
+def check(refused: Refusals) -> None:
+    """Raise RequestError `symbol` with the first reason there is."""
+    for reason in refused.values():
+        code = "symbol"
+        raise RequestError(code, reason)

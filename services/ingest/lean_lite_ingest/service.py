@@ -20,7 +20,7 @@ from lean_lite.service import Context
 from lean_lite.version import VERSION
 from lean_lite_ingest.clock import FeedClock, SimulatorClock, WallClock
 from lean_lite_ingest.feed import Feed
-from lean_lite_ingest.interest import sort_out
+from lean_lite_ingest.interest import check, sort_out
 from lean_lite_ingest.rate import RateLimit
 
 KIND = "ingest"
@@ -103,9 +103,7 @@ class IngestService:
 
     async def _on_backfill(self, request: BackfillRequest) -> Answer:
         _, refused = sort_out([request.symbol])
-        for reason in refused.values():
-            code = "symbol"
-            raise RequestError(code, reason)
+        check(refused)
         feed = self._feeds.get(asset_class_of(request.symbol))
         if feed is None or request.feed not in ("", feed.name):
             code = "feed"
