@@ -31,12 +31,15 @@ def environment_of(folder: Path) -> dict[str, str]:
         for name, text in os.environ.items()
         if not name.startswith(("APCA_", "LEAN_LITE_", "PYTEST_"))
     }
+    return kept | settings_of(folder) | {"PYTHONUNBUFFERED": "1"}
+
+
+def settings_of(folder: Path) -> dict[str, str]:
+    """Return the variables that let stacks on the simulator live in a folder."""
     return {
-        **kept,
         "LEAN_LITE_FEED": "simulator",
         "LEAN_LITE_STACK__FOLDER": str(folder),
         "LEAN_LITE_STACK__LINGER_S": "0.5",
-        "PYTHONUNBUFFERED": "1",
     }
 
 

@@ -14,7 +14,7 @@ from lean_lite.data import DataEngine
 from lean_lite.data.bar_stream import BarStream
 from lean_lite.data.slices import Slices
 from lean_lite.errors import StackError
-from tests.docs.programs import await_end, environment_of
+from tests.docs.programs import await_end, settings_of
 from tests.integration.data.forex import SYMBOL, CustomForexFeed, rate
 from tests.integration.patience import until
 
@@ -29,9 +29,8 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let engines of this process use a stack of their own."""
-    for name, text in environment_of(tmp_path).items():
-        if name.startswith("LEAN_LITE_"):
-            monkeypatch.setenv(name, text)
+    for name, text in settings_of(tmp_path).items():
+        monkeypatch.setenv(name, text)
 
 
 async def test_streams_end_with_the_error_when_the_stack_is_gone_for_good() -> None:

@@ -16,7 +16,7 @@ from lean_lite.config import Config
 from lean_lite.data import AlpacaDataFeed, DataCache, DataEngine
 from lean_lite.errors import FeedError
 from lean_lite.market.calendar import calendar_of
-from tests.docs.programs import await_end, blocks, environment_of, run
+from tests.docs.programs import await_end, blocks, run, settings_of
 from tests.integration.patience import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -27,9 +27,8 @@ MINUTE_NS = 60_000_000_000
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Live in a folder of its own, without keys, on the simulator."""
-    for name, text in environment_of(tmp_path).items():
-        if name.startswith("LEAN_LITE_"):
-            monkeypatch.setenv(name, text)
+    for name, text in settings_of(tmp_path).items():
+        monkeypatch.setenv(name, text)
     for name in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
     yield tmp_path
