@@ -12,10 +12,10 @@ import pytest
 from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
 
-from lean_lite_ingest import stream
-from lean_lite_ingest.stream import CHANNELS, CryptoFrames, Hooks, Message, StockFrames
+from lean_lite_ingest.alpaca import stream
+from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoFrames, Hooks, Message, StockFrames
 from lean_lite_sim import Faults, Simulator
-from tests.unit.simulator.clients import fast
+from tests.harness.simulator_clients import fast
 
 STOP_S = 3
 WAIT_S = 30

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from lean_lite.algorithm.data_models import QuoteBar, from_ns
 from lean_lite.blocks import (
     BAR,
     KINDS,
@@ -25,8 +24,10 @@ from lean_lite.blocks import (
     from_quotes,
 )
 from lean_lite.bus.connection import encode
-from lean_lite.messages import Event
-from tests.unit.common.samples import MESSAGES, MINUTE_NS, NINE_THIRTY_NS, Row, block_of
+from lean_lite.model import QuoteBar
+from lean_lite.model.timestamps import from_ns
+from lean_lite.protocol.events import Event
+from tests.harness.bars import MESSAGES, MINUTE_NS, NINE_THIRTY_NS, Row, block_of
 
 GOLDEN = Path(__file__).with_name("golden")
 OHLC = ("open", "high", "low", "close")

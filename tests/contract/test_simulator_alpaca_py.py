@@ -20,8 +20,8 @@ from alpaca.data.requests import (
 from alpaca.data.timeframe import TimeFrame
 
 from lean_lite_sim import Bar, Simulator
-from lean_lite_sim.timestamps import MINUTE_NS
-from tests.unit.simulator.clients import fast
+from lean_lite_sim.market.timestamps import MINUTE_NS
+from tests.harness.simulator_clients import fast
 
 LONG_AGO = datetime(2026, 11, 1, tzinfo=UTC)
 KEY: dict[str, Any] = {"api_key": "simulator", "secret_key": "simulator"}

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from lean_lite_sim import Bar, Simulator
-from lean_lite_sim.timestamps import SECOND_NS
-from lean_lite_sim.wire import (
+from lean_lite_sim.market.timestamps import SECOND_NS
+from lean_lite_sim.protocol.wire import (
     Codec,
     bar_message,
     encode_error,
@@ -13,7 +13,7 @@ from lean_lite_sim.wire import (
     encode_success,
     unknown_message,
 )
-from tests.unit.simulator.clients import fast, stream
+from tests.harness.simulator_clients import fast, stream
 
 CONNECTED = "9182a154a773756363657373a36d7367a9636f6e6e6563746564"
 BAR = (

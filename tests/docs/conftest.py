@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.programs import running_stack
+from tests.docs.runner import running_stack
 
 
 @pytest.fixture(scope="module")

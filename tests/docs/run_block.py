@@ -1,5 +1,5 @@
 """
-Run one block of a page on its stage: `python -m tests.docs.snippet PAGE NUMBER`.
+Run one block of a page on its stage: `python -m tests.docs.run_block PAGE NUMBER`.
 
 The block is compiled as it stands; a top-level `await` works as in a notebook.
 """
@@ -8,9 +8,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.docs.programs import BLOCK
-from tests.docs.session import perform
-from tests.docs.stages import STAGES, Names
+from tests.docs.run_page import perform
+from tests.docs.runner import BLOCK
+from tests.docs.specification import STAGES, Names
 
 
 async def stage(source: str, number: int) -> None:

@@ -1,5 +1,5 @@
 """
-Run the blocks of a page that are no programs as one session: `python -m tests.docs.session PAGE`.
+Run the blocks of a page that are no programs as one session: `python -m tests.docs.run_page PAGE`.
 
 Prints a JSON list of what each of them printed.
 """
@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from tests.docs.pages import session_of
+from tests.docs.blocks import session_of
 
 
 async def perform(source: str, place: str, names: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar
 from lean_lite.config import Config
 from lean_lite.data import (
     AlpacaDataFeed,
@@ -26,6 +25,7 @@ from lean_lite.data import (
     DataMetrics,
     DataTransformer,
 )
+from lean_lite.model import DataQualityLevel, QuoteBar, Resolution, TradeBar
 
 Names = dict[str, Any]
 Stage = Callable[[], AbstractAsyncContextManager[Names]]

@@ -1,10 +1,10 @@
 """Every row of the table of errors is held by a test that brings it about."""
 
-from pathlib import Path
+from tests.harness.paths import ROOT
 
-from tests.errors import table
+from tests.harness.error_table import table
 
-TESTS = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
 
 
 def test_each_situation_of_the_table_is_brought_about_by_a_test() -> None:

@@ -8,7 +8,7 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from tests.docs.programs import ROOT, environment_of
+from tests.docs.runner import ROOT, environment_of
 
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 FIGURE = "application/vnd.plotly.v1+json"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import Block, blocks_of, differs, pages, session_of
-from tests.docs.programs import ROOT, await_end, blocks, python
+from tests.docs.blocks import Block, blocks_of, differs, pages, session_of
+from tests.docs.runner import ROOT, await_end, blocks, python
 
 PAGES = pages()
 PROGRAMS = [block for page in PAGES for block in blocks_of(page) if block.is_program]
@@ -60,7 +60,7 @@ SESSIONS = [page for page in PAGES if session_of(page)]
 
 @pytest.mark.parametrize("page", SESSIONS, ids=map(name_of, SESSIONS))
 def test_a_session_prints_what_its_page_shows(page: Path, home: Path, tmp_path: Path) -> None:
-    printed = json.loads(python(["-m", "tests.docs.session", str(page)], home, tmp_path))
+    printed = json.loads(python(["-m", "tests.docs.run_page", str(page)], home, tmp_path))
     differences = [
         differs(block, said) for block, said in zip(session_of(page), printed, strict=True)
     ]

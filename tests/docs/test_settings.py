@@ -5,8 +5,8 @@ import re
 import msgspec
 import pytest
 
-from lean_lite.config.catalog import ALIASES, SECTIONS, places, types_of, variable_of
-from tests.docs.programs import ROOT
+from lean_lite.config.keys import ALIASES, SECTIONS, places, types_of, variable_of
+from tests.docs.runner import ROOT
 
 PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
 ROW = re.compile(r"^\| `(\w+\.\w+)` \| `(\w+)` \| (.*?) \| (.+?) \|$", re.MULTILINE)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import lean_lite.data
-from tests.docs.pages import blocks_of, pages
-from tests.docs.programs import python
-from tests.docs.snippet import sources
-from tests.docs.stages import STAGES
+from tests.docs.blocks import blocks_of, pages
+from tests.docs.run_block import sources
+from tests.docs.runner import python
+from tests.docs.specification import STAGES
 
 PAGE = os.environ.get("LEAN_LITE_SPECIFICATION", "")
 
@@ -57,7 +57,7 @@ def ours() -> set[str]:
 
 @pytest.mark.parametrize("number", range(len(STAGES)), ids=[one.__name__ for one in STAGES])
 def test_a_block_runs_as_it_is_written(number: int, home: Path, tmp_path: Path) -> None:
-    command = ["-m", "tests.docs.snippet", str(Path(PAGE).resolve()), str(number)]
+    command = ["-m", "tests.docs.run_block", str(Path(PAGE).resolve()), str(number)]
     printed = python(command, home, tmp_path)
     if number == 0:
         assert re.fullmatch(r"Retrieved \d{4,} historical bars\n", printed)

@@ -7,33 +7,27 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, from_ns
 from lean_lite.blocks import BAR, Block, Origin
 from lean_lite.blocks.block import from_columns
-from lean_lite.blocks.columns import GRADES, PLACES
-from lean_lite.messages import (
+from lean_lite.blocks.schema import GRADES, PLACES
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.model.timestamps import SECOND_NS, from_ns
+from lean_lite.protocol.bookmark import Bookmark, Joined, Taken
+from lean_lite.protocol.control import (
     BackfillReply,
     BackfillRequest,
-    Beat,
-    Bookmark,
-    FeedEvent,
-    Gap,
-    GapEvent,
-    HistoryReply,
-    HistoryRequest,
     Interest,
-    Joined,
-    LiveBar,
-    LiveHead,
-    Problem,
-    Sample,
     SubscribeReply,
     SubscribeRequest,
-    Taken,
 )
+from lean_lite.protocol.events import FeedEvent, GapEvent
+from lean_lite.protocol.headers import Problem
+from lean_lite.protocol.heartbeat import Beat, Sample
+from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
+from lean_lite.protocol.live import LiveBar, LiveHead
 
-MINUTE_NS = 60 * NS_PER_S
-NINE_THIRTY_NS = 1_795_703_400 * NS_PER_S  # 2026-11-26 14:30 UTC
+MINUTE_NS = 60 * SECOND_NS
+NINE_THIRTY_NS = 1_795_703_400 * SECOND_NS  # 2026-11-26 14:30 UTC
 
 
 class Row(NamedTuple):

@@ -22,11 +22,11 @@ import pytest
 
 from lean_lite.bus import server_config
 from lean_lite.config import BusConfig
-from lean_lite.config.section import Secret
-from lean_lite.stack.brokers import NatsServer, ValkeyServer
-from lean_lite.stack.child import Child, end
-from lean_lite.stack.passwords import new_password, new_passwords
-from lean_lite.stack.ports import LOCALHOST
+from lean_lite.config.sections import Secret
+from lean_lite.stack.credentials import new_password, new_passwords
+from lean_lite.stack.processes.brokers import NatsServer, ValkeyServer
+from lean_lite.stack.processes.child import Child, end
+from lean_lite.stack.processes.ports import LOCALHOST
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer

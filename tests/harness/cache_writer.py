@@ -1,4 +1,4 @@
-"""Write into a cache until killed: `python -m tests.unit.data.cache_writer FOLDER KILLS`."""
+"""Write into a cache until killed: `python -m tests.harness.cache_writer FOLDER KILLS`."""
 
 import os
 import random
@@ -10,10 +10,11 @@ from typing import NoReturn
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import TradeBar, from_ns
 from lean_lite.blocks import from_bars
 from lean_lite.data.bars import Bars
-from lean_lite.data.cache_folder import CacheFolder, Key
+from lean_lite.data.cache.disk import CacheFolder, Key
+from lean_lite.model import TradeBar
+from lean_lite.model.timestamps import from_ns
 
 KEYS = [Key("SPY", 60, number, number + 1) for number in range(4)]
 ROOM = 8 * 1024**2

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lean_lite.config.surroundings import child_environment
+from lean_lite.config.environment import child_environment
 
 # Where not even root makes a folder.
 NOWHERE = Path("/sys/lean-lite")

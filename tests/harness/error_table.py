@@ -2,10 +2,10 @@
 
 import re
 from functools import cache
-from pathlib import Path
+from tests.harness.paths import ROOT
 from typing import NamedTuple
 
-PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
+PAGE = ROOT / "docs" / "errors.md"
 HEADER = "| situation | what it says | exit | what to do |"
 QUOTED = re.compile(r"(`+) ?(.+?) ?\1")
 PLACEHOLDER = re.compile(r"<[a-z ]+>")

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.data import DataFeed
+from lean_lite.model import Resolution, TradeBar
 
 SYMBOL = "EUR/USD"
 MINUTE = timedelta(minutes=1)

@@ -7,12 +7,13 @@ from typing import NamedTuple
 from nats.js.errors import NotFoundError
 
 from lean_lite.bus import Bus
-from lean_lite.messages import PROFILE, RAW_SEQ, RULES, TAIL
-from lean_lite.subjects import GRADED, Lane, graded
-from tests.integration.patience import until
-from tests.integration.raw import Feeder, RawFrame
-from tests.integration.streams import Stored
-from tests.integration.streams import graded as graded_frames
+from lean_lite.protocol.headers import PROFILE, RAW_SEQ, RULES, TAIL
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import GRADED, graded
+from tests.harness.frames import Feeder, RawFrame
+from tests.harness.streams import Stored
+from tests.harness.streams import graded as graded_frames
+from tests.harness.waiting import until
 
 DRAIN_S = 100.0
 

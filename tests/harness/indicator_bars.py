@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import NS_PER_S, TradeBar, from_ns
 from lean_lite.blocks.block import from_columns
 from lean_lite.data.bars import Bars
-from lean_lite_sim.recorded_days import load_recorded_symbol
+from lean_lite.model import TradeBar
+from lean_lite.model.timestamps import SECOND_NS, from_ns
+from lean_lite_sim.market.recordings import load_recorded_symbol
 
 RECORDED = ("AAPL", "SPY", "BTC/USD")
-NINE_THIRTY_NS = 1_772_461_800 * NS_PER_S  # 2026-03-02 14:30 UTC, a week before clocks change
-MINUTE_NS = 60 * NS_PER_S
+NINE_THIRTY_NS = 1_772_461_800 * SECOND_NS  # 2026-03-02 14:30 UTC, a week before clocks change
+MINUTE_NS = 60 * SECOND_NS
 
 Floats = npt.NDArray[np.float64]
 

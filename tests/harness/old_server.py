@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lean_lite.stack.ports import LOCALHOST
+from lean_lite.stack.processes.ports import LOCALHOST
 
 INFO = {"server_id": "OLD", "version": "2.8.4", "headers": True, "max_payload": 2**20, "proto": 1}
 

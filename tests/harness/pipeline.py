@@ -13,12 +13,12 @@ import msgspec
 
 from lean_lite.blocks import Block, concat
 from lean_lite.bus import Bus, connect
-from lean_lite.cli.strategy import Strategy
+from lean_lite.cli.demo.strategy_process import Strategy
 from lean_lite.cli.tail import TailBar
 from lean_lite.config import Config
-from lean_lite.data.history import fetch
+from lean_lite.data.history.client import fetch
 from lean_lite.errors import BusError, RequestError
-from lean_lite.messages import HistoryRequest
+from lean_lite.protocol.history import HistoryRequest
 from lean_lite.stack import SimulatorOptions, Stack
 
 SYMBOLS = ("SPY", "AAPL", "BTC/USD")

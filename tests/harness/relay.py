@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
-from lean_lite.stack.ports import free_port
+from lean_lite.stack.processes.ports import free_port
 
 Lose = Callable[[str, bytes], bool]
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from lean_lite.blocks import Origin, decode_block
 from lean_lite.bus import Bus, ask
 from lean_lite.errors import BusUnavailable, Busy
-from lean_lite.messages import SubscribeReply, SubscribeRequest
-from lean_lite.subjects import RAW, SUBSCRIBE
+from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
+from lean_lite.protocol.subjects import RAW, SUBSCRIBE
 from lean_lite_sim import Simulator
-from tests.integration.patience import until
-from tests.integration.streams import stored
+from tests.harness.streams import stored
+from tests.harness.waiting import until
 
 MINUTE_NS = 60_000_000_000
 

@@ -14,7 +14,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
 from lean_lite_sim import Simulator, SimulatorSettings
-from lean_lite_sim.timestamps import SECOND_NS
+from lean_lite_sim.market.timestamps import SECOND_NS
 
 TODAY = date(2026, 11, 23)
 KEYS = {"APCA-API-KEY-ID": "simulator", "APCA-API-SECRET-KEY": "simulator"}

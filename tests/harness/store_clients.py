@@ -4,8 +4,9 @@ import msgspec
 
 from lean_lite.blocks import Block, decode_block, encode_block
 from lean_lite.bus import Bus, ask_many
-from lean_lite.messages import HistoryReply, HistoryRequest
-from lean_lite.subjects import HISTORY, graded, lane_of
+from lean_lite.protocol.history import HistoryReply, HistoryRequest
+from lean_lite.protocol.partitions import lane_of
+from lean_lite.protocol.subjects import HISTORY, graded
 
 
 class Publisher:

@@ -7,9 +7,10 @@ from nats.js.errors import ServerError
 
 from lean_lite.bus import Bus, create_streams
 from lean_lite.config import StreamsConfig
-from lean_lite.messages import MARKER, MSG_ID
-from lean_lite.subjects import GRADED, Lane
-from tests.integration.patience import until
+from lean_lite.protocol.headers import MARKER, MSG_ID
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import GRADED
+from tests.harness.waiting import until
 
 SETTINGS = StreamsConfig(bytes=256 * 1024**2)
 

@@ -12,15 +12,21 @@ LOOK_S = 0.02
 
 @overload
 async def until[Found](
-    look: Callable[[], Coroutine[Any, Any, Found]], what: str, limit_s: float = LIMIT_S
+    look: Callable[[], Coroutine[Any, Any, Found]],
+    what: str = "a condition",
+    limit_s: float = LIMIT_S,
 ) -> Found: ...
 
 
 @overload
-async def until[Found](look: Callable[[], Found], what: str, limit_s: float = LIMIT_S) -> Found: ...
+async def until[Found](
+    look: Callable[[], Found], what: str = "a condition", limit_s: float = LIMIT_S
+) -> Found: ...
 
 
-async def until(look: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> Any:
+async def until(
+    look: Callable[[], Any], what: str = "a condition", limit_s: float = LIMIT_S
+) -> Any:
     """Look again and again, and return the first finding that is true."""
     deadline = time.monotonic() + limit_s
     while True:

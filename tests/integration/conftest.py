@@ -13,11 +13,11 @@ import pytest
 
 from lean_lite.bus import Bus, connect
 from lean_lite.config import BusConfig
-from lean_lite.subjects import ADMIN
-from tests.integration.brokers import KINDS, Brokers
-from tests.integration.relay import Relay
-from tests.integration.services import Services
-from tests.integration.streams import make_anew
+from lean_lite.protocol.permissions import ADMIN
+from tests.harness.brokers import KINDS, Brokers
+from tests.harness.relay import Relay
+from tests.harness.services import Services
+from tests.harness.streams import make_anew
 
 Join = Callable[..., Awaitable[Bus]]
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lean_lite.algorithm.data_models import TradeBar, to_ns
 from lean_lite.config import Config
 from lean_lite.data import BarStream, DataEngine
-from tests.system.pipeline import SYMBOLS, VALUES, Pipeline, until
+from lean_lite.model import TradeBar
+from lean_lite.model.timestamps import to_ns
+from tests.harness.pipeline import SYMBOLS, VALUES, Pipeline, until
 
 if TYPE_CHECKING:
-    from lean_lite.data.slices import Slice
+    from lean_lite.data.streams import Slice
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 RUNS = 100 if SOAK else 4

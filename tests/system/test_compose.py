@@ -19,11 +19,11 @@ import pytest
 
 from lean_lite.cli.tail import TailBar
 from lean_lite.config import BusConfig, Config
-from lean_lite.config.section import Secret
-from lean_lite.stack.ports import LOCALHOST, free_port
-from tests.system.pipeline import Pipeline, until
+from lean_lite.config.sections import Secret
+from lean_lite.stack.processes.ports import LOCALHOST, free_port
+from tests.harness.pipeline import Pipeline, until
+from tests.harness.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "docker-compose.yml"
 LIVE = ROOT / "docker-compose.live.yml"
 KEYS = {"APCA_API_KEY_ID": "key", "APCA_API_SECRET_KEY": "secret"}

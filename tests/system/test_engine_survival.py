@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
 from lean_lite.data import DataEngine
-from lean_lite.data.bar_stream import BarStream
-from lean_lite.data.slices import Slices
+from lean_lite.data.streams import BarStream, Slices
 from lean_lite.errors import StackError
-from tests.docs.programs import await_end, settings_of
-from tests.integration.data.forex import SYMBOL, CustomForexFeed, rate
-from tests.integration.patience import until
+from lean_lite.model import DataQualityLevel, TradeBar
+from tests.docs.runner import await_end, settings_of
+from tests.harness.forex_feed import SYMBOL, CustomForexFeed, rate
+from tests.harness.waiting import until
 
 pytestmark = [
     pytest.mark.system,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.pipeline import Pipeline, until
+from tests.harness.pipeline import Pipeline, until
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 KILLS = 100 if SOAK else 5

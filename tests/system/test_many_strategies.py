@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.pipeline import SYMBOLS, Pipeline, until
+from tests.harness.pipeline import SYMBOLS, Pipeline, until
 
 STRATEGIES = 10
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from lean_lite.algorithm.data_models import to_ns
 from lean_lite.config import Config
 from lean_lite.data import AlpacaDataFeed, DataCache, DataEngine
 from lean_lite.errors import FeedError
 from lean_lite.market.calendar import calendar_of
-from tests.docs.programs import await_end, blocks, run, settings_of
-from tests.integration.patience import until
+from lean_lite.model.timestamps import to_ns
+from tests.docs.runner import await_end, blocks, run, settings_of
+from tests.harness.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from lean_lite.algorithm.data_models import EPOCH, to_ns
 from lean_lite.config import Config
-from lean_lite.data.history import Snapshot, read_through
+from lean_lite.data.history.client import Snapshot, read_through
 from lean_lite.data.live import Live
 from lean_lite.errors import RequestError
 from lean_lite.market.calendar import calendar_of
-from lean_lite.messages import HistoryRequest
+from lean_lite.model.timestamps import EPOCH, to_ns
+from lean_lite.protocol.history import HistoryRequest
 from lean_lite.stack import SimulatorOptions
-from tests.errors import shows
-from tests.system.pipeline import VALUES, Pipeline
+from tests.harness.error_table import shows
+from tests.harness.pipeline import VALUES, Pipeline
 
 pytestmark = [pytest.mark.system, pytest.mark.containers]
 

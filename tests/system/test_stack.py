@@ -16,8 +16,8 @@ from lean_lite.bus import connect
 from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack import SimulatorOptions, Stack, default_folder, find_stack
-from tests.errors import shows
-from tests.integration.errors.command import run
+from tests.harness.command import run
+from tests.harness.error_table import shows
 
 pytestmark = [pytest.mark.system, pytest.mark.containers]
 

@@ -21,12 +21,12 @@ from nats.aio.msg import Msg
 from lean_lite.bus import Bus, connect
 from lean_lite.config import Config
 from lean_lite.errors import ConfigError, StackError
-from lean_lite.messages import Beat
+from lean_lite.protocol.heartbeat import Beat
+from lean_lite.protocol.subjects import BEATS
 from lean_lite.stack import SERVICES, Membership, end_stack, find_stack, join_stack
-from lean_lite.stack.ports import LOCALHOST, free_port
-from lean_lite.subjects import BEATS
+from lean_lite.stack.processes.ports import LOCALHOST, free_port
 from lean_lite_sim import Simulator, SimulatorSettings
-from tests.errors import shows
+from tests.harness.error_table import shows
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 KILLS = 50 if SOAK else 6

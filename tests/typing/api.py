@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar
 from lean_lite.blocks import Block, decode_block, encode_block, from_bars
 from lean_lite.config import AlpacaConfig, BusConfig, Config, Source
 from lean_lite.data import (
@@ -30,7 +29,9 @@ from lean_lite.data import (
 )
 from lean_lite.errors import ConfigError, LeanLiteError, RequestError
 from lean_lite.feeds import ConnectionStatus
-from lean_lite.messages import Gap, LiveBar
+from lean_lite.model import DataQualityLevel, QuoteBar, Resolution, TradeBar
+from lean_lite.protocol.history import Gap
+from lean_lite.protocol.live import LiveBar
 
 NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
 

@@ -75,7 +75,7 @@ def test_a_lazy_name_is_the_one_of_its_module() -> None:
 
 
 def test_what_a_strategy_handles_is_found_beside_what_it_works_with() -> None:
-    from lean_lite.algorithm import data_models
+    from lean_lite.model import bars as data_models
 
     for name in ("DataQualityLevel", "Resolution", "TradeBar"):
         assert getattr(lean_lite.data, name) is getattr(data_models, name)

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from lean_lite.data.endings import end_all
+from lean_lite.tasks import end_all
 
 
 async def test_one_that_fails_or_hangs_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,8 @@
 """Bring to an end what must not be cut off."""
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 
@@ -19,3 +20,27 @@ async def whole[Result](work: Coroutine[Any, Any, Result]) -> Result:
     if cancelled is not None:
         raise cancelled
     return task.result()
+
+
+def cancelled() -> bool:
+    """Say whether the current task itself is cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+log = logging.getLogger(__name__)
+
+
+async def end_all(endings: Iterable[Coroutine[Any, Any, object]], limit_s: float) -> None:
+    """Run all of them; one that fails is logged, and one that takes longer is cancelled."""
+    tasks = [asyncio.create_task(ending) for ending in endings]
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=limit_s)
+    for task in late:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.warning("not ended in order: %s", outcome, exc_info=outcome)
+    if late:
+        log.warning("%s of %s were not ended within %g s", len(late), len(tasks), limit_s)

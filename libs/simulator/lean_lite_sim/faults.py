@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, NamedTuple
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.randomness import happens
-from lean_lite_sim.timestamps import SECOND_NS
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.randomness import happens
+from lean_lite_sim.market.timestamps import SECOND_NS
 
 UPDATE_AFTER_NS: Final = 30 * SECOND_NS
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from lean_lite_sim.endpoints import FEEDS, KNOWN_CHANNELS
 from lean_lite_sim.faults import UPDATE_AFTER_NS, Faults
-from lean_lite_sim.timestamps import SECOND_NS
+from lean_lite_sim.market.timestamps import SECOND_NS
+from lean_lite_sim.protocol.endpoints import FEEDS, KNOWN_CHANNELS
 
 DEFAULT_KEY: Final = "simulator"
 MAX_BAR_DELAY_S: Final = UPDATE_AFTER_NS / SECOND_NS

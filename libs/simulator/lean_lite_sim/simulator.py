@@ -7,26 +7,25 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.clock import FeedClock
-from lean_lite_sim.control_routes import ControlRoutes
-from lean_lite_sim.endpoints import ENDPOINTS
 from lean_lite_sim.faults import FaultHistory, Faults, read_order
-from lean_lite_sim.gatekeeper import Gatekeeper
-from lean_lite_sim.market import Market
-from lean_lite_sim.market_routes import MarketRoutes
-from lean_lite_sim.pacer import Pacer
-from lean_lite_sim.paging import BarShelf
-from lean_lite_sim.rest_server import RestServer
-from lean_lite_sim.session import SessionContext
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.clock import FeedClock
+from lean_lite_sim.market.market import Market, is_well_formed
+from lean_lite_sim.market.synthetic import synthetic_symbol
+from lean_lite_sim.market.timestamps import SECOND_NS, parse_instant
+from lean_lite_sim.market.trading_days import first_incomplete_day
+from lean_lite_sim.protocol.endpoints import ENDPOINTS
+from lean_lite_sim.rest.auth import Gatekeeper
+from lean_lite_sim.rest.control_routes import ControlRoutes
+from lean_lite_sim.rest.market_routes import MarketRoutes
+from lean_lite_sim.rest.pages import BarShelf
+from lean_lite_sim.rest.server import RestServer
 from lean_lite_sim.settings import SimulatorSettings
 from lean_lite_sim.stats import Stats
-from lean_lite_sim.stream_server import StreamServer
-from lean_lite_sim.symbols import is_well_formed
-from lean_lite_sim.synthetic import synthetic_symbol
-from lean_lite_sim.tape import Tape
-from lean_lite_sim.timestamps import SECOND_NS, parse_instant
-from lean_lite_sim.trading_days import first_incomplete_day
+from lean_lite_sim.stream.connection import SessionContext
+from lean_lite_sim.stream.scheduler import Pacer
+from lean_lite_sim.stream.server import StreamServer
+from lean_lite_sim.timeline import Tape
 
 _END_OF_TIME_NS = 2**63 - 1
 

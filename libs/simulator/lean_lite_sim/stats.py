@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from lean_lite_sim.wire import Channel, Message
+from lean_lite_sim.protocol.wire import Channel, Message
 
 _COUNTER_NAMES: Final[dict[Channel, str]] = {
     "bars": "bars_sent",

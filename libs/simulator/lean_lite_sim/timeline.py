@@ -2,13 +2,13 @@
 
 from functools import lru_cache
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.daily import DailyBars
-from lean_lite_sim.endpoints import Tempo
 from lean_lite_sim.faults import UPDATE_AFTER_NS, FaultHistory, Faults, part_of
-from lean_lite_sim.market import Kind, Market
-from lean_lite_sim.timestamps import MINUTE_NS
-from lean_lite_sim.wire import Message, bar_message, unknown_message
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.daily import DailyBars
+from lean_lite_sim.market.market import Kind, Market
+from lean_lite_sim.market.timestamps import MINUTE_NS
+from lean_lite_sim.protocol.endpoints import Tempo
+from lean_lite_sim.protocol.wire import Message, bar_message, unknown_message
 
 
 class Tape:

@@ -6,19 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from lean_lite import subjects
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution
 from lean_lite.errors import BusError, Busy, FeedUnavailable, RequestError
-from lean_lite.messages import BackfillReply, BackfillRequest, Span
-from lean_lite.subjects import Lane
-from lean_lite_ingest import counters
-from lean_lite_ingest.bulk import BulkLane
+from lean_lite.model import Resolution
+from lean_lite.model.timestamps import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+from lean_lite.protocol.control import BackfillReply, BackfillRequest
+from lean_lite.protocol.headers import Span
+from lean_lite.protocol.partitions import Lane, lane_of
+from lean_lite_ingest import metrics as counters
+from lean_lite_ingest.alpaca.rest import Rest
+from lean_lite_ingest.alpaca.symbols import Directory, check
+from lean_lite_ingest.bulk_publisher import BulkLane
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.directory import Directory
-from lean_lite_ingest.interest import check
-from lean_lite_ingest.outbox import Outbox
-from lean_lite_ingest.rest import Rest
-from lean_lite_ingest.wire import Row
+from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.rows import Row
 
 JOBS = 256
 # Who asks again after a wait finds the outcome; later the same span is fetched anew.
@@ -27,9 +27,6 @@ RETRY_S = (0.5, 1.0, 2.0)
 # Late trades correct a bar half a minute after its end; then it is final.
 FINAL_FEED_S = 35.0
 FINAL_WALL_S = 0.5
-MINUTE_NS = 60 * NS_PER_S
-HOUR_NS = 3_600 * NS_PER_S
-DAY_NS = 24 * HOUR_NS
 LONGEST_DAY_NS = 25 * HOUR_NS
 # About one page of 10,000 bars each.
 SLICE_NS = {60: 6 * DAY_NS, 86_400: 7_500 * DAY_NS}
@@ -117,10 +114,10 @@ class Backfill:
         """Have the live lane say what is whole there, and return that span, perhaps empty."""
         since_ns = self._since_ns(job.symbol)
         nothing = Span(end_ns, end_ns, job.symbol)
-        if since_ns is None or job.resolution_s * NS_PER_S != MINUTE_NS:
+        if since_ns is None or job.resolution_s * SECOND_NS != MINUTE_NS:
             return nothing
         start_ns = max(job.start_ns, -(-since_ns // MINUTE_NS) * MINUTE_NS)
-        outbox = self._outboxes[subjects.lane_of(job.symbol)]
+        outbox = self._outboxes[lane_of(job.symbol)]
         until_ns = min(end_ns, outbox.whole_until(end_ns))
         if start_ns >= until_ns:
             return nothing
@@ -149,7 +146,7 @@ class Backfill:
         return await self._rest.bars([job.symbol], start_ns, last_ns, resolution)
 
     def _lane(self, symbol: str) -> BulkLane:
-        lane = subjects.lane_of(symbol)
+        lane = lane_of(symbol)
         if lane not in self._lanes:
             self._lanes[lane] = self._new_lane(lane)
         return self._lanes[lane]
@@ -157,13 +154,13 @@ class Backfill:
     def _final_ns(self, resolution_s: int) -> int:
         """Return the start of the first bar that may still change."""
         margin_s = max(FINAL_FEED_S, FINAL_WALL_S / self._clock.wall_s(1.0))
-        now_ns = self._clock.at(time.time_ns()) - round(margin_s * NS_PER_S)
+        now_ns = self._clock.at(time.time_ns()) - round(margin_s * SECOND_NS)
         return final_ns(now_ns, resolution_s)
 
 
 def final_ns(now_ns: int, resolution_s: int) -> int:
     """Return an instant: bars that start before it are over."""
-    if resolution_s * NS_PER_S == MINUTE_NS:
+    if resolution_s * SECOND_NS == MINUTE_NS:
         return now_ns - now_ns % MINUTE_NS
     # Days begin at a midnight that is not UTC's; by the hour, so that REST is asked now and then.
     return now_ns - now_ns % HOUR_NS - LONGEST_DAY_NS

@@ -5,16 +5,16 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import batched
 
-from lean_lite import subjects
-from lean_lite.algorithm.data_models import Resolution
 from lean_lite.blocks import Block, empty_block, encode_block
 from lean_lite.bus import Bus, FencedSubject, Lease, Slowest
 from lean_lite.errors import FeedUnavailable
-from lean_lite.messages import COVERS, WALL, Span
-from lean_lite.subjects import Lane
-from lean_lite_ingest import counters
+from lean_lite.model import Resolution
+from lean_lite.protocol import subjects
+from lean_lite.protocol.headers import COVERS, WALL, Span
+from lean_lite.protocol.partitions import Lane
+from lean_lite_ingest import metrics as counters
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.wire import Row, block_of
+from lean_lite_ingest.rows import Row, block_of
 
 FRAME_ROWS = 4_096
 AHEAD_FRAMES = 8

@@ -3,10 +3,10 @@
 import logging
 import time
 
-from lean_lite.algorithm.data_models import NS_PER_S
+from lean_lite.model.timestamps import SECOND_NS
 
 # A bar is sent after its end, so one that comes clearly before it tells of a clock that is behind.
-TOLERATED_NS = NS_PER_S
+TOLERATED_NS = SECOND_NS
 SAY_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Skew:
     def text(self) -> str:
         """Return by how much, and what to do."""
         return (
-            f"this machine's clock is at least {self.behind_ns / NS_PER_S:.1f} s behind the feed "
+            f"this machine's clock is at least {self.behind_ns / SECOND_NS:.1f} s behind the feed "
             f"{self._feed}: set it by NTP (`chronyc makestep` or `timedatectl set-ntp true`); "
             "until then bars are graded down as too early"
         )

@@ -5,35 +5,30 @@ import logging
 import time
 from collections.abc import Iterable
 
-from lean_lite import subjects
 from lean_lite.blocks import Origin
 from lean_lite.bus import Lease, Slowest
 from lean_lite.errors import FeedUnavailable
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import (
-    BackfillReply,
-    BackfillRequest,
-    FeedEvent,
-    FeedState,
-    GapEvent,
-    GapState,
-)
+from lean_lite.model.timestamps import MINUTE_NS
+from lean_lite.protocol import subjects
+from lean_lite.protocol.control import BackfillReply, BackfillRequest
+from lean_lite.protocol.events import FeedEvent, FeedState, GapEvent, GapState
+from lean_lite.protocol.partitions import PARTITIONS, Lane, partition_of
 from lean_lite.service import Context, Outside
-from lean_lite.subjects import Lane
-from lean_lite_ingest import counters
+from lean_lite_ingest import metrics as counters
+from lean_lite_ingest.alpaca.error_codes import explained
+from lean_lite_ingest.alpaca.rest import Rest
+from lean_lite_ingest.alpaca.stream import CryptoFrames, Hooks, Message, StockFrames
+from lean_lite_ingest.alpaca.symbols import Directory, Refusals
+from lean_lite_ingest.alpaca.wire import ORIGINS, row_of
 from lean_lite_ingest.backfill import Backfill
-from lean_lite_ingest.bulk import BulkLane
+from lean_lite_ingest.bulk_publisher import BulkLane
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.directory import Directory
-from lean_lite_ingest.interest import Refusals, Wanted
-from lean_lite_ingest.outbox import Outbox
-from lean_lite_ingest.rate import RateLimit
-from lean_lite_ingest.refill import MINUTE_NS, Filled, Hole, Refill, describe
-from lean_lite_ingest.refusals import explained
-from lean_lite_ingest.rest import Rest
-from lean_lite_ingest.skew import Skew
-from lean_lite_ingest.stream import CryptoFrames, Hooks, Message, StockFrames
-from lean_lite_ingest.wire import ORIGINS, row_of
+from lean_lite_ingest.clock_skew import Skew
+from lean_lite_ingest.gap_filler import Filled, Hole, Refill, describe
+from lean_lite_ingest.interest import Wanted
+from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.rate_limit import RateLimit
 
 ANSWER_S = 2.0
 PRUNE_S = 5.0
@@ -67,7 +62,7 @@ class Feed:
         self.asset_class = asset_class
         pinned = [s for s in config.ingest.symbols if asset_class_of(s) == asset_class]
         self._wanted = Wanted(bus, name, pinned, config.ingest.forget_s)
-        lanes = [Lane(asset_class, partition) for partition in range(subjects.PARTITIONS)]
+        lanes = [Lane(asset_class, partition) for partition in range(PARTITIONS)]
         self._outboxes = {
             lane: Outbox(
                 bus,
@@ -247,7 +242,7 @@ class Feed:
                 continue
             if row.origin == Origin.LIVE:
                 self._skew.check(row.start_ns + MINUTE_NS, received_ns)
-            self._outboxes[Lane(self.asset_class, subjects.partition_of(row.symbol))].offer(row)
+            self._outboxes[Lane(self.asset_class, partition_of(row.symbol))].offer(row)
             received += 1
         counters.RECEIVED.labels(self.name).inc(received)
         counters.RECEIVED_AT.labels(self.name).set(wall_ns / 1e9)

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Mapping
 from itertools import batched
 from typing import NamedTuple
 
-from lean_lite import subjects
-from lean_lite.algorithm.data_models import NS_PER_S, from_ns
 from lean_lite.errors import FeedUnavailable
-from lean_lite.subjects import Lane
-from lean_lite_ingest import counters
-from lean_lite_ingest.outbox import Outbox
-from lean_lite_ingest.rest import Rest
-from lean_lite_ingest.wire import Row
+from lean_lite.model.timestamps import MINUTE_NS, SECOND_NS, from_ns
+from lean_lite.protocol.partitions import Lane, lane_of
+from lean_lite_ingest import metrics as counters
+from lean_lite_ingest.alpaca.rest import Rest
+from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.rows import Row
 
-MINUTE_NS = 60 * NS_PER_S
 # A correction comes half a minute after its bar: what was lost just before the hole is older.
 MARGIN_NS = 2 * MINUTE_NS
 # Lanes whose holes begin this close together share their requests.
@@ -51,7 +49,7 @@ class Refill:
         self._rest = rest
         self._feed = feed
         self._outboxes = outboxes
-        self._span_ns = round(span_s * NS_PER_S)
+        self._span_ns = round(span_s * SECOND_NS)
 
     def holes(
         self, lanes: Iterable[Lane], since_ns: Mapping[str, int], now_ns: int
@@ -64,7 +62,7 @@ class Refill:
         wanted = sorted(
             (start, symbol)
             for symbol, start in starts.items()
-            if start <= end_ns and subjects.lane_of(symbol) in chosen
+            if start <= end_ns and lane_of(symbol) in chosen
         )
         lost = [
             Hole((symbol,), start, earliest_ns - MINUTE_NS)
@@ -98,7 +96,7 @@ class Refill:
         return filled
 
     def _start_ns(self, symbol: str, since_ns: int) -> int:
-        complete_ns = self._outboxes[subjects.lane_of(symbol)].complete_ns
+        complete_ns = self._outboxes[lane_of(symbol)].complete_ns
         begin_ns = self._begin_ns(since_ns)
         return begin_ns if complete_ns is None else max(begin_ns, complete_ns - MARGIN_NS)
 
@@ -126,7 +124,7 @@ class Refill:
     async def _publish(self, rows: Iterable[Row]) -> None:
         lanes: dict[Lane, list[Row]] = {}
         for row in rows:
-            lanes.setdefault(subjects.lane_of(row.symbol), []).append(row)
+            lanes.setdefault(lane_of(row.symbol), []).append(row)
         await asyncio.gather(*(self._outboxes[lane].put(lanes[lane]) for lane in lanes))
 
 

@@ -1,42 +1,20 @@
 """Which symbols are wanted, since when, and who has not been heard of for long."""
 
 import logging
-import re
 import time
 from collections.abc import Iterable
 
 import msgspec
 from nats.js.kv import KeyValue
 
-from lean_lite import subjects
 from lean_lite.bus import Bus
-from lean_lite.bus.buckets import values
 from lean_lite.bus.connection import encode
-from lean_lite.errors import RequestError
-from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import Interest
-
-EQUITY = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-/][A-Z0-9]{1,4})?")
-CRYPTO = re.compile(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}")
+from lean_lite.bus.key_value import values
+from lean_lite.protocol import subjects
+from lean_lite.protocol.control import Interest
 
 log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(Interest).decode
-
-
-def fault_of(symbol: str) -> str | None:
-    """Say why a symbol can't be asked for, or nothing."""
-    if symbol == "*":
-        return "the whole market can't be asked for yet: name the symbols"
-    asset_class = asset_class_of(symbol)
-    if asset_class == "forex":
-        return (
-            f"{symbol} is a pair of currencies, and Alpaca sends bars of equities and crypto only: "
-            "add a feed of your own that serves forex with `engine.add_feed`"
-        )
-    form = CRYPTO if asset_class == "crypto" else EQUITY
-    if not form.fullmatch(symbol):
-        return f"{symbol!r} is no symbol: equities look like AAPL or BRK.B, crypto like BTC/USD"
-    return None
 
 
 class Wanted:
@@ -95,20 +73,3 @@ class Wanted:
 
     def _key(self, symbol: str) -> str:
         return f"{self._feed}.{symbol}"
-
-
-Refusals = dict[str, str]
-
-
-def sort_out(symbols: Iterable[str]) -> tuple[list[str], Refusals]:
-    """Return the well-formed symbols, and why the others are refused."""
-    faults = {symbol: fault_of(symbol) for symbol in dict.fromkeys(symbols)}
-    good = [symbol for symbol, fault in faults.items() if fault is None]
-    return good, {symbol: fault for symbol, fault in faults.items() if fault is not None}
-
-
-def check(refused: Refusals) -> None:
-    """Raise RequestError `symbol` with the first reason there is."""
-    for reason in refused.values():
-        code = "symbol"
-        raise RequestError(code, reason)

@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from lean_lite import subjects
 from lean_lite.blocks import Block, Origin, empty_block, encode_block
 from lean_lite.bus import Bus, FencedSubject, Lease
-from lean_lite.messages import COMPLETE, COVERS, WALL, Span
-from lean_lite.subjects import Lane
-from lean_lite_ingest import counters
+from lean_lite.protocol import subjects
+from lean_lite.protocol.headers import COMPLETE, COVERS, WALL, Span
+from lean_lite.protocol.partitions import Lane
+from lean_lite_ingest import metrics as counters
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.wire import Row, block_of
+from lean_lite_ingest.rows import Row, block_of
 
 FRAME_ROWS = 1_024
 

@@ -9,19 +9,19 @@ works; another one stands by for its lease.
 import asyncio
 from collections.abc import Iterable
 
-from lean_lite import subjects
 from lean_lite.bus import Answer, Lease, Leases, Responder, Shares, Slowest
 from lean_lite.config import AlpacaConfig, IngestConfig
-from lean_lite.config.alpaca import NO_KEYS
+from lean_lite.config.sections import NO_KEYS
 from lean_lite.errors import ConfigError, RequestError
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import BackfillRequest, SubscribeReply, SubscribeRequest
+from lean_lite.protocol import subjects
+from lean_lite.protocol.control import BackfillRequest, SubscribeReply, SubscribeRequest
 from lean_lite.service import Context
 from lean_lite.version import VERSION
+from lean_lite_ingest.alpaca.symbols import check, sort_out
 from lean_lite_ingest.clock import FeedClock, SimulatorClock, WallClock
 from lean_lite_ingest.feed import Feed
-from lean_lite_ingest.interest import check, sort_out
-from lean_lite_ingest.rate import RateLimit
+from lean_lite_ingest.rate_limit import RateLimit
 
 KIND = "ingest"
 SERVED = ("equity", "crypto")

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from lean_lite.messages import Sample
+from lean_lite.protocol.heartbeat import Sample
 from lean_lite_metrics.instances import Instance, Instances
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

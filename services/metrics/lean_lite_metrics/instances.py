@@ -4,8 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from lean_lite.messages import Beat
-from lean_lite_metrics.hops import HOPS
+from lean_lite.protocol.heartbeat import Beat
 
 INSTANCES = 256
 
@@ -112,3 +111,12 @@ def _counts(beat: Beat) -> dict[str, float]:
 
 def _sum(values: Iterable[float]) -> float:
     return sum(values, 0.0)
+
+
+HOPS = {
+    "published": "lean_lite_ingest_published_total",
+    "graded": "lean_lite_validate_graded_total",
+    "quarantined": "lean_lite_validate_quarantined_total",
+    "repeated": "lean_lite_validate_repeated_total",
+    "stored": "lean_lite_store_bars_total",
+}

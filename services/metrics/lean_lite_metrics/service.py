@@ -11,15 +11,12 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-import msgspec
-from nats.aio.msg import Msg
-
-from lean_lite.messages import Beat
+from lean_lite.bus.heartbeats import HeartbeatMonitor
+from lean_lite.protocol.heartbeat import Beat
 from lean_lite.service import Context
-from lean_lite.subjects import BEATS
-from lean_lite_metrics import counters
+from lean_lite_metrics import metrics as counters
 from lean_lite_metrics.instances import Instances
-from lean_lite_metrics.pages import Pages
+from lean_lite_metrics.routes import Pages
 from lean_lite_metrics.server import PageServer
 
 log = logging.getLogger(__name__)
@@ -32,7 +29,9 @@ class MetricsService:
         """Take the port; StackError when it is taken."""
         self._bus = context.bus
         self._instances = Instances(context.config.metrics.gone_s)
-        self._decoder = msgspec.msgpack.Decoder(Beat)
+        self._heartbeats = HeartbeatMonitor(
+            on_heartbeat=self._on_heartbeat, on_undecodable=counters.UNREADABLE.inc
+        )
         self._listening = False
         pages = Pages(self._instances, self._failing_here)
         self._server = PageServer(pages.application(), context.config.metrics)
@@ -40,8 +39,7 @@ class MetricsService:
 
     async def run(self) -> None:
         """Hear and serve until cancelled."""
-        subscription = await self._bus.subscribe(BEATS, self._on_beat)
-        await self._bus.barrier()
+        await self._heartbeats.start(self._bus)
         self._listening = True
         log.info("metrics.listening", extra={"url": self._server.url})
         serving = asyncio.create_task(self._server.run_here())
@@ -51,7 +49,7 @@ class MetricsService:
         finally:
             self._server.should_exit = True
             await serving
-            await self._bus.unsubscribe(subscription)
+            await self._heartbeats.stop()
 
     def failing(self) -> Iterable[str]:
         """Name what keeps metrics from working; the runner adds the bus."""
@@ -64,12 +62,7 @@ class MetricsService:
         yield from self._bus.failing()
         yield from self.failing()
 
-    async def _on_beat(self, message: Msg) -> None:
-        try:
-            beat = self._decoder.decode(message.data)
-        except msgspec.DecodeError:
-            counters.UNREADABLE.inc()
-            return
+    def _on_heartbeat(self, beat: Beat) -> None:
         counters.BEATS.inc()
         before = self._instances.dropped
         self._instances.on_beat(beat)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from lean_lite.errors import Busy
-from lean_lite.subjects import stream_of
+from lean_lite.protocol.subjects import stream_of
 from lean_lite_store.metrics import APPLIED_SEQ
 
 

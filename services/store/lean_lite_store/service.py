@@ -14,23 +14,24 @@ from contextlib import ExitStack, suppress
 
 from lean_lite.bus import Position, Responder
 from lean_lite.errors import Busy
-from lean_lite.messages import HistoryRequest
+from lean_lite.protocol.history import HistoryRequest
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import BULK_GRADED, GRADED, HISTORY, position
 from lean_lite.service import Context
-from lean_lite.subjects import BULK_GRADED, GRADED, HISTORY, Lane, position
 from lean_lite.version import VERSION
 from lean_lite_store.applied import Applied
-from lean_lite_store.arrivals import Arrival
-from lean_lite_store.checkpoints import Checkpoints
-from lean_lite_store.coverage import Coverage, read_coverage
-from lean_lite_store.database import open_store
-from lean_lite_store.fetches import Fetches
-from lean_lite_store.flusher import Flusher
-from lean_lite_store.graded import GradedReader
-from lean_lite_store.history import History
-from lean_lite_store.latest import Latest
-from lean_lite_store.positions import read_positions, read_raw_seqs, read_stream
-from lean_lite_store.shelf import JournalShelf
-from lean_lite_store.slots import claim_slot
+from lean_lite_store.intake.frames import Arrival
+from lean_lite_store.intake.stream_reader import GradedReader
+from lean_lite_store.intake.writer import Flusher
+from lean_lite_store.serving.history import History
+from lean_lite_store.serving.read_through import Fetches
+from lean_lite_store.storage.checkpoints import Checkpoints
+from lean_lite_store.storage.coverage import Coverage, read_coverage
+from lean_lite_store.storage.database import open_store
+from lean_lite_store.storage.day_store import JournalShelf
+from lean_lite_store.storage.latest import Latest
+from lean_lite_store.storage.positions import read_positions, read_raw_seqs, read_stream
+from lean_lite_store.storage.slots import claim_slot
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from lean_lite.blocks import Block
 from lean_lite.bus import Position
-from lean_lite.subjects import Lane
+from lean_lite.protocol.partitions import Lane
 
 NO_ROWS: Mapping[str, int] = MappingProxyType({})
 

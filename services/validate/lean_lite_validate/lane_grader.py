@@ -10,11 +10,20 @@ from lean_lite.blocks import Block, decode_block, empty_block, encode_block
 from lean_lite.bus import Bus, Consumer, FencedSubject, Frame, Lease
 from lean_lite.bus.connection import TROUBLE
 from lean_lite.errors import DecodeError
-from lean_lite.messages import COVERS, ERROR, PROFILE, RAW_SEQ, RAW_STREAM, RULES, TAIL, WALL
+from lean_lite.protocol.headers import (
+    COVERS,
+    ERROR,
+    PROFILE,
+    RAW_SEQ,
+    RAW_STREAM,
+    RULES,
+    TAIL,
+    WALL,
+)
+from lean_lite.protocol.partitions import Lane
 from lean_lite.quality import RULES_VERSION
-from lean_lite.subjects import Lane
-from lean_lite_validate import counters
-from lean_lite_validate.way import Way
+from lean_lite_validate import metrics as counters
+from lean_lite_validate.stream_pairs import Way
 
 # Statistics of symbols come with a later rule set; until then every frame names none.
 NO_PROFILE = "0"

@@ -8,12 +8,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lean_lite import subjects
 from lean_lite.blocks import Block
 from lean_lite.bus import Bus, Lease
-from lean_lite.messages import LiveHead, live_bars
+from lean_lite.protocol import subjects
+from lean_lite.protocol.live import LiveHead, live_bars
+from lean_lite.protocol.partitions import Lane
 from lean_lite.quality import Check
-from lean_lite.subjects import Lane
 
 INVALID = 0
 NO_ROWS: Mapping[str, int] = MappingProxyType({})

@@ -10,15 +10,15 @@ lane's order is kept because one owner at a time works on it.
 import asyncio
 from collections.abc import Callable, Iterable
 
-from lean_lite import subjects
 from lean_lite.bus import Lease, Leases, Position, Shares
+from lean_lite.protocol import partitions, subjects
+from lean_lite.protocol.partitions import ASSET_CLASSES, Lane, lanes_of_partition
 from lean_lite.service import Context
-from lean_lite.subjects import Lane
-from lean_lite_validate.counters import PARTITIONS
-from lean_lite_validate.fanout import Fanout
-from lean_lite_validate.lane import GradedLane
-from lean_lite_validate.progress import Progress
-from lean_lite_validate.way import BULK, LIVE
+from lean_lite_validate.bulk_progress import Progress
+from lean_lite_validate.lane_grader import GradedLane
+from lean_lite_validate.live_publisher import Fanout
+from lean_lite_validate.metrics import PARTITIONS
+from lean_lite_validate.stream_pairs import BULK, LIVE
 
 KIND = "validate"
 
@@ -31,7 +31,7 @@ class ValidateService:
         self._context = context
         self._keys = {
             subjects.lease(KIND, str(partition)): partition
-            for partition in range(subjects.PARTITIONS)
+            for partition in range(partitions.PARTITIONS)
         }
         leases = Leases(context.bus, KIND, context.instance)
         self._shares = Shares(leases, self._keys, self._own)
@@ -53,13 +53,13 @@ class ValidateService:
         owned = self._shares.owned
         if not owned:
             yield "no partition is owned yet"
-        lanes = len((LIVE, BULK)) * len(subjects.ASSET_CLASSES)
+        lanes = len((LIVE, BULK)) * len(ASSET_CLASSES)
         waiting = [key for key in owned if self._working.get(key, 0) < lanes]
         if waiting:
             yield f"{len(waiting)} partitions are being taken over"
 
     async def _own(self, lease: Lease) -> None:
-        lanes = subjects.lanes_of_partition(self._keys[lease.key])
+        lanes = lanes_of_partition(self._keys[lease.key])
         try:
             async with asyncio.TaskGroup() as group:
                 for lane in lanes:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lean_lite import subjects
 from lean_lite.blocks import Block
+from lean_lite.protocol import subjects
+from lean_lite.protocol.partitions import Lane
 from lean_lite.quality import Check, Grader
-from lean_lite.subjects import Lane
-from lean_lite_validate import counters
+from lean_lite_validate import metrics as counters
 
 
 class Way(NamedTuple):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.shared.errors import BenchmarkError
+from tests.harness.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 TURN_S = 120.0
 END_S = 10.0
 LAST_WORDS = 2_000

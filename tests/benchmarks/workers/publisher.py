@@ -9,11 +9,13 @@ import asyncio
 import time
 from typing import Any
 
-from lean_lite import subjects
 from lean_lite.bus import Answer, Bus, Responder, connect
 from lean_lite.config import BusConfig
-from lean_lite.config.section import Secret
-from lean_lite.messages import HistoryReply, HistoryRequest, SubscribeReply, SubscribeRequest
+from lean_lite.config.sections import Secret
+from lean_lite.protocol import subjects
+from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
+from lean_lite.protocol.history import HistoryReply, HistoryRequest
+from lean_lite.protocol.permissions import ADMIN
 from tests.benchmarks.shared.turns import serve
 from tests.benchmarks.workers.tape import BURST, FEED, Tape
 
@@ -27,8 +29,8 @@ class Publisher:
 
     async def join(self, url: str, password: str) -> dict[str, Any]:
         """Connect, and answer requests."""
-        config = BusConfig(url=url, user=subjects.ADMIN, password=Secret(password))
-        self._bus = await connect(config, subjects.ADMIN, name="publisher")
+        config = BusConfig(url=url, user=ADMIN, password=Secret(password))
+        self._bus = await connect(config, ADMIN, name="publisher")
         responder = Responder(self._bus, "benchmark", "benchmark-0", "0.1.0")
         await responder.start()
         await responder.add(subjects.SUBSCRIBE, SubscribeRequest, _accept)

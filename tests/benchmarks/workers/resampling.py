@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from lean_lite.algorithm.data_models import Resolution
 from lean_lite.blocks.resample import resample
+from lean_lite.model import Resolution
 from tests.benchmarks.shared import market
 from tests.benchmarks.shared.turns import Watch, serve
 from tests.benchmarks.workers.year import block_of

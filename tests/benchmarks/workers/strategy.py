@@ -16,14 +16,15 @@ from typing import Any
 import psutil
 from nats.aio.msg import Msg
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar, to_ns
 from lean_lite.config import BusConfig, Config
-from lean_lite.config.section import Secret
+from lean_lite.config.sections import Secret
 from lean_lite.data import DataEngine
-from lean_lite.stack.brokers import NatsServer
-from lean_lite.stack.child import end
-from lean_lite.stack.passwords import new_passwords
-from lean_lite.subjects import ADMIN
+from lean_lite.model import DataQualityLevel, TradeBar
+from lean_lite.model.timestamps import to_ns
+from lean_lite.protocol.permissions import ADMIN
+from lean_lite.stack.credentials import new_passwords
+from lean_lite.stack.processes.brokers import NatsServer
+from lean_lite.stack.processes.child import end
 from tests.benchmarks.shared.child import Child, child
 from tests.benchmarks.shared.errors import BenchmarkError
 from tests.benchmarks.shared.market import digest

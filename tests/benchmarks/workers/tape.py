@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator
 from itertools import batched
 
-from lean_lite import subjects
 from lean_lite.bus.connection import encode
-from lean_lite.messages import LiveBar, LiveHead
+from lean_lite.protocol import subjects
+from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.protocol.partitions import Lane, lane_of
 from tests.benchmarks.shared import market
 
 FEED = "iex"
@@ -19,9 +20,9 @@ class Tape:
 
     def __init__(self, count: int) -> None:
         self.symbols = market.symbols(count)
-        self._lanes: dict[subjects.Lane, list[str]] = {}
+        self._lanes: dict[Lane, list[str]] = {}
         for symbol in self.symbols:
-            self._lanes.setdefault(subjects.lane_of(symbol), []).append(symbol)
+            self._lanes.setdefault(lane_of(symbol), []).append(symbol)
 
     def messages(self, first: int, minutes: int) -> Iterator[tuple[str, bytes]]:
         """Yield subjects and payloads."""

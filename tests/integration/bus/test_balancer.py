@@ -11,10 +11,10 @@ import pytest
 
 from lean_lite.bus import Bus, Lease, Leases, Shares
 from lean_lite.errors import Fenced
-from lean_lite.subjects import LEASES, MEMBERS, lease
+from lean_lite.protocol.subjects import LEASES, MEMBERS, lease
+from tests.harness.relay import Relay
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
-from tests.integration.patience import until
-from tests.integration.relay import Relay
 
 KEYS = [lease("validate", str(number)) for number in range(16)]
 Work = Callable[[Lease], Awaitable[None]]

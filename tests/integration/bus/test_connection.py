@@ -5,8 +5,8 @@ import pytest
 from lean_lite.bus import connect
 from lean_lite.config import BusConfig
 from lean_lite.errors import BusUnavailable, ConfigError, ServerTooOld
-from lean_lite.stack.ports import free_port
-from tests.integration.old_server import old_server
+from lean_lite.stack.processes.ports import free_port
+from tests.harness.old_server import old_server
 
 
 async def test_a_server_that_is_too_old_is_named_with_its_version() -> None:

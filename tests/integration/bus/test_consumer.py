@@ -8,12 +8,12 @@ import pytest
 
 from lean_lite.bus import Bus, Consumer, Frame
 from lean_lite.errors import DecodeError
-from lean_lite.subjects import RAW
-from tests.integration.brokers import Brokers
+from lean_lite.protocol.subjects import RAW
+from tests.harness.brokers import Brokers
+from tests.harness.frames import Feeder, RawFrame
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.patience import until
-from tests.integration.raw import Feeder, RawFrame
 
 EVERY = "md.raw.>"
 

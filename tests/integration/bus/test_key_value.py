@@ -1,8 +1,8 @@
 """What a bucket holds is read whole, whoever reads it and however often."""
 
 from lean_lite.bus import Bus
-from lean_lite.bus.buckets import AT_ONCE, keys, values
-from lean_lite.subjects import INTEREST
+from lean_lite.bus.key_value import AT_ONCE, keys, values
+from lean_lite.protocol.subjects import INTEREST
 from tests.integration.conftest import Join
 
 

@@ -4,9 +4,9 @@ import asyncio
 import time
 
 from lean_lite.bus import Bus, Leases
-from lean_lite.subjects import LEASES, lease
+from lean_lite.protocol.subjects import LEASES, lease
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
-from tests.integration.patience import until
 
 KEY = lease("validate", "5")
 

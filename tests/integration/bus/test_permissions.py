@@ -5,12 +5,12 @@ from msgspec.structs import replace
 from nats.aio.msg import Msg
 
 from lean_lite.bus import Bus, connect
-from lean_lite.config.section import Secret
+from lean_lite.config.sections import Secret
 from lean_lite.errors import BusUnavailable
-from lean_lite.subjects import ROLES
-from tests.integration.brokers import Brokers
+from lean_lite.protocol.permissions import ROLES
+from tests.harness.brokers import Brokers
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
-from tests.integration.patience import until
 
 NOT_THEIRS = {
     "ingest": ("md.graded.equity.1", "md.live.bar.equity.SPY", "$JS.API.STREAM.DELETE.RAW"),

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from lean_lite.bus import Bus, create_streams
-from lean_lite.subjects import EVENTS, GRADED, INTEREST, LEASES, MEMBERS, RAW
+from lean_lite.protocol.subjects import EVENTS, GRADED, INTEREST, LEASES, MEMBERS, RAW
+from tests.harness.frames import Feeder
+from tests.harness.streams import SETTINGS, stored
 from tests.integration.conftest import Join
-from tests.integration.raw import Feeder
-from tests.integration.streams import SETTINGS, stored
 
 
 async def test_creating_the_streams_twice_changes_nothing(admin: Bus, join: Join) -> None:

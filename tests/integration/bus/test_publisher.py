@@ -6,11 +6,11 @@ import pytest
 
 from lean_lite.bus import Bus, FencedSubject, Lease
 from lean_lite.errors import BusError, Fenced, LeaseLost
-from lean_lite.messages import COMPLETE, EXPECTED_LAST, MARKER, MSG_ID
-from lean_lite.subjects import RAW
+from lean_lite.protocol.headers import COMPLETE, EXPECTED_LAST, MARKER, MSG_ID
+from lean_lite.protocol.subjects import RAW
+from tests.harness.relay import Relay
+from tests.harness.streams import stored
 from tests.integration.conftest import Join
-from tests.integration.relay import Relay
-from tests.integration.streams import stored
 
 SUBJECT = "md.raw.iex.equity.3"
 OTHER = "md.raw.iex.equity.4"

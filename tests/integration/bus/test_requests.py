@@ -9,19 +9,15 @@ import pytest
 from nats.aio.msg import Msg
 
 from lean_lite.bus import Answer, Bus, Responder, ask, ask_many
-from lean_lite.bus.requests import ACTIVE, WINDOW
+from lean_lite.bus.requests import WINDOW
+from lean_lite.bus.responder import ACTIVE
 from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
-from lean_lite.messages import (
-    Gap,
-    HistoryReply,
-    HistoryRequest,
-    SubscribeReply,
-    SubscribeRequest,
-)
-from lean_lite.subjects import HISTORY
-from tests.errors import shows
+from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
+from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
+from lean_lite.protocol.subjects import HISTORY
+from tests.harness.error_table import shows
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
-from tests.integration.patience import until
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")

@@ -12,12 +12,17 @@ from lean_lite.bus import Answer, Bus, Responder
 from lean_lite.config import AlpacaConfig, BusConfig, Config
 from lean_lite.data import DataEngine, DataFeed, Live
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import BackfillReply, BackfillRequest, SubscribeReply, SubscribeRequest
-from lean_lite.subjects import BACKFILL, SUBSCRIBE
-from tests.integration.brokers import Brokers
+from lean_lite.protocol.control import (
+    BackfillReply,
+    BackfillRequest,
+    SubscribeReply,
+    SubscribeRequest,
+)
+from lean_lite.protocol.subjects import BACKFILL, SUBSCRIBE
+from tests.harness.brokers import Brokers
+from tests.harness.frames import Feeder
+from tests.harness.services import Process, Services
 from tests.integration.conftest import Join
-from tests.integration.raw import Feeder
-from tests.integration.services import Process, Services
 
 Follow = Callable[..., Awaitable[Live]]
 Engine = Callable[..., DataEngine]

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.data import BarStream, DataEngine
 from lean_lite.errors import RequestError
+from lean_lite.model import TradeBar
+from tests.harness.forex_feed import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
+from tests.harness.frames import Feeder
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.waiting import until
 from tests.integration.data.conftest import Engine
-from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.patience import until
-from tests.integration.raw import Feeder
 
 pytestmark = [
     ONLY_EMBEDDED,
@@ -226,10 +226,11 @@ async def test_a_name_of_frames_that_the_store_never_had_is_told(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lean_lite.bus.connection import encode
-    from lean_lite.messages import Bookmark
-    from lean_lite.subjects import STRATEGIES, lane_of
+    from lean_lite.protocol.bookmark import Bookmark
+    from lean_lite.protocol.partitions import lane_of
+    from lean_lite.protocol.subjects import STRATEGIES
 
-    monkeypatch.setattr("lean_lite.data.patience.LIMIT_S", 1.0)
+    monkeypatch.setattr("lean_lite.bus.retry.LIMIT_S", 1.0)
     async with engine(feed) as running:
         live = await running.live(SYMBOL)
         bucket = await live._bus.jetstream.key_value(STRATEGIES)

@@ -10,16 +10,17 @@ from msgspec.structs import replace
 from lean_lite.bus.connection import encode
 from lean_lite.config import BusConfig, Config
 from lean_lite.data import BarStream, DataEngine
-from lean_lite.messages import Bookmark
-from lean_lite.subjects import STRATEGIES, lane_of
+from lean_lite.protocol.bookmark import Bookmark
+from lean_lite.protocol.partitions import lane_of
+from lean_lite.protocol.subjects import STRATEGIES
+from tests.harness.forex_feed import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
+from tests.harness.frames import Feeder
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.relay import Relay
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Engine
-from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.integration.data.test_bar_stream import take
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.patience import until
-from tests.integration.raw import Feeder
-from tests.integration.relay import Relay
 
 pytestmark = [
     ONLY_EMBEDDED,

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, from_ns, to_ns
 from lean_lite.blocks import Origin
 from lean_lite.bus import Bus
 from lean_lite.config import BusConfig, Config
 from lean_lite.data import AlpacaDataFeed, DataCache, DataEngine
-from lean_lite.data.callbacks import Callback
+from lean_lite.data.dispatch.callbacks import Callback
 from lean_lite.errors import ConfigError, FeedError, FeedUnavailable, RequestError, StackError
+from lean_lite.model import DataQualityLevel, Resolution, TradeBar
+from lean_lite.model.timestamps import from_ns, to_ns
+from tests.harness.forex_feed import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
+from tests.harness.frames import OPEN_NS, Feeder, bars, raw_frame
+from tests.harness.waiting import until
 from tests.integration.data.conftest import Account, Engine
-from tests.integration.data.forex import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
-from tests.integration.patience import until
-from tests.integration.raw import OPEN_NS, Feeder, bars, raw_frame
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")

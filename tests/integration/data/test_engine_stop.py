@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from lean_lite.config import BusConfig, Config
 from lean_lite.data import DataEngine
 from lean_lite.errors import StackError
+from tests.harness.forex_feed import CustomForexFeed
+from tests.harness.frames import Feeder
+from tests.harness.relay import Relay
+from tests.harness.waiting import until
 from tests.integration.data.conftest import Engine
-from tests.integration.data.forex import CustomForexFeed
-from tests.integration.patience import until
-from tests.integration.raw import Feeder
-from tests.integration.relay import Relay
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")

@@ -7,16 +7,17 @@ from datetime import timedelta
 
 import pytest
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar, from_ns
 from lean_lite.config import AlpacaConfig, BusConfig, Config
 from lean_lite.data import AlpacaDataFeed, Bars, DataCache, DataEngine, Live
+from lean_lite.model import DataQualityLevel, Resolution, TradeBar
+from lean_lite.model.timestamps import from_ns
+from tests.harness.forex_feed import MINUTE, NIGHT, CustomForexFeed, rate
+from tests.harness.frames import OPEN_NS, Feeder, bars, raw_frame
+from tests.harness.relay import Relay
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Account, Engine, Follow
-from tests.integration.data.forex import MINUTE, NIGHT, CustomForexFeed, rate
 from tests.integration.data.test_live import minutes, starts, take
-from tests.integration.patience import until
-from tests.integration.raw import OPEN_NS, Feeder, bars, raw_frame
-from tests.integration.relay import Relay
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")

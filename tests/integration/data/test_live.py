@@ -6,17 +6,18 @@ import random
 import pytest
 
 from lean_lite.data import Live
-from lean_lite.data.sequel import PENDING_FRAMES
-from lean_lite.messages import LiveBar, LiveHead
-from lean_lite.subjects import lane_of, live_head
-from lean_lite.subjects import live_bar as live_bar_subject
+from lean_lite.data.live.sequencer import PENDING_FRAMES
+from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.protocol.partitions import lane_of
+from lean_lite.protocol.subjects import live_bar as live_bar_subject
+from lean_lite.protocol.subjects import live_head
+from tests.harness.bars import MINUTE_NS, live_bar
+from tests.harness.frames import Feeder, bars, raw_frame
+from tests.harness.relay import Relay
+from tests.harness.services import Process, Services
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Follow
-from tests.integration.patience import until
-from tests.integration.raw import Feeder, bars, raw_frame
-from tests.integration.relay import Relay
-from tests.integration.services import Process, Services
-from tests.unit.common.samples import MINUTE_NS, live_bar
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")

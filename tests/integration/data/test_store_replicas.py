@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from lean_lite.data import DataEngine
-from lean_lite_store.database import open_store
-from tests.integration.brokers import Brokers
+from lean_lite_store.storage.database import open_store
+from tests.harness.brokers import Brokers
+from tests.harness.forex_feed import NIGHT, SYMBOL, CustomForexFeed
+from tests.harness.frames import Feeder
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.services import Services
+from tests.harness.store_replica import held_back
+from tests.harness.waiting import until
 from tests.integration.data.conftest import Engine
-from tests.integration.data.forex import NIGHT, SYMBOL, CustomForexFeed
-from tests.integration.data.replicas import held_back
 from tests.integration.data.test_bar_stream import minutes, publish, stored, take
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.patience import until
-from tests.integration.raw import Feeder
-from tests.integration.services import Services
 
 pytestmark = [
     ONLY_EMBEDDED,

@@ -6,16 +6,16 @@ from contextlib import suppress
 import pytest
 from nats.errors import OutboundBufferLimitError
 
-from lean_lite.data.demand import Demand
+from lean_lite.data.live.feed_subscriptions import Demand
 from lean_lite.errors import BusUnavailable
-from lean_lite.subjects import credit
+from lean_lite.protocol.subjects import credit
+from tests.harness.forex_feed import SYMBOL, CustomForexFeed
+from tests.harness.frames import Feeder
+from tests.harness.relay import Relay
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Engine, Follow
-from tests.integration.data.forex import SYMBOL, CustomForexFeed
 from tests.integration.data.test_live import minutes, starts, take
-from tests.integration.patience import until
-from tests.integration.raw import Feeder
-from tests.integration.relay import Relay
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")

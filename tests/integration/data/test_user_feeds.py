@@ -6,24 +6,27 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from lean_lite import subjects
-from lean_lite.algorithm.data_models import DataQualityLevel, to_ns
 from lean_lite.blocks import Origin, decode_block
 from lean_lite.bus import Bus
-from lean_lite.data.history import fetch
+from lean_lite.data.history.client import fetch
 from lean_lite.errors import FeedError, FeedUnavailable
 from lean_lite.feeds import FeedRunner
-from lean_lite.messages import HistoryRequest, LiveBar
-from lean_lite.subjects import RAW
-from tests.integration.brokers import Brokers
+from lean_lite.model import DataQualityLevel
+from lean_lite.model.timestamps import to_ns
+from lean_lite.protocol import subjects
+from lean_lite.protocol.history import HistoryRequest
+from lean_lite.protocol.live import LiveBar
+from lean_lite.protocol.partitions import lane_of
+from lean_lite.protocol.subjects import RAW
+from tests.harness.brokers import Brokers
+from tests.harness.forex_feed import SYMBOL, CustomForexFeed, rate
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.relay import Relay
+from tests.harness.streams import stored
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Follow
-from tests.integration.data.forex import SYMBOL, CustomForexFeed, rate
 from tests.integration.data.test_live import take
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.patience import until
-from tests.integration.relay import Relay
-from tests.integration.streams import stored
 
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
@@ -85,7 +88,7 @@ async def test_its_bars_are_graded_stored_and_come_live(
     assert [bar.quality for bar in got[:5]] == [DataQualityLevel.EXCELLENT] * 5
     assert {(bar.feed, bar.origin, bar.simulated) for bar in got} == {(NAME, Origin.CUSTOM, False)}
     client = await join("client")
-    lane = subjects.lane_of(SYMBOL)
+    lane = lane_of(SYMBOL)
 
     async def kept() -> list[float]:
         request = HistoryRequest((SYMBOL,), feed=NAME, min_seq={str(lane): got[-1].seq})
@@ -104,7 +107,7 @@ async def test_its_bars_gather_into_frames_of_their_lanes(run: Run, admin: Bus) 
         frames = [frame for frame in await stored(admin, RAW) if not frame.is_marker]
         blocks = [(frame, decode_block(frame.payload)) for frame in frames]
         assert all(
-            subjects.raw(NAME, subjects.lane_of(symbol)) == frame.subject
+            subjects.raw(NAME, lane_of(symbol)) == frame.subject
             for frame, block in blocks
             for symbol in block.symbols
         )

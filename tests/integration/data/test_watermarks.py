@@ -1,11 +1,12 @@
 """A lane's heads come over one subscription, however many follow it."""
 
 from lean_lite.bus import Bus
-from lean_lite.data.heads import Heads
-from lean_lite.messages import LiveHead
-from lean_lite.subjects import Lane, live_head
+from lean_lite.data.live.watermarks import Heads
+from lean_lite.protocol.live import LiveHead
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import live_head
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
-from tests.integration.patience import until
 
 LANE, OTHER = Lane("equity", 3), Lane("crypto", 3)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.errors import shows
-from tests.integration.errors.command import NOWHERE, run
+from tests.harness.command import NOWHERE, run
+from tests.harness.error_table import shows
 
 
 @pytest.mark.parametrize(

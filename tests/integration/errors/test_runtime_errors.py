@@ -9,17 +9,17 @@ from pathlib import Path
 import apsw
 
 from lean_lite.bus import Bus
-from lean_lite.subjects import GRADED
-from tests.errors import shows
-from tests.integration.brokers import Brokers
+from lean_lite.protocol.subjects import GRADED
+from tests.harness.brokers import Brokers
+from tests.harness.error_table import shows
+from tests.harness.frames import Feeder, undecodable
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.services import Process, Services
+from tests.harness.simulated_market import Market, alpaca
+from tests.harness.streams import stored
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.ingest.conftest import SimulatorMaker
-from tests.integration.ingest.market import Market, alpaca
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.patience import until
-from tests.integration.raw import Feeder, undecodable
-from tests.integration.services import Process, Services
-from tests.integration.streams import stored
 
 pytestmark = ONLY_EMBEDDED
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lean_lite.stack.ports import LOCALHOST, free_port
-from tests.errors import shows
-from tests.integration.brokers import Brokers
-from tests.integration.errors.command import NOWHERE
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.old_server import old_server
-from tests.integration.services import Services
-from tests.integration.store.small_disk import fill, mounted
+from lean_lite.stack.processes.ports import LOCALHOST, free_port
+from tests.harness.brokers import Brokers
+from tests.harness.command import NOWHERE
+from tests.harness.error_table import shows
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.old_server import old_server
+from tests.harness.services import Services
+from tests.harness.small_disk import fill, mounted
 
 pytestmark = ONLY_EMBEDDED
 

@@ -7,8 +7,8 @@ import pytest
 
 from lean_lite.bus import Bus
 from lean_lite_sim import Simulator, SimulatorSettings
+from tests.harness.simulated_market import Market
 from tests.integration.conftest import Join
-from tests.integration.ingest.market import Market
 
 SimulatorMaker = Callable[..., Awaitable[Simulator]]
 

@@ -10,15 +10,16 @@ import pytest
 
 from lean_lite.blocks import Origin
 from lean_lite.bus import Bus
-from lean_lite.subjects import EVENTS, RAW, event, lane_of, raw
-from tests.integration.brokers import Brokers
+from lean_lite.protocol.partitions import lane_of
+from lean_lite.protocol.subjects import EVENTS, RAW, event, raw
+from tests.harness.brokers import Brokers
+from tests.harness.gradings import returned
+from tests.harness.marks import ONLY_EMBEDDED
+from tests.harness.services import Process, Services
+from tests.harness.simulated_market import Market, alpaca, check_bits, of
+from tests.harness.streams import stored
+from tests.harness.waiting import until
 from tests.integration.ingest.conftest import SimulatorMaker
-from tests.integration.ingest.market import Market, alpaca, check_bits, of
-from tests.integration.marks import ONLY_EMBEDDED
-from tests.integration.patience import until
-from tests.integration.services import Process, Services
-from tests.integration.streams import stored
-from tests.integration.validate.gradings import returned
 
 SYMBOLS = ("SPY", "AAPL", "BTC/USD")
 KILLS = 3

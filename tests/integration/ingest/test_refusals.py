@@ -9,15 +9,15 @@ from websockets.asyncio.client import connect
 
 from lean_lite.bus import Bus, ask
 from lean_lite.errors import RequestError
-from lean_lite.messages import BackfillReply, BackfillRequest
-from lean_lite.subjects import BACKFILL
+from lean_lite.protocol.control import BackfillReply, BackfillRequest
+from lean_lite.protocol.subjects import BACKFILL
 from lean_lite_sim import Faults, Simulator
-from tests.errors import shows
+from tests.harness.error_table import shows
+from tests.harness.services import Services
+from tests.harness.simulated_market import Market, alpaca
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.ingest.conftest import SimulatorMaker
-from tests.integration.ingest.market import Market, alpaca
-from tests.integration.patience import until
-from tests.integration.services import Services
 
 DAY_NS = 86_400_000_000_000
 

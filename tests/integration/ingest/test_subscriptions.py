@@ -6,16 +6,16 @@ import msgspec
 
 from lean_lite.blocks import Origin
 from lean_lite.bus import Bus
-from lean_lite.bus.buckets import keys
-from lean_lite.messages import Interest
-from lean_lite.subjects import INTEREST
+from lean_lite.bus.key_value import keys
+from lean_lite.protocol.control import Interest
+from lean_lite.protocol.subjects import INTEREST
 from lean_lite_sim.faults import Faults
-from tests.errors import shows
+from tests.harness.error_table import shows
+from tests.harness.services import Services
+from tests.harness.simulated_market import Market, alpaca, check_bits, of
+from tests.harness.streams import make_anew
+from tests.harness.waiting import until
 from tests.integration.ingest.conftest import SimulatorMaker
-from tests.integration.ingest.market import Market, alpaca, check_bits, of
-from tests.integration.patience import until
-from tests.integration.services import Services
-from tests.integration.streams import make_anew
 
 SYMBOLS = ("SPY", "AAPL", "BTC/USD", "SYN0001")
 

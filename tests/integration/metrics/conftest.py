@@ -15,14 +15,14 @@ import pytest
 
 from lean_lite.bus import Bus, connect
 from lean_lite.config import BusConfig, Config
-from lean_lite.config.section import Secret
-from lean_lite.config.surroundings import child_environment
-from lean_lite.messages import Beat, Sample
-from lean_lite.stack.brokers import NatsServer
-from lean_lite.stack.child import end
-from lean_lite.stack.passwords import new_passwords
-from lean_lite.stack.ports import free_port
-from lean_lite.subjects import beat as beat_subject
+from lean_lite.config.environment import child_environment
+from lean_lite.config.sections import Secret
+from lean_lite.protocol.heartbeat import Beat, Sample
+from lean_lite.protocol.subjects import beat as beat_subject
+from lean_lite.stack.credentials import new_passwords
+from lean_lite.stack.processes.brokers import NatsServer
+from lean_lite.stack.processes.child import end
+from lean_lite.stack.processes.ports import free_port
 
 
 class Nats(NamedTuple):

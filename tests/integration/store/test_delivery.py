@@ -13,11 +13,13 @@ from lean_lite.blocks import Block, concat
 from lean_lite.bus import Bus, create_streams
 from lean_lite.config import StreamsConfig
 from lean_lite.errors import StoreError
-from lean_lite.subjects import GRADED, lane_of
-from lean_lite_store.journal import count_stored, read_journal
-from tests.integration.store.parties import Asker, Publisher
-from tests.integration.store.processes import Store, until
-from tests.integration.store.samples import same_bits, seqs, some_bars
+from lean_lite.protocol.partitions import lane_of
+from lean_lite.protocol.subjects import GRADED
+from lean_lite_store.storage.journal import count_stored, read_journal
+from tests.harness.frames import same_bits, seqs, some_bars
+from tests.harness.services import Store
+from tests.harness.store_clients import Asker, Publisher
+from tests.harness.waiting import until
 
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD", "SPY")
 ROWS = 5

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from lean_lite.subjects import lane_of
-from lean_lite_store.journal import count_stored
-from tests.errors import shows
-from tests.integration.store.parties import Asker, Publisher
-from tests.integration.store.processes import Store, until
-from tests.integration.store.samples import some_bars
-from tests.integration.store.small_disk import fill, mounted
+from lean_lite.protocol.partitions import lane_of
+from lean_lite_store.storage.journal import count_stored
+from tests.harness.error_table import shows
+from tests.harness.frames import some_bars
+from tests.harness.services import Store
+from tests.harness.small_disk import fill, mounted
+from tests.harness.store_clients import Asker, Publisher
+from tests.harness.waiting import until
 
 
 @pytest.fixture

@@ -8,14 +8,15 @@ import pytest
 
 from lean_lite.bus import Bus
 from lean_lite.errors import BusUnavailable, Busy, RequestError
-from lean_lite.messages import ERROR, MARKER
+from lean_lite.protocol.headers import ERROR, MARKER
+from lean_lite.protocol.partitions import lane_of
 from lean_lite.quality import Check
-from lean_lite.subjects import lane_of
-from lean_lite_store.journal import count_stored
-from tests.errors import shows
-from tests.integration.store.parties import Asker, Publisher
-from tests.integration.store.processes import Store, until
-from tests.integration.store.samples import DAY_NS, OPEN_NS, same_bits, some_bars
+from lean_lite_store.storage.journal import count_stored
+from tests.harness.error_table import shows
+from tests.harness.frames import DAY_NS, OPEN_NS, same_bits, some_bars
+from tests.harness.services import Store
+from tests.harness.store_clients import Asker, Publisher
+from tests.harness.waiting import until
 
 
 async def test_bars_come_back_bit_for_bit_with_their_place_in_the_stream(

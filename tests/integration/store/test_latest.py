@@ -2,12 +2,13 @@
 
 from redis.asyncio import Redis
 
-from lean_lite_store.journal import count_stored
-from lean_lite_store.latest import read_latest
-from tests.errors import shows
-from tests.integration.store.parties import Publisher
-from tests.integration.store.processes import Server, Store, until
-from tests.integration.store.samples import OPEN_NS, some_bars
+from lean_lite_store.storage.journal import count_stored
+from lean_lite_store.storage.latest import read_latest
+from tests.harness.error_table import shows
+from tests.harness.frames import OPEN_NS, some_bars
+from tests.harness.services import Server, Store
+from tests.harness.store_clients import Publisher
+from tests.harness.waiting import until
 
 MINUTE_NS = 60_000_000_000
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.harness.frames import Feeder
 from tests.integration.conftest import Join
-from tests.integration.raw import Feeder
 
 
 @pytest.fixture

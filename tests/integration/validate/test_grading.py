@@ -8,14 +8,16 @@ from nats.aio.msg import Msg
 
 from lean_lite.blocks import decode_block
 from lean_lite.bus import Bus
-from lean_lite.messages import ERROR, LiveBar, LiveHead
-from lean_lite.subjects import GRADED, Lane, graded, lane_of, live_head
+from lean_lite.protocol.headers import ERROR
+from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.protocol.partitions import Lane, lane_of
+from lean_lite.protocol.subjects import GRADED, graded, live_head
+from tests.harness.frames import Feeder, bars, marker, raw_frame, some_frames, undecodable
+from tests.harness.gradings import all_graded, check_once_and_in_order
+from tests.harness.services import Services
+from tests.harness.streams import stored
+from tests.harness.waiting import until
 from tests.integration.conftest import Join
-from tests.integration.patience import until
-from tests.integration.raw import Feeder, bars, marker, raw_frame, some_frames, undecodable
-from tests.integration.services import Services
-from tests.integration.streams import stored
-from tests.integration.validate.gradings import all_graded, check_once_and_in_order
 
 FRAMES = 300
 INVALID = 0

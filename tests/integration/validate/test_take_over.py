@@ -10,21 +10,22 @@ import pytest
 from nats.js.kv import KeyValue
 
 from lean_lite.bus import Bus
-from lean_lite.messages import MSG_ID
-from lean_lite.subjects import GRADED, LEASES, PARTITIONS, RAW, Lane, graded, lane_of, lease
-from tests.integration.brokers import Brokers
-from tests.integration.marks import ONLY_EMBEDDED, SOAK
-from tests.integration.patience import until
-from tests.integration.raw import Feeder, bars, raw_frame, some_frames
-from tests.integration.services import Process, Services
-from tests.integration.streams import create, make_anew, stored
-from tests.integration.validate.gradings import (
+from lean_lite.protocol.headers import MSG_ID
+from lean_lite.protocol.partitions import PARTITIONS, Lane, lane_of
+from lean_lite.protocol.subjects import GRADED, LEASES, RAW, graded, lease
+from tests.harness.brokers import Brokers
+from tests.harness.frames import Feeder, bars, raw_frame, some_frames
+from tests.harness.gradings import (
     all_graded,
     check_once_and_in_order,
     graded_up_to,
     gradings,
     returned,
 )
+from tests.harness.marks import ONLY_EMBEDDED, SOAK
+from tests.harness.services import Process, Services
+from tests.harness.streams import create, make_anew, stored
+from tests.harness.waiting import until
 
 KILLS = 100 if SOAK else 6
 TTL_S = 2.0

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar, from_ns
 from lean_lite.blocks import BAR, Block, Origin, concat, empty_block, encode_block, from_bars
 from lean_lite.blocks.block import from_columns
-from tests.unit.common.samples import MINUTE_NS, Row, block_of, blocks, trade_bars
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.model.timestamps import from_ns
+from tests.harness.bars import MINUTE_NS, Row, block_of, blocks, trade_bars
 
 
 @given(st.lists(trade_bars))

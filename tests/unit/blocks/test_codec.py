@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lean_lite.blocks import BAR, Block, decode_block, empty_block, encode_block
 from lean_lite.blocks.codec import VERSION
 from lean_lite.errors import DecodeError
-from tests.unit.common.samples import Row, block_of, blocks
+from tests.harness.bars import Row, block_of, blocks
 
 FIELDS = ("version", "kind", "resolution_s", "feed", "flags", "rows", "symbols", "columns")
 SAMPLE = encode_block(block_of([Row(), Row("AAPL")]))

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import Resolution, to_ns
 from lean_lite.blocks import BAR, QUOTE, Block, Origin, empty_block
 from lean_lite.blocks.resample import check_longer, resample
-from lean_lite.market.buckets import Buckets
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.symbols import asset_class_of
-from tests.unit.common.samples import MINUTE_NS, Row, block_of
+from lean_lite.market.time_buckets import Buckets
+from lean_lite.model import Resolution
+from lean_lite.model.timestamps import to_ns
+from tests.harness.bars import MINUTE_NS, Row, block_of
 
 NAN = float("nan")
 HOUR = Resolution.HOUR

@@ -1,17 +1,17 @@
 """Longer bars of real minutes, against another build of the same data and against pandas."""
 
 from datetime import time
-from pathlib import Path
+from tests.harness.paths import ROOT
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lean_lite.algorithm.data_models import Resolution
 from lean_lite.blocks.resample import resample
-from tests.unit.common.recordings import OHLCV, block_of_recorded, moments, recorded
+from lean_lite.model import Resolution
+from tests.harness.recordings import OHLCV, block_of_recorded, moments, recorded
 
-HOURS = Path(__file__).parents[2] / "data" / "hours.csv"
+HOURS = ROOT / "tests" / "data" / "hours.csv"
 SYMBOLS = ("SPY", "AAPL", "BTC/USD")
 LENGTHS = {"5min": "5min", "30min": "30min", "hour": "1h", "4h": "4h", "daily": "1D"}
 FOLDS = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}

@@ -3,10 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.blocks import empty_block
-from lean_lite.blocks.asset_classes import bucket_starts, regular_rows
-from lean_lite.market.buckets import Buckets, regular
+from lean_lite.blocks.trading_time import bucket_starts, regular_rows
 from lean_lite.market.symbols import asset_class_of
-from tests.unit.common.samples import MINUTE_NS, Row, block_of
+from lean_lite.market.time_buckets import Buckets, regular
+from tests.harness.bars import MINUTE_NS, Row, block_of
 
 LENGTH_S = 14_400
 rows = st.lists(

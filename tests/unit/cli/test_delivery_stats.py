@@ -2,9 +2,9 @@ import time
 
 import pytest
 
-from lean_lite.cli import tally as module
-from lean_lite.cli.tally import Tally
-from tests.unit.common.samples import Row, live_bar
+from lean_lite.cli import delivery_stats as module
+from lean_lite.cli.delivery_stats import Tally
+from tests.harness.bars import Row, live_bar
 
 SECOND_NS = 10**9
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lean_lite.cli.demo import DemoOptions
+from lean_lite.cli.demo.demo import DemoOptions
 from lean_lite.errors import ConfigError
 
 

@@ -1,8 +1,8 @@
 import json
 
-from lean_lite.cli.listing import settings_json, settings_table
+from lean_lite.cli.settings_view import settings_json, settings_table
 from lean_lite.config import Source
-from lean_lite.config.section import Secret
+from lean_lite.config.sections import Secret
 
 
 def test_settings_stand_in_columns_with_their_secrets_masked() -> None:

@@ -7,8 +7,8 @@ import pytest
 from lean_lite.cli.setup import show_environment, write_files
 from lean_lite.config import Config
 from lean_lite.errors import StackError
-from lean_lite.stack.ports import free_port
-from lean_lite.subjects import ADMIN, ROLES
+from lean_lite.protocol.permissions import ADMIN, ROLES
+from lean_lite.stack.processes.ports import free_port
 
 REPLAYED = ("nats/streams/RAW", "store/bars/store-0.sqlite")
 

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from lean_lite.config import AlpacaConfig, BusConfig, Config
-from lean_lite.config.catalog import SECTIONS
-from lean_lite.config.section import Secret
-from lean_lite.config.surroundings import child_environment
+from lean_lite.config.environment import child_environment
+from lean_lite.config.keys import SECTIONS
+from lean_lite.config.sections import Secret
 from lean_lite.errors import ConfigError
 
 NONSENSE = "hunter2"

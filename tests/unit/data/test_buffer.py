@@ -6,9 +6,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from lean_lite.algorithm.data_models import QuoteBar, TradeBar
 from lean_lite.data import DataBuffer
 from lean_lite.data.buffer import QUOTE_BYTES, TRADE_BYTES
+from lean_lite.model import QuoteBar, TradeBar
 
 START = datetime(2026, 11, 23, 15, tzinfo=UTC)
 SYMBOLS = ("SPY", "AAPL")

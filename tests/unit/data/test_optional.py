@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lean_lite.data.extras import load
+from lean_lite.data.optional import load
+from tests.harness.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 
 
 def told_without(library: str, call: str) -> str:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.data import Bars, DataTransformer
-from lean_lite.data.bars import OHLCV
-from lean_lite.data.indicators.indicators import NAMES
+from lean_lite.data.bars.bars import OHLCV
+from lean_lite.data.indicators.suite import NAMES
+from lean_lite.model import Resolution, TradeBar
 
 START = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, Resolution, TradeBar, to_ns
 from lean_lite.blocks import from_bars
 from lean_lite.data import DataValidator
 from lean_lite.data.validator import PASSED
 from lean_lite.market.symbols import asset_class_of
+from lean_lite.model import DataQualityLevel, QuoteBar, Resolution, TradeBar
+from lean_lite.model.timestamps import to_ns
 from lean_lite.quality import Grader
-from tests.unit.common.samples import trade_bars
+from tests.harness.bars import trade_bars
 
 START = datetime(2026, 11, 20, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -1,4 +1,4 @@
-from lean_lite.feeds.wishes import FORGET_S, Wishes
+from lean_lite.feeds.interest import FORGET_S, Wishes
 
 
 class Clock:

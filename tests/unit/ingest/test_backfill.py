@@ -4,12 +4,12 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import NS_PER_S, from_ns, to_ns
 from lean_lite.market.sessions import CHICAGO, NEW_YORK, instant
+from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
 from lean_lite_ingest.backfill import final_ns
 
 DAY_S = 86_400
-HOUR_NS = 3_600 * NS_PER_S
+HOUR_NS = 3_600 * SECOND_NS
 # With a day of 23 hours and one of 25.
 SPAN = to_ns(datetime(2026, 3, 1, tzinfo=UTC)), to_ns(datetime(2026, 11, 30, tzinfo=UTC))
 

@@ -2,11 +2,11 @@ import logging
 
 import pytest
 
-from lean_lite.algorithm.data_models import NS_PER_S
-from lean_lite_ingest.refusals import ADVICE, explained
-from lean_lite_ingest.skew import Skew
+from lean_lite.model.timestamps import SECOND_NS
+from lean_lite_ingest.alpaca.error_codes import ADVICE, explained
+from lean_lite_ingest.clock_skew import Skew
 
-END_NS = 1_795_000_000 * NS_PER_S
+END_NS = 1_795_000_000 * SECOND_NS
 
 
 def test_a_bar_that_comes_before_its_end_tells_of_a_clock_that_is_behind(
@@ -14,14 +14,14 @@ def test_a_bar_that_comes_before_its_end_tells_of_a_clock_that_is_behind(
 ) -> None:
     skew = Skew("iex")
     with caplog.at_level(logging.WARNING):
-        assert skew.check(END_NS, END_NS - 3 * NS_PER_S)
-        assert skew.check(END_NS, END_NS - 4 * NS_PER_S)
+        assert skew.check(END_NS, END_NS - 3 * SECOND_NS)
+        assert skew.check(END_NS, END_NS - 4 * SECOND_NS)
     assert len(caplog.records) == 1
     assert "at least 4.0 s behind the feed iex" in skew.text
     assert "NTP" in skew.text
 
 
-@pytest.mark.parametrize("late_ns", [0, 50_000_000, 3_600 * NS_PER_S, -NS_PER_S // 2])
+@pytest.mark.parametrize("late_ns", [0, 50_000_000, 3_600 * SECOND_NS, -SECOND_NS // 2])
 def test_a_bar_that_comes_after_its_end_is_no_skew(
     late_ns: int, caplog: pytest.LogCaptureFixture
 ) -> None:

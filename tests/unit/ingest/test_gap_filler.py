@@ -3,19 +3,18 @@ from collections.abc import Mapping
 import pytest
 from nats.aio.client import Client
 
-from lean_lite import subjects
-from lean_lite.algorithm.data_models import NS_PER_S
 from lean_lite.bus import Bus, Lease
 from lean_lite.config import AlpacaConfig, BusConfig
-from lean_lite.config.section import Secret
-from lean_lite.subjects import PARTITIONS, Lane
+from lean_lite.config.sections import Secret
+from lean_lite.model.timestamps import SECOND_NS
+from lean_lite.protocol.partitions import PARTITIONS, Lane, lane_of
+from lean_lite_ingest.alpaca.rest import Rest
 from lean_lite_ingest.clock import WallClock
-from lean_lite_ingest.outbox import Outbox
-from lean_lite_ingest.rate import RateLimit
-from lean_lite_ingest.refill import Hole, Refill, describe
-from lean_lite_ingest.rest import Rest
+from lean_lite_ingest.gap_filler import Hole, Refill, describe
+from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.rate_limit import RateLimit
 
-MINUTE_NS = 60 * NS_PER_S
+MINUTE_NS = 60 * SECOND_NS
 DAY_S = 86_400.0
 NOW = 1_000_000  # in minutes since 1970
 LANES = [Lane("equity", partition) for partition in range(PARTITIONS)]
@@ -53,7 +52,7 @@ class Feed:
         self.refill = Refill(rest, "iex", self.outboxes, span_s)
 
     def complete(self, symbol: str, number: int) -> None:
-        self.outboxes[subjects.lane_of(symbol)].complete_ns = minute(number)
+        self.outboxes[lane_of(symbol)].complete_ns = minute(number)
 
     def holes(
         self, since: Mapping[str, int], now_ns: int = minute(NOW), lanes: list[Lane] = LANES
@@ -67,7 +66,7 @@ A, B, C = "AAPL", "MSFT", "SPY"
 
 
 def test_the_symbols_of_these_tests_have_lanes_of_their_own() -> None:
-    assert len({subjects.lane_of(symbol) for symbol in (A, B, C)}) == 3
+    assert len({lane_of(symbol) for symbol in (A, B, C)}) == 3
 
 
 async def test_without_symbols_there_is_no_hole() -> None:
@@ -79,12 +78,12 @@ async def test_a_new_symbol_lacks_the_minute_before_it_was_wanted() -> None:
 
 
 async def test_a_symbol_wanted_within_a_minute_counts_from_its_begin() -> None:
-    since_ns = {A: minute(NOW - 30) + 59 * NS_PER_S}
+    since_ns = {A: minute(NOW - 30) + 59 * SECOND_NS}
     assert Feed().refill.holes(LANES, since_ns, minute(NOW))[0] == [hole((A,), NOW - 31)]
 
 
 async def test_a_hole_ends_with_the_last_minute_that_is_over() -> None:
-    for late_ns in (0, 59 * NS_PER_S):
+    for late_ns in (0, 59 * SECOND_NS):
         holes, _ = Feed().holes({A: NOW - 30}, minute(NOW) + late_ns)
         assert holes == [hole((A,), NOW - 31, NOW - 1)]
 
@@ -107,7 +106,7 @@ async def test_a_symbol_newer_than_its_lane_counts_from_its_own_begin() -> None:
 
 
 async def test_other_lanes_are_left_out() -> None:
-    lanes = [subjects.lane_of(B)]
+    lanes = [lane_of(B)]
     assert Feed().holes({A: NOW - 30, B: NOW - 30}, lanes=lanes)[0] == [hole((B,), NOW - 31)]
 
 
@@ -144,5 +143,5 @@ async def test_what_is_cut_and_what_is_kept_do_not_overlap() -> None:
 
 
 def test_a_hole_can_be_told_in_a_line() -> None:
-    found = Hole((A, B), 1_795_703_400 * NS_PER_S, 1_795_707_000 * NS_PER_S)
+    found = Hole((A, B), 1_795_703_400 * SECOND_NS, 1_795_707_000 * SECOND_NS)
     assert describe(found) == "2 symbols, 2026-11-26 14:30 to 15:30 UTC"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite_ingest.interest import fault_of, sort_out
+from lean_lite_ingest.alpaca.symbols import fault_of, sort_out
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import asyncio
 
-from lean_lite_ingest.rate import RateLimit
+from lean_lite_ingest.rate_limit import RateLimit
 
 
 async def through(limit: RateLimit, count: int) -> int:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.market.calendar import Calendar, calendar_of
-from lean_lite.market.sessions import DAY_NS, Table, equity_sessions
+from lean_lite.market.sessions import Table, equity_sessions
+from lean_lite.model.timestamps import DAY_NS
 
 CLASSES = ("equity", "crypto", "forex")
 RESOLUTIONS_S = (1, 60, 300, 900, 3_600, 86_400)

@@ -6,7 +6,8 @@ import exchange_calendars  # type: ignore[import-untyped]
 import pytest
 
 from lean_lite.market.calendar import Session, calendar_of
-from lean_lite.market.sessions import DAY_NS, read_table
+from lean_lite.market.sessions import read_table
+from lean_lite.model.timestamps import DAY_NS
 from tools.sessions import TABLE, hours_of_exchange, text_of_table
 
 HOUR_NS = DAY_NS // 24

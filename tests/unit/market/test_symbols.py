@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.market.symbols import CURRENCIES, asset_class_of
-from lean_lite.subjects import ASSET_CLASSES
+from lean_lite.protocol.partitions import ASSET_CLASSES
 
 
 @pytest.mark.parametrize(

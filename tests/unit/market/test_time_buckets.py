@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.market.buckets import Buckets, regular
 from lean_lite.market.calendar import calendar_of
-from lean_lite.market.sessions import DAY_NS, SECOND_NS, read_table
+from lean_lite.market.sessions import read_table
+from lean_lite.market.time_buckets import Buckets, regular
+from lean_lite.model.timestamps import DAY_NS, SECOND_NS
 
 CLASSES = ("equity", "crypto", "forex")
 NEW_YORK = ZoneInfo("America/New_York")

@@ -1,6 +1,6 @@
 from prometheus_client.parser import text_string_to_metric_families
 
-from lean_lite.messages import Beat, Sample
+from lean_lite.protocol.heartbeat import Beat, Sample
 from lean_lite_metrics.exposition import exposition
 from lean_lite_metrics.instances import Instances
 

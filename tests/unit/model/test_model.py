@@ -14,14 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import (
-    DataQualityLevel,
-    QuoteBar,
-    Resolution,
-    TradeBar,
-    from_ns,
-    to_ns,
-)
+from lean_lite.model import DataQualityLevel, QuoteBar, Resolution, TradeBar
+from lean_lite.model.timestamps import from_ns, to_ns
 
 NAIVE = datetime(2026, 11, 23, 9, 30)  # noqa: DTZ001 - what a strategy may write
 HALF_PAST_NINE = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)  # in New York

@@ -6,20 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar
 from lean_lite.blocks import Block, Origin, from_bars
-from lean_lite.messages import (
-    Beat,
-    Event,
-    FeedEvent,
-    GapEvent,
-    LiveBar,
-    LiveHead,
-    Sample,
-    SubscribeReply,
-    live_bars,
-)
-from tests.unit.common.samples import MESSAGES, Row, block_of, live_bar, trade_bars
+from lean_lite.model import DataQualityLevel, Resolution, TradeBar
+from lean_lite.protocol.control import SubscribeReply
+from lean_lite.protocol.events import Event, FeedEvent, GapEvent
+from lean_lite.protocol.heartbeat import Beat, Sample
+from lean_lite.protocol.live import LiveBar, LiveHead, live_bars
+from tests.harness.bars import MESSAGES, Row, block_of, live_bar, trade_bars
 
 MAPS = {name: sample for name, sample in MESSAGES.items() if not isinstance(sample, Sample)}
 

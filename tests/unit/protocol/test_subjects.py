@@ -4,9 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite import subjects
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.subjects import ASSET_CLASSES, PARTITIONS, ROLES, Lane
+from lean_lite.protocol import subjects
+from lean_lite.protocol.partitions import (
+    ASSET_CLASSES,
+    PARTITIONS,
+    Lane,
+    lane_of,
+    lanes_of_partition,
+    partition_of,
+)
+from lean_lite.protocol.permissions import ROLES, inbox_prefix
 
 LANE = Lane("equity", 3)
 FEEDS_OWN = {subjects.RAW, f"KV_{subjects.LEASES}", f"KV_{subjects.MEMBERS}"}
@@ -30,12 +38,12 @@ TOKEN = re.compile(r"[A-Z0-9%-]+")
     ],
 )
 def test_the_partition_is_that_of_fnv_1a(text: str, value: int) -> None:
-    assert subjects.partition_of(text) == value % PARTITIONS
+    assert partition_of(text) == value % PARTITIONS
 
 
 @given(st.text())
 def test_every_symbol_has_a_partition(symbol: str) -> None:
-    assert 0 <= subjects.partition_of(symbol) < PARTITIONS
+    assert 0 <= partition_of(symbol) < PARTITIONS
 
 
 @pytest.mark.parametrize(
@@ -74,12 +82,12 @@ def test_a_lane_comes_back_from_every_subject_of_frames(lane: Lane) -> None:
 
 
 def test_a_pair_has_a_lane_of_crypto() -> None:
-    assert subjects.lane_of("BTC/USD") == Lane("crypto", subjects.partition_of("BTC/USD"))
-    assert subjects.lane_of("BRK.B") == Lane("equity", subjects.partition_of("BRK.B"))
+    assert lane_of("BTC/USD") == Lane("crypto", partition_of("BTC/USD"))
+    assert lane_of("BRK.B") == Lane("equity", partition_of("BRK.B"))
 
 
 def test_a_partition_has_a_lane_of_every_class() -> None:
-    assert subjects.lanes_of_partition(3) == [Lane(name, 3) for name in ASSET_CLASSES]
+    assert lanes_of_partition(3) == [Lane(name, 3) for name in ASSET_CLASSES]
 
 
 def matches(pattern: str, subject: str) -> bool:
@@ -217,7 +225,7 @@ def test_only_who_listens_to_requests_answers() -> None:
 
 
 def test_an_inbox_belongs_to_one_role() -> None:
-    inboxes = {role: subjects.inbox_prefix(role) for role in ROLES}
+    inboxes = {role: inbox_prefix(role) for role in ROLES}
     for role, prefix in inboxes.items():
         owners = [name for name, of in inboxes.items() if matches(f"{of}.>", f"{prefix}.x.1")]
         assert owners == [role]

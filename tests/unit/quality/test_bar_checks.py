@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, Resolution, to_ns
 from lean_lite.blocks import Block
+from lean_lite.model import DataQualityLevel, Resolution
+from lean_lite.model.timestamps import SECOND_NS, to_ns
+from lean_lite.protocol.partitions import ASSET_CLASSES
 from lean_lite.quality import Check, Grader, checks_of
-from lean_lite.quality.bars import PRICES, judge_bars
+from lean_lite.quality.bar_checks import PRICES, judge_bars
 from lean_lite.quality.checks import LEVELS, TEXTS, level_of
-from lean_lite.subjects import ASSET_CLASSES
-from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, Row, block_of, blocks
+from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, Row, block_of, blocks
 
 END_NS = NINE_THIRTY_NS + MINUTE_NS
-SKEW_NS = 2 * NS_PER_S
+SKEW_NS = 2 * SECOND_NS
 BIG = 1e9
 
 
@@ -157,7 +158,7 @@ def test_b10_a_day_that_starts_elsewhere_lasts_24_hours() -> None:
     # Some sources label the days of New York by midnight UTC.
     start_ns = to_ns(datetime(2026, 11, 24, tzinfo=UTC))
     for hours, expected in ((22, True), (24, False)):
-        row = Row(start_ns=start_ns, received_ns=start_ns + hours * 3_600 * NS_PER_S)
+        row = Row(start_ns=start_ns, received_ns=start_ns + hours * 3_600 * SECOND_NS)
         assert judge_bars(of_length("daily", row), "equity")[Check.B10_EARLY].tolist() == [expected]
 
 
@@ -177,7 +178,7 @@ def of_length(length: str, *rows: Row) -> Block:
 )
 def test_b14_a_bar_has_no_extreme_range(asset_class: str, resolution: str, most: float) -> None:
     for high, expected in ((100.0 * most, set()), (100.0 * most + 1, {Check.B14_RANGE})):
-        row = Row(low=100.0, high=high, received_ns=NINE_THIRTY_NS + 86_400 * NS_PER_S)
+        row = Row(low=100.0, high=high, received_ns=NINE_THIRTY_NS + 86_400 * SECOND_NS)
         block = msgspec.structs.replace(block_of([row]), resolution=Resolution(resolution))
         found = judge_bars(block, asset_class)
         assert {check for check, mask in found.items() if mask[0]} == expected

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import Block, decode_block, encode_block
 from lean_lite.quality import Check, Grade, Grader, checks_of
-from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, Row, block_of
+from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, Row, block_of
 
 Frames = dict[int, Block]
 SPY = Row().flat(100.0)

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import QuoteBar, from_ns
 from lean_lite.blocks import QUOTE, Block, Origin, decode_block, encode_block, from_quotes
+from lean_lite.model import QuoteBar
+from lean_lite.model.timestamps import from_ns
+from lean_lite.protocol.partitions import ASSET_CLASSES
 from lean_lite.quality import Check, Grader, checks_of
-from lean_lite.quality.quotes import PRICES, SIZES, judge_quotes
-from lean_lite.subjects import ASSET_CLASSES
-from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS
+from lean_lite.quality.quote_checks import PRICES, SIZES, judge_quotes
+from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS
 
 BID = {"bid_open": 99.9, "bid_high": 100.4, "bid_low": 99.5, "bid_close": 100.0, "bid_size": 5.0}
 ASK = {"ask_open": 100.0, "ask_high": 100.6, "ask_low": 99.7, "ask_close": 100.1, "ask_size": 7.0}

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite_sim.bar import Bar
 from lean_lite_sim.faults import Blow, FaultHistory, Faults, part_of, read_order
+from lean_lite_sim.market.bar import Bar
 
 
 def test_an_order_adds_to_the_standing_faults_and_names_the_blow() -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from lean_lite_sim import Simulator, SimulatorSettings
 from lean_lite_sim.cli import settings_from
-from lean_lite_sim.timestamps import format_instant
-from tests.unit.simulator.clients import fast
+from lean_lite_sim.market.timestamps import format_instant
+from tests.harness.simulator_clients import fast
 
 
 @pytest.mark.parametrize(

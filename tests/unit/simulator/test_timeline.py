@@ -4,14 +4,14 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_lite_sim.endpoints import Tempo
 from lean_lite_sim.faults import FaultHistory, Faults, part_of
-from lean_lite_sim.market import Market
-from lean_lite_sim.tape import Tape
-from lean_lite_sim.timeframe import fold, is_regular, parse_timeframe
-from lean_lite_sim.timestamps import MINUTE_NS, SECOND_NS, format_instant, parse_instant
-from lean_lite_sim.wire import Message
-from tests.unit.simulator.clients import TODAY, Record
+from lean_lite_sim.market.market import Market
+from lean_lite_sim.market.timeframe import fold, is_regular, parse_timeframe
+from lean_lite_sim.market.timestamps import MINUTE_NS, SECOND_NS, format_instant, parse_instant
+from lean_lite_sim.protocol.endpoints import Tempo
+from lean_lite_sim.protocol.wire import Message
+from lean_lite_sim.timeline import Tape
+from tests.harness.simulator_clients import TODAY, Record
 
 MARKET = Market(TODAY, synthetic=("SYN0000", "SYN0001"))
 FIRST_MARK_NS = parse_instant("2026-11-19T15:00:00Z")

@@ -7,7 +7,7 @@ from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack import default_folder, find_stack
 from lean_lite.stack.folder import StackFolder
-from lean_lite.stack.launch import launch
+from lean_lite.stack.shared.launcher import launch
 
 
 def test_folders_stand_below_the_users_data_folder(

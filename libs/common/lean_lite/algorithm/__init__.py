@@ -1,1 +1,1 @@
-"""The types that a strategy handles."""
+"""Import path of the data model types that strategies use."""

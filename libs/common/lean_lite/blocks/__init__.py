@@ -2,7 +2,7 @@
 
 from lean_lite.blocks.block import Block, concat, empty_block, from_bars, from_quotes
 from lean_lite.blocks.codec import decode_block, encode_block
-from lean_lite.blocks.columns import BAR, KINDS, QUOTE, Kind, Origin
+from lean_lite.blocks.schema import BAR, KINDS, QUOTE, Kind, Origin
 
 __all__ = [
     "BAR",

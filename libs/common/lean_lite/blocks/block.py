@@ -8,15 +8,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import (
-    NS_PER_S,
-    QuoteBar,
-    Resolution,
-    TradeBar,
-    from_ns,
-    to_ns,
-)
-from lean_lite.blocks.columns import BAR, QUOTE, Kind, Origin
+from lean_lite.blocks.schema import BAR, QUOTE, Kind, Origin
+from lean_lite.model import QuoteBar, Resolution, TradeBar
+from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
 
 Column = npt.NDArray[Any]
 Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice
@@ -54,7 +48,7 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     @property
     def end_ns(self) -> Column:
         """Return the end of every bar."""
-        return self["start_ns"] + np.int64(self.resolution.seconds * NS_PER_S)
+        return self["start_ns"] + np.int64(self.resolution.seconds * SECOND_NS)
 
     @property
     def symbol_names(self) -> list[str]:

@@ -11,10 +11,10 @@ from types import MappingProxyType
 import msgspec
 import numpy as np
 
-from lean_lite.algorithm.data_models import Resolution
 from lean_lite.blocks.block import Block, Column
-from lean_lite.blocks.columns import KINDS, Kind
+from lean_lite.blocks.schema import KINDS, Kind
 from lean_lite.errors import DecodeError
+from lean_lite.model import Resolution
 
 VERSION = 1
 ROWS_MAX = 4_096

@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import Resolution
-from lean_lite.blocks.asset_classes import bucket_starts, regular_rows
 from lean_lite.blocks.block import Block
-from lean_lite.blocks.columns import BAR
-from lean_lite.market.buckets import Instants
+from lean_lite.blocks.schema import BAR
+from lean_lite.blocks.trading_time import bucket_starts, regular_rows
+from lean_lite.market.time_buckets import Instants
+from lean_lite.model import Resolution
 
 Places = npt.NDArray[np.intp]
 # What grading and the store add: the worst level, all reasons, the newest place.

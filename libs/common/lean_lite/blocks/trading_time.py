@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks.block import Block, Rows
-from lean_lite.market.buckets import Buckets, Instants, regular
 from lean_lite.market.symbols import asset_class_of
+from lean_lite.market.time_buckets import Buckets, Instants, regular
 
 
 def regular_rows(block: Block) -> npt.NDArray[np.bool_]:

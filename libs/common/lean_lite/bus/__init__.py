@@ -1,12 +1,14 @@
 """How this project speaks to NATS."""
 
+from lean_lite.bus.balancer import Shares
 from lean_lite.bus.connection import Bus, connect
 from lean_lite.bus.consumer import Consumer, Frame
-from lean_lite.bus.leases import Lease, Leases, Shares
+from lean_lite.bus.leases import Lease, Leases
 from lean_lite.bus.positions import Position, Slowest
+from lean_lite.bus.provisioning import create_streams, server_config
 from lean_lite.bus.publisher import FencedSubject
-from lean_lite.bus.requests import Answer, Responder, ask, ask_many
-from lean_lite.bus.streams import create_streams, server_config
+from lean_lite.bus.requests import ask, ask_many
+from lean_lite.bus.responder import Answer, Responder
 
 __all__ = [
     "Answer",

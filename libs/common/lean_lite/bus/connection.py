@@ -15,7 +15,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from lean_lite.config import BusConfig
 from lean_lite.errors import BusUnavailable, ConfigError, ServerTooOld
-from lean_lite.subjects import inbox_prefix
+from lean_lite.protocol.permissions import inbox_prefix
 
 FLOOR = (2, 10)
 PENDING_BYTES = 16 * 1024**2

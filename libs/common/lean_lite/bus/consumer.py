@@ -10,8 +10,8 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 
-from lean_lite.algorithm.data_models import to_ns
 from lean_lite.bus.connection import TROUBLE, Bus
+from lean_lite.model.timestamps import to_ns
 
 HEARTBEAT_S = 1.0
 RETRY_S = 0.25

@@ -12,8 +12,8 @@ import msgspec
 
 from lean_lite.bus.connection import TROUBLE, Bus, encode
 from lean_lite.bus.consumer import Consumer, Frame
-from lean_lite.bus.streams import POSITION_TTL_S
-from lean_lite.subjects import POSITIONS
+from lean_lite.bus.provisioning import POSITION_TTL_S
+from lean_lite.protocol.subjects import POSITIONS
 
 EVERY_S = 0.1
 REPEAT_S = POSITION_TTL_S / 4

@@ -8,8 +8,8 @@ from nats.js.errors import BadRequestError
 
 from lean_lite.bus.connection import Bus
 from lean_lite.config import StreamsConfig
-from lean_lite.subjects import (
-    ADMIN,
+from lean_lite.protocol.permissions import ADMIN, ROLES, inbox_prefix
+from lean_lite.protocol.subjects import (
     BULK_GRADED,
     BULK_RAW,
     EVENTS,
@@ -17,10 +17,8 @@ from lean_lite.subjects import (
     LEASES,
     MEMBERS,
     POSITIONS,
-    ROLES,
     STRATEGIES,
     STREAMS,
-    inbox_prefix,
 )
 
 PAYLOAD_BYTES = 1024**2

@@ -16,7 +16,7 @@ from nats.js.errors import NotFoundError
 from lean_lite.bus.connection import TROUBLE, Bus
 from lean_lite.bus.leases import Lease
 from lean_lite.errors import BusError, Fenced, LeaseLost
-from lean_lite.messages import EXPECTED_LAST, MARKER, MSG_ID
+from lean_lite.protocol.headers import EXPECTED_LAST, MARKER, MSG_ID
 
 WRONG_LAST_SEQUENCE = 10071
 RETRY_S = 0.1

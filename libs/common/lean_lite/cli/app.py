@@ -7,13 +7,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from lean_lite.cli.demo import DemoOptions, demo
-from lean_lite.cli.listing import settings_json, settings_table
+from lean_lite.cli.demo.demo import DemoOptions, demo
 from lean_lite.cli.logs import logs
+from lean_lite.cli.settings_view import settings_json, settings_table
 from lean_lite.cli.setup import setup
-from lean_lite.cli.shared import down, up
 from lean_lite.cli.status import status
 from lean_lite.cli.tail import tail
+from lean_lite.cli.up_down import down, up
 from lean_lite.config import Config
 from lean_lite.version import VERSION
 

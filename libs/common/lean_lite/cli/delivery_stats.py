@@ -3,7 +3,7 @@
 import time
 from collections import OrderedDict, deque
 
-from lean_lite.messages import LiveBar
+from lean_lite.protocol.live import LiveBar
 
 KEYS_MAX = 1_000_000
 LATENCIES_MAX = 100_000

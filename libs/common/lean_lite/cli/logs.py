@@ -7,7 +7,7 @@ from pathlib import Path
 from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack import MODES, default_folder, find_stack, mode_of
-from lean_lite.stack.launch import LOG
+from lean_lite.stack.shared.launcher import LOG
 
 READ_BYTES = 1024**2
 LOOK_S = 0.2

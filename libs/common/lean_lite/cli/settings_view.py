@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import msgspec
 
 from lean_lite.config import Source
-from lean_lite.config.catalog import variable_of
-from lean_lite.config.section import Secret
+from lean_lite.config.keys import variable_of
+from lean_lite.config.sections import Secret
 
 MASKED = "***"
 

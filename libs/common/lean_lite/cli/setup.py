@@ -18,9 +18,10 @@ from nats.js.errors import APIError
 from lean_lite.bus import connect, create_streams, server_config
 from lean_lite.config import Config
 from lean_lite.errors import StackError
-from lean_lite.stack.brokers import VALKEY_CONFIG, write_private
-from lean_lite.stack.passwords import new_password
-from lean_lite.subjects import ADMIN, ROLES
+from lean_lite.protocol.permissions import ADMIN, ROLES
+from lean_lite.stack.credentials import new_password
+from lean_lite.stack.files import write_private
+from lean_lite.stack.processes.brokers import VALKEY_CONFIG
 
 PASSWORD = "password"  # noqa: S105 - the name of a file
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside of a container; compose publishes what shall be seen

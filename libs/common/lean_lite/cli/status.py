@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from lean_lite.bus import connect
-from lean_lite.cli.pulse import Pulse
+from lean_lite.bus.heartbeats import HeartbeatMonitor
 from lean_lite.config import BusConfig, Config
-from lean_lite.config.section import Secret
+from lean_lite.config.sections import Secret
 from lean_lite.errors import BusError
 from lean_lite.stack import MODES, SERVICES, default_folder, find_stack
 from lean_lite.stack.folder import owner
-from lean_lite.stack.users import Users
+from lean_lite.stack.shared.users import Users
 
 READY = "ready"
 NOT_READY, NONE_RUNS = 1, 3
@@ -112,13 +112,13 @@ async def _services(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
     except BusError as error:
         return {"bus": str(error)}
     try:
-        pulse = Pulse(bus)
-        await pulse.start()
+        heartbeats = HeartbeatMonitor()
+        await heartbeats.start(bus)
         until = time.monotonic() + 2.5 * config.service.beat_s
-        while len(pulse.services()) < len(SERVICES) and time.monotonic() < until:  # noqa: ASYNC110
+        while len(heartbeats.states()) < len(SERVICES) and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_S)
         silent = dict.fromkeys(SERVICES, "not heard")
-        return silent | pulse.services()
+        return silent | heartbeats.states()
     finally:
         await bus.close()
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lean_lite.algorithm.data_models import from_ns
-from lean_lite.cli.tally import Tally
+from lean_lite.cli.delivery_stats import Tally
 from lean_lite.config import Config
 from lean_lite.data import DataEngine, Live
-from lean_lite.messages import LiveBar
+from lean_lite.model.timestamps import from_ns
+from lean_lite.protocol.live import LiveBar
 from lean_lite.quality import checks_of
 
 PATIENCE_S = 5.0

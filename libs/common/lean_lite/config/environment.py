@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lean_lite.config.catalog import ALIASES, PREFIX
+from lean_lite.config.keys import ALIASES, PREFIX
 
 NAME = "lean-lite"
 

@@ -2,16 +2,18 @@
 
 import msgspec
 
-from lean_lite.config.alpaca import AlpacaConfig
-from lean_lite.config.bus import BusConfig
-from lean_lite.config.ingest import IngestConfig
-from lean_lite.config.metrics import MetricsConfig
-from lean_lite.config.section import Section
-from lean_lite.config.service import ServiceConfig
-from lean_lite.config.stack import StackConfig
-from lean_lite.config.store import StoreConfig
-from lean_lite.config.streams import StreamsConfig
-from lean_lite.config.validate import ValidateConfig
+from lean_lite.config.sections import (
+    AlpacaConfig,
+    BusConfig,
+    IngestConfig,
+    MetricsConfig,
+    Section,
+    ServiceConfig,
+    StackConfig,
+    StoreConfig,
+    StreamsConfig,
+    ValidateConfig,
+)
 
 PREFIX = "LEAN_LITE_"
 FILE_VARIABLE = PREFIX + "CONFIG"

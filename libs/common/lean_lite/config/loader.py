@@ -16,31 +16,27 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from lean_lite.config.advice import (
+from lean_lite.config.keys import ALIASES, FILE_VARIABLE, PREFIX, SECTIONS, types_of, variable_of
+from lean_lite.config.sections import (
+    AlpacaConfig,
+    BusConfig,
+    IngestConfig,
+    MetricsConfig,
+    Secret,
+    Section,
+    ServiceConfig,
+    StackConfig,
+    StoreConfig,
+    StreamsConfig,
+    ValidateConfig,
+)
+from lean_lite.config.suggestions import (
     bad_value,
     unknown_in_file,
     unknown_key,
     unknown_section,
     unknown_variable,
 )
-from lean_lite.config.alpaca import AlpacaConfig
-from lean_lite.config.bus import BusConfig
-from lean_lite.config.catalog import (
-    ALIASES,
-    FILE_VARIABLE,
-    PREFIX,
-    SECTIONS,
-    types_of,
-    variable_of,
-)
-from lean_lite.config.ingest import IngestConfig
-from lean_lite.config.metrics import MetricsConfig
-from lean_lite.config.section import Secret, Section
-from lean_lite.config.service import ServiceConfig
-from lean_lite.config.stack import StackConfig
-from lean_lite.config.store import StoreConfig
-from lean_lite.config.streams import StreamsConfig
-from lean_lite.config.validate import ValidateConfig
 from lean_lite.errors import ConfigError
 
 IN_FILE = "_file"

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Literal, get_args, get_origin
 
-from lean_lite.config.catalog import (
+from lean_lite.config.keys import (
     ALIASES,
     FILE_VARIABLE,
     PREFIX,

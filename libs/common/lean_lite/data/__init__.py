@@ -4,9 +4,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as in `typing`, which costs more to load than this module
 if TYPE_CHECKING:
-    from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar
     from lean_lite.data.alpaca_feed import AlpacaDataFeed
-    from lean_lite.data.bar_stream import BarStream
     from lean_lite.data.bars import Bars
     from lean_lite.data.buffer import DataBuffer
     from lean_lite.data.cache import DataCache
@@ -16,15 +14,16 @@ if TYPE_CHECKING:
     from lean_lite.data.live import Live
     from lean_lite.data.metrics import DataMetrics
     from lean_lite.data.persistence import DataPersistence
-    from lean_lite.data.resampler import Resampler
-    from lean_lite.data.slices import Slice
+    from lean_lite.data.resampling import Resampler
+    from lean_lite.data.streams import BarStream, Slice
     from lean_lite.data.transformer import DataTransformer
     from lean_lite.data.validator import DataValidator
+    from lean_lite.model import DataQualityLevel, Resolution, TradeBar
 
-_MODELS = "lean_lite.algorithm.data_models"
+_MODELS = "lean_lite.model"
 _HOMES = {
     "AlpacaDataFeed": "alpaca_feed",
-    "BarStream": "bar_stream",
+    "BarStream": "streams",
     "Bars": "bars",
     "DataBuffer": "buffer",
     "DataCache": "cache",
@@ -37,9 +36,9 @@ _HOMES = {
     "DataValidator": "validator",
     "Indicators": "indicators",
     "Live": "live",
-    "Resampler": "resampler",
+    "Resampler": "resampling",
     "Resolution": _MODELS,
-    "Slice": "slices",
+    "Slice": "streams",
     "TradeBar": _MODELS,
 }
 

@@ -4,22 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
-from lean_lite.algorithm.data_models import Resolution
 from lean_lite.bus import Bus
+from lean_lite.bus.heartbeats import HeartbeatMonitor
 from lean_lite.config import Config
 from lean_lite.data.bars import Bars
 from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
 from lean_lite.feeds import ConnectionStatus
-from lean_lite.messages import Beat
+from lean_lite.model import Resolution
+from lean_lite.protocol.heartbeat import Beat
+from lean_lite.protocol.subjects import beat
 from lean_lite.stack import account_of
-from lean_lite.subjects import beat
-
-_decode = msgspec.msgpack.Decoder(Beat).decode
 
 
 class Host(Protocol):
@@ -58,7 +53,7 @@ class AlpacaDataFeed(DataFeed):
         super().__init__(name, config)
         self._host: Host | None = None
         self._bus: Bus | None = None
-        self._beats: Subscription | None = None
+        self._heartbeats: HeartbeatMonitor | None = None
         self._ingest: Beat | None = None
 
     async def serve(self, host: Host, bus: Bus, facts: Mapping[str, Any]) -> None:
@@ -69,7 +64,8 @@ class AlpacaDataFeed(DataFeed):
         """
         self._compare(facts)
         self._host, self._bus = host, bus
-        self._beats = await bus.subscribe(beat("ingest", "*"), self._on_beat)
+        self._heartbeats = HeartbeatMonitor(beat("ingest", "*"), on_heartbeat=self._on_heartbeat)
+        await self._heartbeats.start(bus)
 
     async def connect(self) -> bool:
         """Return True once an engine has connected the handle; FeedError before."""
@@ -78,9 +74,9 @@ class AlpacaDataFeed(DataFeed):
 
     async def disconnect(self) -> None:
         """Let go of the engine; the account stays connected for others."""
-        if self._bus is not None and self._beats is not None:
-            await self._bus.unsubscribe(self._beats)
-        self._host = self._bus = self._beats = self._ingest = None
+        if self._heartbeats is not None:
+            await self._heartbeats.stop()
+        self._host = self._bus = self._heartbeats = self._ingest = None
 
     async def subscribe(self, symbol: str) -> bool:
         """Send a symbol's live bars to the engine's callbacks; RequestError when refused."""
@@ -113,11 +109,7 @@ class AlpacaDataFeed(DataFeed):
         failing = "; ".join(self._ingest.failing)
         return ConnectionStatus(not failing, failing or f"served by {self._ingest.instance}")
 
-    async def _on_beat(self, message: Msg) -> None:
-        try:
-            told = _decode(message.data)
-        except msgspec.MsgspecError:
-            return
+    def _on_heartbeat(self, told: Beat) -> None:
         # Of several, the one that stands by is failing: the one at work speaks for the account.
         if self._ingest is None or told.ready or told.instance == self._ingest.instance:
             self._ingest = told

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from lean_lite.algorithm.data_models import QuoteBar, TradeBar
+from lean_lite.model import QuoteBar, TradeBar
 
 MAX_BYTES = 64 * 1024**2
 # What a record takes in memory with its numbers and its moment, as `tracemalloc` counts it.

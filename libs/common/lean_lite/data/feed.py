@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.config import Config
 from lean_lite.data.buffer import DataBuffer
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.errors import FeedError
 from lean_lite.feeds import Carrier, ConnectionStatus
-from lean_lite.subjects import ASSET_CLASSES, NAME
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.protocol.partitions import ASSET_CLASSES
+from lean_lite.protocol.subjects import NAME
 
 
 class DataFeed(ABC):

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from lean_lite.algorithm.data_models import Length, Resolution, TradeBar
-from lean_lite.data.bars import OHLCV, Bars
-from lean_lite.data.extras import load
-from lean_lite.data.frames import index_of
+from lean_lite.data.bars import Bars
+from lean_lite.data.bars.bars import OHLCV
+from lean_lite.data.bars.dataframe import index_of
 from lean_lite.data.indicators import Indicators
-from lean_lite.data.longer import longer
-from lean_lite.data.normal import Method, normal
+from lean_lite.data.normalization import Method, normal
+from lean_lite.data.optional import load
+from lean_lite.data.resampling.fold import longer
+from lean_lite.model import Length, Resolution, TradeBar
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from lean_lite.algorithm.data_models import DataQualityLevel, QuoteBar, TradeBar, to_ns, utc
 from lean_lite.blocks import Block, from_bars, from_quotes
 from lean_lite.market.symbols import asset_class_of
+from lean_lite.model import DataQualityLevel, QuoteBar, TradeBar
+from lean_lite.model.timestamps import to_ns, utc
 from lean_lite.quality import Grader, checks_of
 
 FEED = "by-hand"

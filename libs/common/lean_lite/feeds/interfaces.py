@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from lean_lite.algorithm.data_models import TradeBar
+from lean_lite.model import TradeBar
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True):

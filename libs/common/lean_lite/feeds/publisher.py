@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lean_lite import subjects
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block, empty_block, encode_block, from_bars
 from lean_lite.bus import Bus, FencedSubject, Lease
 from lean_lite.errors import FeedError
-from lean_lite.messages import WALL
-from lean_lite.subjects import Lane
+from lean_lite.model import TradeBar
+from lean_lite.protocol import subjects
+from lean_lite.protocol.headers import WALL
+from lean_lite.protocol.partitions import Lane, lane_of
 
 FRAME_ROWS = 1_024
 
@@ -127,5 +127,5 @@ class Outbox:
 def _by_lane(batch: Sequence[Arrival]) -> dict[Lane, list[Arrival]]:
     lanes: dict[Lane, list[Arrival]] = {}
     for arrival in batch:
-        lanes.setdefault(subjects.lane_of(arrival.bar.symbol), []).append(arrival)
+        lanes.setdefault(lane_of(arrival.bar.symbol), []).append(arrival)
     return lanes

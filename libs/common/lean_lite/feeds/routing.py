@@ -1,6 +1,9 @@
 """The names that feeds of users may have."""
 
-from lean_lite.config.alpaca import FEEDS
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from lean_lite.config.sections import FEEDS
 from lean_lite.errors import FeedError
 
 
@@ -12,3 +15,15 @@ def check_name(name: str) -> None:
             f"another name, like my_{name}"
         )
         raise FeedError(message)
+
+
+INGEST = ""
+NO_FEEDS: Mapping[str, str] = MappingProxyType({})
+
+
+def grouped(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return symbols by the feed that a mapping names for them; `INGEST` for those it does not."""
+    groups: dict[str, list[str]] = {}
+    for symbol in symbols:
+        groups.setdefault(feeds.get(symbol, INGEST), []).append(symbol)
+    return {feed: tuple(group) for feed, group in groups.items()}

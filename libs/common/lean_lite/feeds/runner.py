@@ -15,16 +15,18 @@ import time
 from collections.abc import Awaitable, Iterable, Iterator
 from itertools import count
 
-from lean_lite import subjects
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.bus import Answer, Bus, Lease, Leases, Responder, Shares
-from lean_lite.bus.cancellation import cancelled
 from lean_lite.errors import FeedError, FeedUnavailable
-from lean_lite.feeds.names import check_name
-from lean_lite.feeds.outbox import Outbox
-from lean_lite.feeds.source import ConnectionStatus, Source
-from lean_lite.feeds.wishes import Wishes
-from lean_lite.messages import Beat, FeedEvent, Sample, SubscribeReply, SubscribeRequest
+from lean_lite.feeds.interest import Wishes
+from lean_lite.feeds.interfaces import ConnectionStatus, Source
+from lean_lite.feeds.publisher import Outbox
+from lean_lite.feeds.routing import check_name
+from lean_lite.model import TradeBar
+from lean_lite.protocol import subjects
+from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
+from lean_lite.protocol.events import FeedEvent
+from lean_lite.protocol.heartbeat import Beat, Sample
+from lean_lite.tasks import cancelled
 from lean_lite.version import VERSION
 
 KIND = "feed"

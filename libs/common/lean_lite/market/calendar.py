@@ -14,9 +14,7 @@ from functools import cache, lru_cache, partial
 from operator import attrgetter
 
 from lean_lite.market.sessions import (
-    DAY_NS,
     NEW_YORK,
-    SECOND_NS,
     Session,
     crypto_sessions,
     equity_sessions,
@@ -24,11 +22,10 @@ from lean_lite.market.sessions import (
     instant,
     read_table,
 )
+from lean_lite.model.timestamps import DAY_NS, DAY_S, HOUR_S, SECOND_NS
 
 __all__ = ["Calendar", "Session", "calendar_of"]
 
-HOUR_S = 3_600
-DAY_S = 86_400
 ALWAYS_NS = -(2**63), 2**63 - 1
 YEARS_KEPT = 128
 WARN_AHEAD_NS = 30 * DAY_NS

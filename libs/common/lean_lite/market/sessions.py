@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-SECOND_NS = 1_000_000_000
-HOUR_NS = 3_600 * SECOND_NS
-DAY_NS = 24 * HOUR_NS
+from lean_lite.model.timestamps import DAY_NS, HOUR_NS, SECOND_NS
 
 NEW_YORK = ZoneInfo("America/New_York")
 CHICAGO = ZoneInfo("America/Chicago")

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.market.calendar import Calendar, calendar_of
-from lean_lite.market.sessions import DAY_NS, HOUR_NS, NEW_YORK, SECOND_NS, instant
+from lean_lite.market.sessions import NEW_YORK, instant
+from lean_lite.model.timestamps import DAY_NS, DAY_S, HOUR_NS, SECOND_NS
 
-DAY_S = 86_400
 # 1970-01-05 was a Monday.
 MONDAY = 4
 NEVER_NS = (2**63 - 1, 2**63 - 1)

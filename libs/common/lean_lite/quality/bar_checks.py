@@ -3,11 +3,11 @@
 import numpy as np
 
 from lean_lite.blocks import Block
+from lean_lite.model.timestamps import HOUR_S
 from lean_lite.quality.checks import Check
-from lean_lite.quality.measures import Mask, inconsistent, unreadable, untimely
+from lean_lite.quality.predicates import Mask, inconsistent, unreadable, untimely
 
 PRICES = ("open", "high", "low", "close")
-HOUR_S = 3_600
 # The highest price of a bar, in terms of its lowest one.
 RANGE_MAX = 1.5
 LONG_RANGE_MAX = 3.0

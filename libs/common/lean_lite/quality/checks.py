@@ -8,7 +8,7 @@ from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
 
-from lean_lite.algorithm.data_models import DataQualityLevel
+from lean_lite.model import DataQualityLevel
 
 RULES_VERSION = 3
 

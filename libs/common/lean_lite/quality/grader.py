@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from lean_lite.blocks import Block
 from lean_lite.quality.checks import Check, level_of
-from lean_lite.quality.measures import is_step
-from lean_lite.quality.rules import rules_of
-from lean_lite.quality.state import Known, Window
+from lean_lite.quality.predicates import is_step
+from lean_lite.quality.rulesets import rules_of
+from lean_lite.quality.window import Known, Window
 
 INVALID = 0
 

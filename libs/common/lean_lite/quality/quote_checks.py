@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import Block
-from lean_lite.blocks.columns import QUOTE
+from lean_lite.blocks.schema import QUOTE
 from lean_lite.quality.checks import Check
-from lean_lite.quality.measures import Mask, inconsistent, unreadable, untimely
+from lean_lite.quality.predicates import Mask, inconsistent, unreadable, untimely
 
 SIDES = ("bid", "ask")
 SIZES = tuple(f"{side}_size" for side in SIDES)

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import BAR, QUOTE, Block
-from lean_lite.quality.bars import flat_without_volume, judge_bars
+from lean_lite.quality.bar_checks import flat_without_volume, judge_bars
 from lean_lite.quality.checks import Check
-from lean_lite.quality.measures import Mask
-from lean_lite.quality.quotes import judge_quotes, middle_of
+from lean_lite.quality.predicates import Mask
+from lean_lite.quality.quote_checks import judge_quotes, middle_of
 
 
 class Rules(NamedTuple):

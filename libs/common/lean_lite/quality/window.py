@@ -8,9 +8,9 @@ that a new owner who reads those frames again holds the same window, and grades 
 from collections import deque
 from typing import NamedTuple
 
-from lean_lite.algorithm.data_models import NS_PER_S
+from lean_lite.model.timestamps import SECOND_NS
 
-SPAN_NS = 120 * 60 * NS_PER_S
+SPAN_NS = 120 * 60 * SECOND_NS
 _SLACK = 256  # entries a symbol may hold before the old ones are swept
 
 

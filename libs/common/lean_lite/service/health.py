@@ -74,3 +74,9 @@ def _state(respond: Respond, failing: list[str]) -> Iterable[bytes]:
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Log nothing: probes come every few seconds."""
+
+
+class Outside(str):
+    """Be a reason that only the world outside can mend: a stack starts although it is there."""
+
+    __slots__ = ()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from prometheus_client import REGISTRY
 
 from lean_lite.bus import Bus
-from lean_lite.messages import Beat, Sample
-from lean_lite.service.outside import Outside
-from lean_lite.subjects import beat
+from lean_lite.protocol.heartbeat import Beat, Sample
+from lean_lite.protocol.subjects import beat
+from lean_lite.service.health import Outside
 from lean_lite.version import VERSION
 
 OURS = "lean_lite_"

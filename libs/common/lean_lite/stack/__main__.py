@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lean_lite.config import Config
 from lean_lite.errors import LeanLiteError
-from lean_lite.stack.log import LineFormatter
-from lean_lite.stack.supervisor import Supervisor
+from lean_lite.stack.processes.child_log import LineFormatter
+from lean_lite.stack.shared.supervisor import Supervisor
 
 COULD_NOT_START = 3
 FAILED = 1

@@ -2,7 +2,7 @@
 
 import secrets
 
-from lean_lite.subjects import ADMIN, ROLES
+from lean_lite.protocol.permissions import ADMIN, ROLES
 
 BYTES = 24
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lean_lite.config import Config
-from lean_lite.config.surroundings import data_folder
+from lean_lite.config.environment import data_folder
 from lean_lite.errors import StackError
-from lean_lite.stack.brokers import write_private
-from lean_lite.stack.file_lock import FileLock
-from lean_lite.stack.process import alive, started
+from lean_lite.stack.files import FileLock, write_private
+from lean_lite.stack.processes.pid import alive, started
 
 Mode = Literal["live", "demo"]
 MODES: tuple[Mode, ...] = ("live", "demo")

@@ -3,7 +3,7 @@
 import hashlib
 
 from lean_lite.config import Config
-from lean_lite.config.alpaca import NO_KEYS
+from lean_lite.config.sections import NO_KEYS
 from lean_lite.errors import ConfigError
 from lean_lite.stack.folder import Mode
 

@@ -14,20 +14,20 @@ from nats.js.errors import APIError
 
 from lean_lite.bus import Bus, connect, create_streams
 from lean_lite.config import BusConfig, Config, StreamsConfig
-from lean_lite.config.section import Secret
-from lean_lite.config.surroundings import child_environment
+from lean_lite.config.environment import child_environment
+from lean_lite.config.sections import Secret
 from lean_lite.errors import StackError
-from lean_lite.stack.account import SIMULATOR
-from lean_lite.stack.brokers import NatsServer, ValkeyServer
-from lean_lite.stack.child import Child, end
+from lean_lite.protocol.permissions import ADMIN
+from lean_lite.stack.credentials import new_password
 from lean_lite.stack.folder import Mode, StackFolder
-from lean_lite.stack.keeper import Keeper
-from lean_lite.stack.log import ChildLog
-from lean_lite.stack.passwords import new_password
-from lean_lite.stack.readiness import Readiness
-from lean_lite.stack.session import Session, new_session, write_session
-from lean_lite.stack.simulator import SimulatorChild, SimulatorOptions
-from lean_lite.subjects import ADMIN
+from lean_lite.stack.identity import SIMULATOR
+from lean_lite.stack.processes.brokers import NatsServer, ValkeyServer
+from lean_lite.stack.processes.child import Child, end
+from lean_lite.stack.processes.child_log import ChildLog
+from lean_lite.stack.processes.readiness import Readiness
+from lean_lite.stack.processes.restarter import Keeper
+from lean_lite.stack.processes.simulator import SimulatorChild, SimulatorOptions
+from lean_lite.stack.state import Session, new_session, write_session
 
 SERVICES = ("ingest", "validate", "store", "metrics")
 LOOK_S = 0.02

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from lean_lite.config import Config
-from lean_lite.stack.account import account_of
-from lean_lite.stack.brokers import write_private
-from lean_lite.stack.passwords import new_passwords
-from lean_lite.stack.ports import free_port, is_free
-from lean_lite.stack.simulator import Reading
+from lean_lite.stack.credentials import new_passwords
+from lean_lite.stack.files import write_private
+from lean_lite.stack.identity import account_of
+from lean_lite.stack.processes.ports import free_port, is_free
+from lean_lite.stack.processes.simulator import Reading
 
 SESSION = "session.json"
 DYING_S = 5.0

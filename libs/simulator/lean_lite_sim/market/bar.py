@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from lean_lite_sim.timestamps import MINUTE_NS
+from lean_lite_sim.market.timestamps import MINUTE_NS
 
 
 class Bar(NamedTuple):

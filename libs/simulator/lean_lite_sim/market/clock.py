@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from lean_lite_sim.timestamps import SECOND_NS
+from lean_lite_sim.market.timestamps import SECOND_NS
 
 
 class FeedClock:

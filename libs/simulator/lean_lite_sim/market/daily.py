@@ -1,9 +1,9 @@
 """Daily bars that grow with every minute."""
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.market import Market
-from lean_lite_sim.timeframe import Timeframe, fold, is_regular, round_vwap
-from lean_lite_sim.timestamps import MINUTE_NS
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.market import Market
+from lean_lite_sim.market.timeframe import Timeframe, fold, is_regular, round_vwap
+from lean_lite_sim.market.timestamps import MINUTE_NS
 
 _DAY = Timeframe(1, "D")
 

@@ -1,21 +1,22 @@
 """Everything that is traded in the simulated market, by symbol and by minute."""
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 from typing import Final, Literal
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.recorded_days import RECORDED_CRYPTO, RECORDED_STOCKS, load_recorded_symbol
-from lean_lite_sim.synthetic import (
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.recordings import RECORDED_CRYPTO, RECORDED_STOCKS, load_recorded_symbol
+from lean_lite_sim.market.synthetic import (
     FULL_DAY_MINUTES,
     REGULAR_MINUTES,
     REGULAR_OPEN,
     SyntheticWalk,
 )
-from lean_lite_sim.timestamps import MINUTE_NS, NEW_YORK, local_day, local_instant
-from lean_lite_sim.trading_days import latest_full_days
+from lean_lite_sim.market.timestamps import MINUTE_NS, NEW_YORK, local_day, local_instant
+from lean_lite_sim.market.trading_days import latest_full_days
 
 Kind = Literal["stocks", "crypto", "test"]
 
@@ -126,3 +127,13 @@ def _present(bars: Iterable[Bar | None]) -> list[Bar]:
 
 def _floor_minute(instant_ns: int) -> int:
     return instant_ns // MINUTE_NS * MINUTE_NS
+
+
+_STOCK: Final = re.compile(r"[A-Z][A-Z0-9]{0,11}([.-][A-Z0-9]{1,4}){0,2}")
+_PAIR: Final = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}")
+
+
+def is_well_formed(symbol: str, kind: Kind) -> bool:
+    """Tell whether a symbol could exist: `BRK.B` for stocks, `BTC/USD` for crypto."""
+    form = _PAIR if kind == "crypto" else _STOCK
+    return form.fullmatch(symbol) is not None

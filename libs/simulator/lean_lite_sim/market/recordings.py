@@ -8,9 +8,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.timestamps import NEW_YORK, SECOND_NS
-from lean_lite_sim.trading_days import latest_full_days
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.timestamps import NEW_YORK, SECOND_NS
+from lean_lite_sim.market.trading_days import latest_full_days
 
 RECORDED_STOCKS: Final = ("AAPL", "SPY")
 RECORDED_CRYPTO: Final = ("BTC/USD",)

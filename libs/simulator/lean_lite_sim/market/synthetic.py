@@ -7,9 +7,9 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.randomness import named_seed
-from lean_lite_sim.timestamps import MINUTE_NS, NEW_YORK, local_day, local_instant
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.randomness import named_seed
+from lean_lite_sim.market.timestamps import MINUTE_NS, NEW_YORK, local_day, local_instant
 
 REGULAR_OPEN: Final = time(9, 30)
 REGULAR_MINUTES: Final = 390

@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.market import kind_of
-from lean_lite_sim.synthetic import REGULAR_MINUTES, REGULAR_OPEN
-from lean_lite_sim.timestamps import (
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.market import kind_of
+from lean_lite_sim.market.synthetic import REGULAR_MINUTES, REGULAR_OPEN
+from lean_lite_sim.market.timestamps import (
     CHICAGO,
     HOUR_NS,
     MINUTE_NS,

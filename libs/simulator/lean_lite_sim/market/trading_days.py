@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from lean_lite_sim.timestamps import NEW_YORK
+from lean_lite_sim.market.timestamps import NEW_YORK
 
 MONDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY = 0, 3, 4, 5, 6
 JUNETEENTH_SINCE: Final = 2022

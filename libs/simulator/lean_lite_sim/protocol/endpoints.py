@@ -2,8 +2,8 @@
 
 from typing import Final, NamedTuple
 
-from lean_lite_sim.market import Kind
-from lean_lite_sim.timestamps import MINUTE_NS
+from lean_lite_sim.market.market import Kind
+from lean_lite_sim.market.timestamps import MINUTE_NS
 
 _BARS: Final = ("bars", "updatedBars", "dailyBars")
 _STOCK_CHANNELS: Final = ("trades", "quotes", *_BARS, "statuses", "lulds", "imbalances")

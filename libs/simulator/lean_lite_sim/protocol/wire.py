@@ -5,8 +5,8 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.timestamps import SECOND_NS, format_instant
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.timestamps import SECOND_NS, format_instant
 
 Codec = Literal["msgpack", "json"]
 Value = str | float | bool | None | list[str] | msgspec.msgpack.Ext

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lean_lite_sim.market import Kind
-from lean_lite_sim.page_token import PageToken, decode_page_token
-from lean_lite_sim.symbols import is_well_formed
-from lean_lite_sim.timeframe import Timeframe, parse_timeframe
-from lean_lite_sim.timestamps import NEW_YORK, local_midnight, parse_instant
+from lean_lite_sim.market.market import Kind, is_well_formed
+from lean_lite_sim.market.timeframe import Timeframe, parse_timeframe
+from lean_lite_sim.market.timestamps import NEW_YORK, local_midnight, parse_instant
+from lean_lite_sim.rest.page_token import PageToken, decode_page_token
 
 MOST_ROWS: Final = 10_000
 DEFAULT_ROWS: Final = 1_000

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.clock import FeedClock
 from lean_lite_sim.faults import FaultHistory, Faults
-from lean_lite_sim.replies import error_reply, json_reply, row_of
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.clock import FeedClock
+from lean_lite_sim.rest.replies import error_reply, json_reply, row_of
 from lean_lite_sim.stats import Stats
 
 

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lean_lite_sim.bar_query import check_common, parse_bar_query, parse_symbols
-from lean_lite_sim.clock import FeedClock
-from lean_lite_sim.gatekeeper import Gatekeeper
-from lean_lite_sim.market import Kind
-from lean_lite_sim.paging import BarShelf, Page
-from lean_lite_sim.replies import error_reply, json_reply, row_of
+from lean_lite_sim.market.clock import FeedClock
+from lean_lite_sim.market.market import Kind
+from lean_lite_sim.market.timestamps import MINUTE_NS
+from lean_lite_sim.rest.auth import Gatekeeper
+from lean_lite_sim.rest.bar_query import check_common, parse_bar_query, parse_symbols
+from lean_lite_sim.rest.pages import BarShelf, Page
+from lean_lite_sim.rest.replies import error_reply, json_reply, row_of
 from lean_lite_sim.settings import SimulatorSettings
 from lean_lite_sim.stats import Stats
-from lean_lite_sim.timestamps import MINUTE_NS
 
 RECENT_SIP_NS: Final = 15 * MINUTE_NS
 

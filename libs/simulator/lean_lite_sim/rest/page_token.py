@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import NamedTuple
 
-from lean_lite_sim.timestamps import SECOND_NS, format_instant_long, parse_instant
+from lean_lite_sim.market.timestamps import SECOND_NS, format_instant_long, parse_instant
 
 # Alpaca mirrors times around the last second that fits, so that descending pages sort upwards.
 _LAST_SECOND = 9_223_372_036

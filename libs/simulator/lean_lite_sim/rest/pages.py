@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.bar_query import BarQuery
-from lean_lite_sim.market import Market
-from lean_lite_sim.page_token import PageToken, encode_page_token
-from lean_lite_sim.tape import Tape
-from lean_lite_sim.timeframe import fold_bars
-from lean_lite_sim.timestamps import MINUTE_NS
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.market import Market
+from lean_lite_sim.market.timeframe import fold_bars
+from lean_lite_sim.market.timestamps import MINUTE_NS
+from lean_lite_sim.rest.bar_query import BarQuery
+from lean_lite_sim.rest.page_token import PageToken, encode_page_token
+from lean_lite_sim.timeline import Tape
 
 
 class Page(NamedTuple):

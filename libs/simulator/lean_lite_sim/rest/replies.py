@@ -3,8 +3,8 @@
 import msgspec
 from starlette.responses import Response
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.timestamps import format_instant
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.timestamps import format_instant
 
 
 def json_reply(body: object, status: int = 200) -> Response:

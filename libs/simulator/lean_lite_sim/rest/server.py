@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lean_lite_sim.replies import error_reply
+from lean_lite_sim.rest.replies import error_reply
 
 _GRACE_S = 0.5
 

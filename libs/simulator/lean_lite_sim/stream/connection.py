@@ -12,17 +12,10 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from lean_lite_sim.clock import FeedClock
-from lean_lite_sim.delivery import Delivery
-from lean_lite_sim.endpoints import Endpoint
 from lean_lite_sim.faults import Blow, FaultHistory
-from lean_lite_sim.keys import keys_in_headers
-from lean_lite_sim.outbox import Outbox
-from lean_lite_sim.settings import SimulatorSettings
-from lean_lite_sim.slots import ConnectionSlots
-from lean_lite_sim.stats import Stats
-from lean_lite_sim.subscription import Subscription
-from lean_lite_sim.wire import (
+from lean_lite_sim.market.clock import FeedClock
+from lean_lite_sim.protocol.endpoints import Endpoint
+from lean_lite_sim.protocol.wire import (
     Codec,
     Refusal,
     decode_request,
@@ -30,6 +23,13 @@ from lean_lite_sim.wire import (
     encode_error,
     encode_success,
 )
+from lean_lite_sim.rest.auth import keys_in_headers
+from lean_lite_sim.settings import SimulatorSettings
+from lean_lite_sim.stats import Stats
+from lean_lite_sim.stream.connection_limit import ConnectionSlots
+from lean_lite_sim.stream.delivery import Delivery
+from lean_lite_sim.stream.send_queue import Outbox
+from lean_lite_sim.stream.subscription import Subscription
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from lean_lite_sim.subscription import Selection
-from lean_lite_sim.wire import Codec, Message, encode_frame
+from lean_lite_sim.protocol.wire import Codec, Message, encode_frame
+from lean_lite_sim.stream.subscription import Selection
 
 
 class Parcel(NamedTuple):

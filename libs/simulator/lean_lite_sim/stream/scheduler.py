@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from lean_lite_sim.clock import FeedClock
-from lean_lite_sim.endpoints import ENDPOINTS, Tempo
 from lean_lite_sim.faults import UPDATE_AFTER_NS
-from lean_lite_sim.stream_server import StreamServer
-from lean_lite_sim.tape import Tape
-from lean_lite_sim.timestamps import MINUTE_NS
+from lean_lite_sim.market.clock import FeedClock
+from lean_lite_sim.market.timestamps import MINUTE_NS
+from lean_lite_sim.protocol.endpoints import ENDPOINTS, Tempo
+from lean_lite_sim.stream.server import StreamServer
+from lean_lite_sim.timeline import Tape
 
 _TEMPOS: Final = tuple(dict.fromkeys(endpoint.tempo for endpoint in ENDPOINTS.values()))
 

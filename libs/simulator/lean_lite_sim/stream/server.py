@@ -9,11 +9,11 @@ from typing import Final
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from lean_lite_sim.delivery import Delivery
-from lean_lite_sim.endpoints import ENDPOINTS, Tempo
 from lean_lite_sim.faults import Blow
-from lean_lite_sim.session import Session, SessionContext
-from lean_lite_sim.wire import Message
+from lean_lite_sim.protocol.endpoints import ENDPOINTS, Tempo
+from lean_lite_sim.protocol.wire import Message
+from lean_lite_sim.stream.connection import Session, SessionContext
+from lean_lite_sim.stream.delivery import Delivery
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from lean_lite_sim.endpoints import KNOWN_CHANNELS, Endpoint
-from lean_lite_sim.symbols import is_well_formed
-from lean_lite_sim.wire import Message, Refusal, Value, strings
+from lean_lite_sim.market.market import is_well_formed
+from lean_lite_sim.protocol.endpoints import KNOWN_CHANNELS, Endpoint
+from lean_lite_sim.protocol.wire import Message, Refusal, Value, strings
 
 EVERY_SYMBOL: Final = "*"
 _MIRRORS_OF_TRADES: Final = ("corrections", "cancelErrors")

@@ -19,13 +19,15 @@ from alpaca.data.requests import (
 )
 from alpaca.data.timeframe import TimeFrame
 
-from lean_lite.algorithm.data_models import Resolution, from_ns
 from lean_lite.blocks import Origin
 from lean_lite.config import AlpacaConfig
 from lean_lite.errors import FeedUnavailable
-from lean_lite_ingest.rate import RateLimit
-from lean_lite_ingest.refusals import explained
-from lean_lite_ingest.wire import Row, row_of
+from lean_lite.model import Resolution
+from lean_lite.model.timestamps import from_ns
+from lean_lite_ingest.alpaca.error_codes import explained
+from lean_lite_ingest.alpaca.wire import row_of
+from lean_lite_ingest.rate_limit import RateLimit
+from lean_lite_ingest.rows import Row
 
 CONNECT_S = 5.0
 TEST_SYMBOL = "FAKEPACA"

@@ -17,7 +17,7 @@ from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
 from websockets.exceptions import WebSocketException
 
-from lean_lite_ingest.refusals import explained
+from lean_lite_ingest.alpaca.error_codes import explained
 
 GREETING_S = 10.0
 STOP_S = 1.0

@@ -2,18 +2,21 @@
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import batched
 
-from lean_lite.errors import FeedUnavailable
-from lean_lite_ingest.interest import Refusals
-from lean_lite_ingest.rest import TEST_SYMBOL, Rest
+from lean_lite.errors import FeedUnavailable, RequestError
+from lean_lite.market.symbols import asset_class_of
+from lean_lite_ingest.alpaca.rest import TEST_SYMBOL, Rest
 
 AGAIN_S = 60.0
 ANSWER_S = 2.0
 SYMBOLS_PER_REQUEST = 500
 NAMED = 8
+
+Refusals = dict[str, str]
 
 log = logging.getLogger(__name__)
 
@@ -64,3 +67,37 @@ class Directory:
         except (FeedUnavailable, TimeoutError) as error:
             log.warning("directory.silent", extra={"feed": self._rest.feed, "error": repr(error)})
             return None
+
+
+EQUITY = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-/][A-Z0-9]{1,4})?")
+CRYPTO = re.compile(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}")
+
+
+def fault_of(symbol: str) -> str | None:
+    """Say why a symbol can't be asked for, or nothing."""
+    if symbol == "*":
+        return "the whole market can't be asked for yet: name the symbols"
+    asset_class = asset_class_of(symbol)
+    if asset_class == "forex":
+        return (
+            f"{symbol} is a pair of currencies, and Alpaca sends bars of equities and crypto only: "
+            "add a feed of your own that serves forex with `engine.add_feed`"
+        )
+    form = CRYPTO if asset_class == "crypto" else EQUITY
+    if not form.fullmatch(symbol):
+        return f"{symbol!r} is no symbol: equities look like AAPL or BRK.B, crypto like BTC/USD"
+    return None
+
+
+def sort_out(symbols: Iterable[str]) -> tuple[list[str], Refusals]:
+    """Return the well-formed symbols, and why the others are refused."""
+    faults = {symbol: fault_of(symbol) for symbol in dict.fromkeys(symbols)}
+    good = [symbol for symbol, fault in faults.items() if fault is None]
+    return good, {symbol: fault for symbol, fault in faults.items() if fault is not None}
+
+
+def check(refused: Refusals) -> None:
+    """Raise RequestError `symbol` with the first reason there is."""
+    for reason in refused.values():
+        code = "symbol"
+        raise RequestError(code, reason)

@@ -7,15 +7,15 @@ import msgspec
 import numpy as np
 
 from lean_lite.blocks import Block, concat, decode_block
-from lean_lite.blocks.columns import GRADES
+from lean_lite.blocks.schema import GRADES
 from lean_lite.bus import Frame
 from lean_lite.errors import DecodeError
-from lean_lite.messages import COVERS, ERROR, MARKER, RAW_SEQ, Span
+from lean_lite.protocol.headers import COVERS, ERROR, MARKER, RAW_SEQ, Span
+from lean_lite.protocol.subjects import BULK_GRADED, stream_of
 from lean_lite.quality import Check
-from lean_lite.subjects import BULK_GRADED, stream_of
-from lean_lite_store.coverage import Covered
-from lean_lite_store.journal import Undecodable
-from lean_lite_store.series import Series, Source, day_of, source_of
+from lean_lite_store.storage.coverage import Covered
+from lean_lite_store.storage.journal import Undecodable
+from lean_lite_store.storage.series import Group, Series, Source, day_of, source_of
 
 BEST = 4  # the code of EXCELLENT
 
@@ -43,14 +43,6 @@ class Arrival(NamedTuple):
     def rows(self) -> int:
         """Return the number of rows."""
         return 0 if self.block is None else len(self.block)
-
-
-class Group(NamedTuple):
-    """Hold the rows of one flush that belong to one source and UTC day."""
-
-    source: Source
-    day: int
-    block: Block
 
 
 class Batch(NamedTuple):

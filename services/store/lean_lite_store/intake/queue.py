@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from lean_lite_store.arrivals import Arrival
+from lean_lite_store.intake.frames import Arrival
 
 BULK_FRAMES = 8
 

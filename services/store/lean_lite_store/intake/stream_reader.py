@@ -8,14 +8,14 @@ from typing import NamedTuple
 from nats.js.api import StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
-from lean_lite.algorithm.data_models import to_ns
 from lean_lite.bus import Bus, Consumer, Frame
 from lean_lite.bus.connection import TROUBLE
 from lean_lite.errors import Busy
-from lean_lite.subjects import STREAMS
+from lean_lite.model.timestamps import to_ns
+from lean_lite.protocol.subjects import STREAMS
 from lean_lite_store.applied import Applied
-from lean_lite_store.arrivals import read_frame
-from lean_lite_store.flusher import Flusher
+from lean_lite_store.intake.frames import read_frame
+from lean_lite_store.intake.writer import Flusher
 from lean_lite_store.metrics import REREAD
 
 RETRY_S = 0.25

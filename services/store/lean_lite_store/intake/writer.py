@@ -17,16 +17,16 @@ import apsw
 from lean_lite.errors import StoreError
 from lean_lite_store import metrics
 from lean_lite_store.applied import Applied
-from lean_lite_store.arrivals import Arrival, Batch, gather
-from lean_lite_store.coverage import Coverage, Spans, write_coverage
-from lean_lite_store.database import transaction
-from lean_lite_store.day_table import Change
-from lean_lite_store.journal import Entry, write_entry, write_undecodable
-from lean_lite_store.latest import Latest
-from lean_lite_store.pending import Pending
-from lean_lite_store.positions import start_stream, write_positions
-from lean_lite_store.series import Series
-from lean_lite_store.shelf import JournalShelf
+from lean_lite_store.intake.frames import Arrival, Batch, gather
+from lean_lite_store.intake.queue import Pending
+from lean_lite_store.storage.coverage import Coverage, Spans, write_coverage
+from lean_lite_store.storage.database import transaction
+from lean_lite_store.storage.day_store import JournalShelf
+from lean_lite_store.storage.day_table import Change
+from lean_lite_store.storage.journal import Entry, write_entry, write_undecodable
+from lean_lite_store.storage.latest import Latest
+from lean_lite_store.storage.positions import start_stream, write_positions
+from lean_lite_store.storage.series import Series
 
 # Keeps a flush's blob small and its table of symbols, whose index has 16 bits, from overflowing.
 FLUSH_ROWS = 32_768

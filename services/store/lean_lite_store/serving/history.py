@@ -10,13 +10,14 @@ from lean_lite.blocks.codec import ROWS_MAX
 from lean_lite.bus import Answer
 from lean_lite.config import Config
 from lean_lite.errors import Busy, RequestError, StoreError
-from lean_lite.messages import HistoryReply, HistoryRequest
-from lean_lite.subjects import lane_of
+from lean_lite.model.timestamps import DAY_NS
+from lean_lite.protocol.history import HistoryReply, HistoryRequest
+from lean_lite.protocol.partitions import lane_of
 from lean_lite_store.applied import Applied
-from lean_lite_store.fetches import FETCHED, Fetches
 from lean_lite_store.metrics import HISTORY_REQUESTS
-from lean_lite_store.series import DAY_NS, Series, feed_of
-from lean_lite_store.shelf import Shelf
+from lean_lite_store.serving.read_through import FETCHED, Fetches
+from lean_lite_store.storage.day_store import Shelf
+from lean_lite_store.storage.series import Series, feed_of
 
 
 class Part(NamedTuple):

@@ -16,11 +16,13 @@ from lean_lite.config import Config
 from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import BackfillReply, BackfillRequest, Gap, HistoryRequest
-from lean_lite.subjects import BACKFILL
-from lean_lite_store.coverage import Coverage
+from lean_lite.model.timestamps import DAY_NS
+from lean_lite.protocol.control import BackfillReply, BackfillRequest
+from lean_lite.protocol.history import Gap, HistoryRequest
+from lean_lite.protocol.subjects import BACKFILL
 from lean_lite_store.metrics import FETCHES
-from lean_lite_store.series import DAY_NS, Series, Source, feed_of
+from lean_lite_store.storage.coverage import Coverage
+from lean_lite_store.storage.series import Series, Source, feed_of
 
 JOBS = 256
 DAYS = 7_500  # twenty years: what one request may reach back

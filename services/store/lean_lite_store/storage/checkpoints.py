@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from lean_lite_store.database import BUSY_MS
+from lean_lite_store.storage.database import BUSY_MS
 
 EVERY_S = 1.0
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import apsw
 
-from lean_lite_store.series import Series, Source
+from lean_lite_store.storage.series import Series, Source
 
 Spans = tuple[tuple[int, int], ...]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Protocol
 
 from lean_lite.blocks import Block
-from lean_lite_store.arrivals import Group
-from lean_lite_store.database import open_reader
-from lean_lite_store.day_table import Change, DayTable
-from lean_lite_store.journal import journaled_days, read_day
-from lean_lite_store.series import DAY_NS, Series, Source, source_of
+from lean_lite.model.timestamps import DAY_NS
+from lean_lite_store.storage.database import open_reader
+from lean_lite_store.storage.day_table import Change, DayTable
+from lean_lite_store.storage.journal import journaled_days, read_day
+from lean_lite_store.storage.series import Group, Series, Source, source_of
 
 Day = dict[Source, DayTable]
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution
 from lean_lite.blocks import BAR, Block
-from lean_lite.blocks.columns import PRECEDENCE
-from lean_lite_store.series import Source
+from lean_lite.blocks.schema import PRECEDENCE
+from lean_lite.model import DataQualityLevel, Resolution
+from lean_lite_store.storage.series import Source
 
 INVALID = DataQualityLevel.INVALID.code
 # What makes two versions identical stands first, so that a prefix of the bytes compares it.

@@ -10,7 +10,7 @@ import apsw
 
 from lean_lite.blocks import Block, decode_block, encode_block
 from lean_lite.errors import DecodeError, StoreError
-from lean_lite_store.database import open_reader
+from lean_lite_store.storage.database import open_reader
 
 
 class Entry(NamedTuple):

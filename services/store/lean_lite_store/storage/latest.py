@@ -20,9 +20,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from lean_lite.errors import ConfigError
-from lean_lite_store.day_table import Change
 from lean_lite_store.metrics import REDIS_UP
-from lean_lite_store.series import Source
+from lean_lite_store.storage.day_table import Change
+from lean_lite_store.storage.series import Source
 
 LAYOUT = struct.Struct("<qddddddqB")
 TIMEOUT_S = 2.0

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import apsw
 
-from lean_lite.subjects import STREAMS, Lane, stream_of
-from lean_lite_store.database import transaction
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import STREAMS, stream_of
+from lean_lite_store.storage.database import transaction
 
 
 def read_positions(connection: apsw.Connection) -> dict[str, int]:

@@ -5,13 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import NS_PER_S
 from lean_lite.blocks import Block
 from lean_lite.config import AlpacaConfig
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import HistoryRequest
-
-DAY_NS = 86_400 * NS_PER_S
+from lean_lite.model.timestamps import DAY_NS
+from lean_lite.protocol.history import HistoryRequest
 
 
 class Source(NamedTuple):
@@ -43,3 +41,11 @@ def day_of(start_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the UTC days since 1970 in which bars start."""
     days: npt.NDArray[np.int64] = start_ns // np.int64(DAY_NS)
     return days
+
+
+class Group(NamedTuple):
+    """Hold the rows of one flush that belong to one source and UTC day."""
+
+    source: Source
+    day: int
+    block: Block

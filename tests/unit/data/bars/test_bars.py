@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import QuoteBar, Resolution, TradeBar, to_ns
 from lean_lite.blocks import empty_block, from_bars
 from lean_lite.data import DataBuffer
 from lean_lite.data.bars import Bars
-from lean_lite.messages import Gap
-from tests.unit.common.samples import MINUTE_NS, Row, block_of, trade_bars
+from lean_lite.model import QuoteBar, Resolution, TradeBar
+from lean_lite.model.timestamps import to_ns
+from lean_lite.protocol.history import Gap
+from tests.harness.bars import MINUTE_NS, Row, block_of, trade_bars
 
 ends = st.none() | st.integers(-8, 8)
 LISTS = st.lists(trade_bars, max_size=6)

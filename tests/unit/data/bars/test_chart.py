@@ -3,11 +3,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution
 from lean_lite.blocks import empty_block
 from lean_lite.data.bars import Bars
-from lean_lite.data.candles import COLOURS, UNGRADED
-from tests.unit.common.samples import Row, block_of
+from lean_lite.data.bars.chart import COLOURS, UNGRADED
+from lean_lite.model import DataQualityLevel, Resolution
+from tests.harness.bars import Row, block_of
 
 ROWS = [Row(close=float(minute)).at(minute) for minute in range(6)]
 

@@ -4,7 +4,7 @@ import pytest
 
 from lean_lite.blocks import empty_block
 from lean_lite.data.bars import Bars
-from tests.unit.common.samples import NINE_THIRTY_NS, Row, block_of
+from tests.harness.bars import NINE_THIRTY_NS, Row, block_of
 
 NAN = float("nan")
 DTYPES = {

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from lean_lite.blocks import empty_block
-from lean_lite.data.bars import ROWS_SHOWN, Bars
-from lean_lite.data.table import table_of
-from lean_lite.messages import Gap
-from tests.unit.common.samples import Row, block_of
+from lean_lite.data.bars import Bars
+from lean_lite.data.bars.bars import ROWS_SHOWN
+from lean_lite.data.bars.html import table_of
+from lean_lite.protocol.history import Gap
+from tests.harness.bars import Row, block_of
 
 
 def bars_of(count: int) -> Bars:

@@ -16,13 +16,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar, to_ns
 from lean_lite.blocks import from_bars
-from lean_lite.config.surroundings import cache_folder
+from lean_lite.config.environment import cache_folder
 from lean_lite.data import Bars, DataCache
-from lean_lite.data.cache_folder import CacheFolder, Key
-from lean_lite.messages import Gap
-from tests.integration.store.small_disk import mounted
+from lean_lite.data.cache.disk import CacheFolder, Key
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.model.timestamps import to_ns
+from lean_lite.protocol.history import Gap
+from tests.harness.small_disk import mounted
 
 START = datetime(2026, 11, 23, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

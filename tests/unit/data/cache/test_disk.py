@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lean_lite.algorithm.data_models import TradeBar, from_ns
 from lean_lite.blocks import encode_block, from_bars
 from lean_lite.data.bars import Bars
-from lean_lite.data.cache_folder import ABANDONED_S, MAGIC, CacheFolder, Key
+from lean_lite.data.cache.disk import ABANDONED_S, MAGIC, CacheFolder, Key
+from lean_lite.model import TradeBar
+from lean_lite.model.timestamps import from_ns
+from tests.harness.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 KILLS = 10_000 if SOAK else 150
 KEY = Key("SPY", 60, 0, 10**9)
@@ -243,7 +244,7 @@ def test_two_processes_share_a_folder(folder: CacheFolder) -> None:
 def test_a_process_that_is_killed_while_it_writes_leaves_whole_entries_only(
     tmp_path: Path,
 ) -> None:
-    command = [sys.executable, "-m", "tests.unit.data.cache_writer", str(tmp_path), str(KILLS)]
+    command = [sys.executable, "-m", "tests.harness.cache_writer", str(tmp_path), str(KILLS)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     # Most kills find entries, and some have cut a file short.

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
-from lean_lite.data.callbacks import Callbacks
-from lean_lite.data.mailbox import Update
+from lean_lite.data.dispatch.callbacks import Callbacks
+from lean_lite.data.dispatch.mailbox import Update
+from lean_lite.model import DataQualityLevel, TradeBar
 
 
 class Origin:

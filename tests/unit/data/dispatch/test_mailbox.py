@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
-from lean_lite.data.mailbox import POLICIES, Mailbox, Policy, Update
+from lean_lite.data.dispatch.mailbox import POLICIES, Mailbox, Policy, Update
+from lean_lite.model import DataQualityLevel, TradeBar
 
 
 class Origin:

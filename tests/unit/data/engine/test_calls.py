@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from nats.errors import ConnectionClosedError
 
-from lean_lite.data.errands import Errands
+from lean_lite.data.engine.calls import Errands
 from lean_lite.errors import BusUnavailable, StackError
 
 

@@ -1,9 +1,9 @@
 import pytest
 
 from lean_lite.data import AlpacaDataFeed, DataFeed
-from lean_lite.data.roster import Roster
+from lean_lite.data.engine.feed_registry import Roster
 from lean_lite.errors import FeedError, RequestError
-from tests.integration.data.forex import CustomForexFeed
+from tests.harness.forex_feed import CustomForexFeed
 
 
 def roster(*feeds: DataFeed) -> Roster:

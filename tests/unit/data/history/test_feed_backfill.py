@@ -4,14 +4,15 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, to_ns
 from lean_lite.blocks import Block, from_bars
 from lean_lite.data import Bars
-from lean_lite.data.supplement import lacking, merged, supplement
-from lean_lite.messages import HistoryRequest
-from tests.integration.data.forex import NIGHT, SYMBOL, CustomForexFeed, rate
+from lean_lite.data.history.feed_backfill import lacking, merged, supplement
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.model.timestamps import SECOND_NS, to_ns
+from lean_lite.protocol.history import HistoryRequest
+from tests.harness.forex_feed import NIGHT, SYMBOL, CustomForexFeed, rate
 
-MINUTE_NS = 60 * NS_PER_S
+MINUTE_NS = 60 * SECOND_NS
 START_NS = to_ns(NIGHT)
 
 

@@ -2,10 +2,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from lean_lite.algorithm.data_models import Resolution, from_ns
-from lean_lite.data.span import span_of
+from lean_lite.data.history.query import span_of
 from lean_lite.errors import RequestError
-from lean_lite.messages import HistoryRequest
+from lean_lite.model import Resolution
+from lean_lite.model.timestamps import from_ns
+from lean_lite.protocol.history import HistoryRequest
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

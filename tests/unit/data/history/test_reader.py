@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lean_lite.algorithm.data_models import to_ns
-from lean_lite.data.past import since_of
+from lean_lite.data.history.reader import since_of
+from lean_lite.model.timestamps import to_ns
 
 
 def test_a_stream_begins_at_a_moment_or_so_long_ago() -> None:

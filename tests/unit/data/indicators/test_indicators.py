@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import talib
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.blocks import concat
 from lean_lite.data.bars import Bars
 from lean_lite.data.indicators import (
@@ -22,7 +21,8 @@ from lean_lite.data.indicators import (
     Indicators,
     MACDLines,
 )
-from tests.unit.data.indicator_samples import (
+from lean_lite.model import Resolution, TradeBar
+from tests.harness.indicator_bars import (
     RECORDED,
     Floats,
     as_columns,

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
 from lean_lite.data.bars import Bars
 from lean_lite.data.indicators import ATR, EMA, MACD, RSI, SMA, VWAP, Bollinger, Indicators
-from tests.unit.data.indicator_samples import (
+from lean_lite.model import DataQualityLevel, TradeBar
+from tests.harness.indicator_bars import (
     STRANGE,
     Floats,
     bar,

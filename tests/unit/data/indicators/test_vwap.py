@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar
 from lean_lite.data.bars import Bars
 from lean_lite.data.indicators import VWAP
-from tests.unit.data.indicator_samples import MINUTE_NS, RECORDED, Floats, bars_of, recorded
+from lean_lite.model import Resolution, TradeBar
+from tests.harness.indicator_bars import MINUTE_NS, RECORDED, Floats, bars_of, recorded
 
 DAILY = Resolution.DAILY
 NEW_YORK = ZoneInfo("America/New_York")

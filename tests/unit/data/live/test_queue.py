@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from lean_lite.data.bar_queue import BarQueue
-from lean_lite.messages import LiveBar
-from tests.unit.common.samples import live_bar
+from lean_lite.data.live.queue import BarQueue
+from lean_lite.protocol.live import LiveBar
+from tests.harness.bars import live_bar
 
 
 def some(count: int, symbol: str = "SPY") -> list[LiveBar]:

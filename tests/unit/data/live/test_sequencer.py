@@ -5,9 +5,9 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_lite.data.sequel import PENDING_FRAMES, Sequel
-from lean_lite.messages import LiveBar, LiveHead
-from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, live_bar
+from lean_lite.data.live.sequencer import PENDING_FRAMES, Sequel
+from lean_lite.protocol.live import LiveBar, LiveHead
+from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, live_bar
 
 FOLLOWED = ("SPY", "AAPL")
 

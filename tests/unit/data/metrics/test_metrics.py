@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import DataQualityLevel
 from lean_lite.data import DataMetrics
-from lean_lite.data.histogram import Histogram
 from lean_lite.data.metrics import MetricsSnapshot
+from lean_lite.data.metrics.histogram import Histogram
+from lean_lite.model import DataQualityLevel
 
 LATENCIES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=200)
 

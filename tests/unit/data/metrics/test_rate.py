@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_lite.data.rate import KEPT_S, Rate
+from lean_lite.data.metrics.rate import KEPT_S, Rate
 
 
 def test_nothing_has_no_rate() -> None:

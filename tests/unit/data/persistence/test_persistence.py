@@ -11,10 +11,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.data import DataMetrics, DataPersistence
-from lean_lite.data.persistence import MIGRATIONS, Record, Retention
+from lean_lite.data.persistence import Record, Retention
+from lean_lite.data.persistence.persistence import MIGRATIONS
 from lean_lite.errors import StoreError
+from lean_lite.model import TradeBar
 
 NOW = datetime.now(UTC)
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
 from lean_lite.data import DataPersistence, DataTransformer
 from lean_lite.data.bars import Bars
-from lean_lite.data.columns import moment_of
+from lean_lite.data.persistence.values import moment_of
+from lean_lite.model import DataQualityLevel, TradeBar
 
 NOW = datetime.now(UTC)
 BARS = [TradeBar("AAPL", NOW, 1, 2, 0.5, 1.5 + minute, 100) for minute in range(3)]

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lean_lite.algorithm.data_models import NS_PER_S, to_ns
 from lean_lite.data import Bars
-from lean_lite.data.quality_log import KEPT, SPARE, QualityLog
-from lean_lite.messages import Gap
+from lean_lite.data.reports.grade_log import KEPT, SPARE, QualityLog
+from lean_lite.model.timestamps import SECOND_NS, to_ns
+from lean_lite.protocol.history import Gap
 from lean_lite.quality import Check
-from tests.unit.common.samples import Row, block_of, live_bar
+from tests.harness.bars import Row, block_of, live_bar
 
-MINUTE_NS = 60 * NS_PER_S
+MINUTE_NS = 60 * SECOND_NS
 # A Tuesday; 14:30 UTC is 9:30 in New York.
 OPEN_NS = to_ns(datetime(2026, 11, 24, 14, 30, tzinfo=UTC))
 

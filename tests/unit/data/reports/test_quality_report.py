@@ -5,15 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
 from lean_lite.blocks import empty_block
 from lean_lite.data.bars import Bars
-from lean_lite.data.quality_report import Mark, marks_of, quality_report_of, report_of
-from lean_lite.messages import Gap
+from lean_lite.data.reports.quality_report import Mark, marks_of, quality_report_of, report_of
+from lean_lite.model import Resolution
+from lean_lite.model.timestamps import SECOND_NS, to_ns
+from lean_lite.protocol.history import Gap
 from lean_lite.quality import Check
-from tests.unit.common.samples import Row, block_of
+from tests.harness.bars import Row, block_of
 
-MINUTE_NS = 60 * NS_PER_S
+MINUTE_NS = 60 * SECOND_NS
 # A Tuesday; 14:30 UTC is 9:30 in New York.
 OPEN = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 OPEN_NS = to_ns(OPEN)
@@ -165,7 +166,7 @@ def test_crypto_is_expected_around_the_clock() -> None:
 
 
 def test_more_bars_than_expected_are_complete() -> None:
-    seconds = [Mark(OPEN_NS + number * NS_PER_S, GOOD, 0) for number in range(60)]
+    seconds = [Mark(OPEN_NS + number * SECOND_NS, GOOD, 0) for number in range(60)]
     assert report(*seconds, span=(0, 1))["completeness"] == 1.0
 
 

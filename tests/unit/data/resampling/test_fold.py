@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import Resolution, TradeBar, from_ns, to_ns
 from lean_lite.blocks import concat, empty_block
 from lean_lite.data import Bars
-from lean_lite.data.longer import expected_of, known_until, longer
-from lean_lite.market.buckets import Buckets
-from lean_lite.messages import Gap
-from tests.unit.common.samples import MINUTE_NS, Row, block_of
+from lean_lite.data.resampling.completeness import expected_of, known_until
+from lean_lite.data.resampling.fold import longer
+from lean_lite.market.time_buckets import Buckets
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.model.timestamps import from_ns, to_ns
+from lean_lite.protocol.history import Gap
+from tests.harness.bars import MINUTE_NS, Row, block_of
 
 HOUR, MINUTE = Resolution.HOUR, Resolution.MINUTE
 # A Tuesday; 14:00 UTC is 9:00 in New York.

@@ -9,16 +9,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, from_ns, to_ns
 from lean_lite.blocks.resample import resample
 from lean_lite.data import Bars
-from lean_lite.data.longer import longer
-from lean_lite.data.resampler import Resampled, Resampler
-from lean_lite.market.buckets import Buckets
+from lean_lite.data.resampling import Resampled, Resampler
+from lean_lite.data.resampling.fold import longer
 from lean_lite.market.symbols import asset_class_of
-from tests.unit.common.recordings import block_of_recorded
+from lean_lite.market.time_buckets import Buckets
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
+from tests.harness.recordings import block_of_recorded
 
-MINUTE_NS = 60 * NS_PER_S
+MINUTE_NS = 60 * SECOND_NS
 HOUR, MINUTE, DAILY = Resolution.HOUR, Resolution.MINUTE, Resolution.DAILY
 KEPT = (timedelta(0), timedelta(hours=1), timedelta(hours=7), timedelta(days=1))
 # A Tuesday; 14:00 UTC is 9:00 in New York.
@@ -377,7 +378,7 @@ class ResamplerMachine(RuleBasedStateMachine):
         made = bar(minute, close, symbol)
         start_ns = to_ns(made.timestamp)
         end_ns = self.buckets[symbol].end(self.buckets[symbol].start(start_ns))
-        kept_ns = int(self.kept.total_seconds()) * NS_PER_S
+        kept_ns = int(self.kept.total_seconds()) * SECOND_NS
         if end_ns + kept_ns <= max(self.bars[symbol], default=start_ns):
             self.late += 1
         else:

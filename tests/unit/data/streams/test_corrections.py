@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from lean_lite.blocks import Origin
-from lean_lite.data import final
-from lean_lite.data.final import Final
-from lean_lite.messages import LiveBar
-from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, live_bar
+from lean_lite.data.streams import corrections as final
+from lean_lite.data.streams.corrections import Final
+from lean_lite.protocol.live import LiveBar
+from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, live_bar
 
 
 def bar(minute: int, volume: float = 1.0, symbol: str = "SPY", **more: object) -> LiveBar:

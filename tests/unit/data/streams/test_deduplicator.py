@@ -1,9 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.data.known import Known
-from lean_lite.messages import Taken
-from tests.unit.common.samples import MINUTE_NS, NINE_THIRTY_NS, live_bar
+from lean_lite.data.streams.deduplicator import Known
+from lean_lite.protocol.bookmark import Taken
+from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, live_bar
 
 
 def at(minute: int) -> int:

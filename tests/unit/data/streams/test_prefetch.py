@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_lite.data.handover import Handover
+from lean_lite.data.streams.prefetch import Handover
 
 
 async def drained(handover: Handover[int]) -> list[int]:

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.algorithm.data_models import to_ns
-from lean_lite.data.bar_queue import BarQueue
-from lean_lite.data.slices import HELD, Alignment, Slice, Slices
-from lean_lite.messages import LiveBar
+from lean_lite.data.live.queue import BarQueue
+from lean_lite.data.streams import Slice, Slices
+from lean_lite.data.streams.alignment import Alignment
+from lean_lite.data.streams.slices import HELD
+from lean_lite.model.timestamps import to_ns
+from lean_lite.protocol.live import LiveBar
 
 MINUTE_NS = 60_000_000_000
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD")

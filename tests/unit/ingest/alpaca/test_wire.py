@@ -8,19 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgpack import Timestamp
 
-from lean_lite.algorithm.data_models import NS_PER_S, to_ns
 from lean_lite.blocks import Origin
+from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.quality import Check, Grader, checks_of
+from lean_lite_ingest.alpaca.wire import BAD_COUNT, NO_COUNT, ORIGINS, row_of
 from lean_lite_ingest.clock import WallClock
-from lean_lite_ingest.wire import BAD_COUNT, NO_COUNT, ORIGINS, Row, block_of, row_of
+from lean_lite_ingest.rows import Row, block_of
 
 # What Alpaca's servers send for one bar (`reference/alpaca.md`, section 2).
 GOLDEN = bytes.fromhex(
     "918aa154a162a153a44141504ca16fcb40664851eb851eb8a168cb40664ae147ae147ba16ccb40663851eb851eb8"
     "a163cb4066428f5c28f5c3a176cdee09a174d6ff6553f100a16ecd06bfa27677cb40663e892ab68cef"
 )
-START_NS = 1_700_000_000 * NS_PER_S
-RECEIVED_NS = START_NS + 61 * NS_PER_S
+START_NS = 1_700_000_000 * SECOND_NS
+RECEIVED_NS = START_NS + 61 * SECOND_NS
 INT64 = 2**63
 
 
@@ -81,11 +82,11 @@ def test_a_price_that_is_nil_is_seen_by_validate() -> None:
     assert reasons_of(row(c=None)) == [Check.B01_SCHEMA]
 
 
-@given(st.integers(0, 2**33), st.integers(0, NS_PER_S - 1))
+@given(st.integers(0, 2**33), st.integers(0, SECOND_NS - 1))
 def test_nanoseconds_are_kept(seconds: int, ns: int) -> None:
     packed = msgpack.packb(message(t=Timestamp(seconds, ns)))
     unpacked = msgpack.unpackb(packed)
-    assert row_of(unpacked, Origin.LIVE, 0).start_ns == seconds * NS_PER_S + ns
+    assert row_of(unpacked, Origin.LIVE, 0).start_ns == seconds * SECOND_NS + ns
 
 
 @pytest.mark.parametrize("stamp", ["2023-11-14T22:13:20Z", "2023-11-14T17:13:20-05:00"])
@@ -141,12 +142,12 @@ class Ahead(WallClock):
     """Be the clock of a feed that is an hour ahead."""
 
     def at(self, wall_ns: int) -> int:
-        return wall_ns + 3_600 * NS_PER_S
+        return wall_ns + 3_600 * SECOND_NS
 
 
 def test_bars_arrive_in_the_time_of_their_feed() -> None:
     block = block_of([row()], "iex", Ahead(), simulated=True)
-    assert block["received_ns"].tolist() == [RECEIVED_NS + 3_600 * NS_PER_S]
+    assert block["received_ns"].tolist() == [RECEIVED_NS + 3_600 * SECOND_NS]
 
 
 def test_the_golden_time_is_what_it_says() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
-from lean_lite_sim.clock import FeedClock
-from lean_lite_sim.timestamps import SECOND_NS
+from lean_lite_sim.market.clock import FeedClock
+from lean_lite_sim.market.timestamps import SECOND_NS
 
 
 def test_feed_time_runs_from_the_start_at_the_speed() -> None:

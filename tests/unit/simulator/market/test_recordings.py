@@ -3,9 +3,9 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.recorded_days import load_recorded_symbol
-from lean_lite_sim.timestamps import NEW_YORK, SECOND_NS
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.recordings import load_recorded_symbol
+from lean_lite_sim.market.timestamps import NEW_YORK, SECOND_NS
 
 # Clocks in New York changed on Sunday 2026-03-08.
 AFTER_CLOCK_CHANGE = date(2026, 3, 11)

@@ -3,8 +3,8 @@ from datetime import date, time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite_sim.synthetic import REGULAR_MINUTES, SyntheticWalk, synthetic_symbol
-from lean_lite_sim.timestamps import MINUTE_NS, NEW_YORK, local_instant
+from lean_lite_sim.market.synthetic import REGULAR_MINUTES, SyntheticWalk, synthetic_symbol
+from lean_lite_sim.market.timestamps import MINUTE_NS, NEW_YORK, local_instant
 
 OPEN_NS = local_instant(date(2026, 11, 20), time(9, 30), NEW_YORK)
 

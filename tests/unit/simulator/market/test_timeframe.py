@@ -1,8 +1,8 @@
 import pytest
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.timeframe import fold_bars, parse_timeframe
-from lean_lite_sim.timestamps import MINUTE_NS, format_instant, parse_instant
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.timeframe import fold_bars, parse_timeframe
+from lean_lite_sim.market.timestamps import MINUTE_NS, format_instant, parse_instant
 
 
 def minutes(symbol: str, start: str, count: int) -> list[Bar]:

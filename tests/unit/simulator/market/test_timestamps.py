@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite_sim.timestamps import (
+from lean_lite_sim.market.timestamps import (
     MINUTE_NS,
     SECOND_NS,
     format_instant,

@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 import exchange_calendars  # type: ignore[import-untyped]
 import pytest
 
-from lean_lite_sim.trading_days import (
+from lean_lite_sim.market.trading_days import (
     first_incomplete_day,
     is_full_day,
     is_half_day,

@@ -2,15 +2,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_lite_sim.bar import Bar
-from lean_lite_sim.bar_query import parse_bar_query
 from lean_lite_sim.faults import FaultHistory, Faults
-from lean_lite_sim.market import Market
-from lean_lite_sim.page_token import PageToken, decode_page_token, encode_page_token
-from lean_lite_sim.paging import BarShelf
-from lean_lite_sim.tape import Tape
-from lean_lite_sim.timestamps import MINUTE_NS, parse_instant
-from tests.unit.simulator.clients import TODAY
+from lean_lite_sim.market.bar import Bar
+from lean_lite_sim.market.market import Market
+from lean_lite_sim.market.timestamps import MINUTE_NS, parse_instant
+from lean_lite_sim.rest.bar_query import parse_bar_query
+from lean_lite_sim.rest.page_token import PageToken, decode_page_token, encode_page_token
+from lean_lite_sim.rest.pages import BarShelf
+from lean_lite_sim.timeline import Tape
+from tests.harness.simulator_clients import TODAY
 
 MARKET = Market(TODAY, synthetic=("SYN0000", "SYN0001"))
 SHELF = BarShelf(MARKET, Tape(MARKET, FaultHistory(Faults()), 0))

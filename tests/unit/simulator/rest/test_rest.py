@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from lean_lite_sim import Simulator
-from lean_lite_sim.timestamps import format_instant
-from tests.unit.simulator.clients import KEYS, call, fast
+from lean_lite_sim.market.timestamps import format_instant
+from tests.harness.simulator_clients import KEYS, call, fast
 
 STOCKS = "/v2/stocks/bars"
 CRYPTO = "/v1beta3/crypto/us/bars"

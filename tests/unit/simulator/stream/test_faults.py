@@ -6,8 +6,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from lean_lite_sim import Faults, Simulator
-from lean_lite_sim.timestamps import MINUTE_NS
-from tests.unit.simulator.clients import Record, StreamClient, call, fast, stream, subscribed
+from lean_lite_sim.market.timestamps import MINUTE_NS
+from tests.harness.simulator_clients import Record, StreamClient, call, fast, stream, subscribed
 
 OK = {"T": "success", "msg": "authenticated"}
 

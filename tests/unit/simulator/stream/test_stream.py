@@ -7,8 +7,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from lean_lite_sim import Simulator
-from lean_lite_sim.timestamps import MINUTE_NS, SECOND_NS
-from tests.unit.simulator.clients import KEYS, MSGPACK, Record, fast, stream, subscribed
+from lean_lite_sim.market.timestamps import MINUTE_NS, SECOND_NS
+from tests.harness.simulator_clients import KEYS, MSGPACK, Record, fast, stream, subscribed
 
 OK = {"T": "success", "msg": "authenticated"}
 

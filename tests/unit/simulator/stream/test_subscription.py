@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from lean_lite_sim.endpoints import ENDPOINTS, KNOWN_CHANNELS
-from lean_lite_sim.subscription import Subscription
-from lean_lite_sim.wire import Refusal
+from lean_lite_sim.protocol.endpoints import ENDPOINTS, KNOWN_CHANNELS
+from lean_lite_sim.protocol.wire import Refusal
+from lean_lite_sim.stream.subscription import Subscription
 
 
 def make(path: str = "/v2/iex", limit: int | None = None) -> Subscription:

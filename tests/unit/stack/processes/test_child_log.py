@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lean_lite.stack import log
-from lean_lite.stack.log import ChildLog
+from lean_lite.stack.processes import child_log as log
+from lean_lite.stack.processes.child_log import ChildLog
 
 
 def test_only_what_was_said_since_the_last_start_counts(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import socket
 from contextlib import ExitStack
 
-from lean_lite.stack.ports import LOCALHOST, PORTS, free_port, is_free
+from lean_lite.stack.processes.ports import LOCALHOST, PORTS, free_port, is_free
 
 
 def test_each_port_is_offered_once_and_can_be_listened_on() -> None:

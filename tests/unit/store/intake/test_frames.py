@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from lean_lite.blocks import Block, encode_block
 from lean_lite.blocks.block import from_columns
 from lean_lite.bus import Frame
-from lean_lite.messages import ERROR, MARKER
+from lean_lite.model.timestamps import DAY_NS
+from lean_lite.protocol.headers import ERROR, MARKER
 from lean_lite.quality import Check
-from lean_lite_store.arrivals import gather, read_frame
-from lean_lite_store.series import DAY_NS
+from lean_lite_store.intake.frames import gather, read_frame
 
 SUBJECT = "md.graded.equity.1"
 

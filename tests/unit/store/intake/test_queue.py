@@ -2,9 +2,10 @@ import asyncio
 
 import pytest
 
-from lean_lite.subjects import Lane, bulk_graded, graded
-from lean_lite_store.arrivals import Arrival
-from lean_lite_store.pending import BULK_FRAMES, Pending
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import bulk_graded, graded
+from lean_lite_store.intake.frames import Arrival
+from lean_lite_store.intake.queue import BULK_FRAMES, Pending
 
 LANE = Lane("equity", 1)
 

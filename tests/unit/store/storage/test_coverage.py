@@ -4,7 +4,7 @@ import apsw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite_store.coverage import (
+from lean_lite_store.storage.coverage import (
     Coverage,
     Covered,
     joined,
@@ -12,8 +12,8 @@ from lean_lite_store.coverage import (
     subtracted,
     write_coverage,
 )
-from lean_lite_store.database import MIGRATIONS
-from lean_lite_store.series import Series, Source
+from lean_lite_store.storage.database import MIGRATIONS
+from lean_lite_store.storage.series import Series, Source
 
 AAPL = Series(Source("iex", 60, simulated=False), "AAPL")
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=8)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import Block
 from lean_lite.blocks.block import from_columns
-from lean_lite_store.day_table import SLAB, DayTable
-from lean_lite_store.series import source_of
+from lean_lite_store.storage.day_table import SLAB, DayTable
+from lean_lite_store.storage.series import source_of
 
 ROW = st.tuples(
     st.sampled_from(["A", "B"]),

@@ -10,9 +10,10 @@ import pytest
 from lean_lite.blocks import Block
 from lean_lite.blocks.block import from_columns
 from lean_lite.errors import StoreError
-from lean_lite.subjects import BULK_GRADED, GRADED, Lane, bulk_graded, graded
-from lean_lite_store.database import MIGRATIONS, open_reader, open_store, transaction
-from lean_lite_store.journal import (
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import BULK_GRADED, GRADED, bulk_graded, graded
+from lean_lite_store.storage.database import MIGRATIONS, open_reader, open_store, transaction
+from lean_lite_store.storage.journal import (
     Entry,
     count_stored,
     journaled_days,
@@ -20,7 +21,7 @@ from lean_lite_store.journal import (
     read_journal,
     write_entry,
 )
-from lean_lite_store.positions import (
+from lean_lite_store.storage.positions import (
     read_positions,
     read_raw_seqs,
     read_stream,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lean_lite.errors import ConfigError
-from lean_lite_store.day_table import RECORD
-from lean_lite_store.latest import LAYOUT, Latest, LatestBar, hash_of, pack
-from lean_lite_store.series import Source
+from lean_lite_store.storage.day_table import RECORD
+from lean_lite_store.storage.latest import LAYOUT, Latest, LatestBar, hash_of, pack
+from lean_lite_store.storage.series import Source
 
 
 def test_a_value_is_65_bytes_in_the_documented_order() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lean_lite.errors import ConfigError, StoreError
-from lean_lite_store.slots import claim_slot
+from lean_lite_store.storage.slots import claim_slot
 
 HOLD = (
     "import sys; from lean_lite_store.slots import claim_slot; "

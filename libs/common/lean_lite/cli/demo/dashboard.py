@@ -9,9 +9,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lean_lite.algorithm.data_models import from_ns
-from lean_lite.cli.summary import SymbolSummary
+from lean_lite.cli.demo.summary import SymbolSummary
 from lean_lite.cli.tail import TailBar
+from lean_lite.model.timestamps import from_ns
 
 TERMINAL_EVERY_S = 0.25
 PLAIN_EVERY_S = 1.0

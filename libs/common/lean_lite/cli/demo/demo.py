@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 
 from lean_lite.bus import connect
-from lean_lite.cli.board import Board
-from lean_lite.cli.pulse import Counts, Pulse
-from lean_lite.cli.strategy import Strategy
-from lean_lite.cli.summary import Summary, count_stored, summarize
+from lean_lite.bus.heartbeats import HeartbeatMonitor
+from lean_lite.cli.demo.dashboard import Board
+from lean_lite.cli.demo.strategy_process import Strategy
+from lean_lite.cli.demo.summary import Counts, Summary, count_hops, count_stored, summarize
 from lean_lite.config import Config
 from lean_lite.errors import ConfigError
 from lean_lite.stack import Mode, SimulatorOptions, Stack, default_folder, mode_of
@@ -91,17 +91,17 @@ async def _watch(
     stored_before = count_stored(store)
     as_client = stack.role_config("client")
     bus = await connect(as_client.bus, "client", name="demo")
-    pulse = Pulse(bus)
-    await pulse.start()
+    heartbeats = HeartbeatMonitor()
+    await heartbeats.start(bus)
     strategies = [
         Strategy(options.symbols, as_client, board.on_bar if first else None)
         for first in (index == 0 for index in range(options.strategies))
     ]
     try:
         await asyncio.gather(*(strategy.start() for strategy in strategies))
-        await _follow(options, board, pulse, stopped)
+        await _follow(options, board, heartbeats, stopped)
         counts = await _settle(
-            stack, pulse, strategies, store, stored_before, interrupted=stopped.is_set()
+            stack, heartbeats, strategies, store, stored_before, interrupted=stopped.is_set()
         )
         stored = count_stored(store) - stored_before
     finally:
@@ -110,7 +110,9 @@ async def _watch(
     return summarize(counts, stored, strategies, board.symbols())
 
 
-async def _follow(options: DemoOptions, board: Board, pulse: Pulse, stopped: asyncio.Event) -> None:
+async def _follow(
+    options: DemoOptions, board: Board, heartbeats: HeartbeatMonitor, stopped: asyncio.Event
+) -> None:
     until = None if options.seconds is None else time.monotonic() + options.seconds
     parent = os.getppid()
     with board:
@@ -118,7 +120,7 @@ async def _follow(options: DemoOptions, board: Board, pulse: Pulse, stopped: asy
             if options.with_parent and os.getppid() != parent:
                 stopped.set()
                 break
-            board.show(pulse.services())
+            board.show(heartbeats.states())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(board.every_s):
                     await stopped.wait()
@@ -126,7 +128,7 @@ async def _follow(options: DemoOptions, board: Board, pulse: Pulse, stopped: asy
 
 async def _settle(
     stack: Stack,
-    pulse: Pulse,
+    heartbeats: HeartbeatMonitor,
     strategies: list[Strategy],
     store: Path,
     stored_before: int,
@@ -139,7 +141,7 @@ async def _settle(
     # What the beats said before ingest ended may add up by chance.
     await asyncio.sleep(BEAT_S)
     while time.monotonic() < until:
-        counts = pulse.counts()
+        counts = count_hops(heartbeats.all())
         stored = count_stored(store) - stored_before
         delivered = {strategy.delivered for strategy in strategies}
         if counts.published == counts.graded + counts.quarantined + counts.repeated and {
@@ -148,7 +150,7 @@ async def _settle(
         } == {counts.graded}:
             break
         await asyncio.sleep(LOOK_S)
-    return pulse.counts()
+    return count_hops(heartbeats.all())
 
 
 def _on_signals() -> asyncio.Event:

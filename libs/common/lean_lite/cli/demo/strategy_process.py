@@ -9,9 +9,9 @@ import msgspec
 
 from lean_lite.cli.tail import TailBar, TailLine, TailStart, TailSummary
 from lean_lite.config import Config
-from lean_lite.config.surroundings import child_environment
+from lean_lite.config.environment import child_environment
 from lean_lite.errors import StackError
-from lean_lite.stack.child import dies_with
+from lean_lite.stack.processes.child import dies_with
 
 START_S = 20.0
 STOP_S = 1.0

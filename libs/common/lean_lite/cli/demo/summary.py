@@ -1,13 +1,31 @@
 """What a run of the pipeline comes to."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from lean_lite.cli.pulse import Counts
-from lean_lite.cli.strategy import Strategy
+from lean_lite.cli.demo.strategy_process import Strategy
+from lean_lite.protocol.heartbeat import Beat
+
+
+class Counts(msgspec.Struct):
+    """Add up what each hop has counted, in bars."""
+
+    published: int = 0
+    graded: int = 0
+    quarantined: int = 0
+    repeated: int = 0
+
+
+# Which sample of which service each figure is.
+SAMPLES = {
+    "published": "lean_lite_ingest_published_total",
+    "graded": "lean_lite_validate_graded_total",
+    "quarantined": "lean_lite_validate_quarantined_total",
+    "repeated": "lean_lite_validate_repeated_total",
+}
 
 
 class SymbolSummary(msgspec.Struct):
@@ -53,6 +71,16 @@ class Summary(msgspec.Struct):
             f"lost {self.lost}, duplicated {self.duplicated}\n"
             f"from the wire to the strategy: {latency}"
         )
+
+
+def count_hops(heartbeats: Iterable[Beat]) -> Counts:
+    """Add up what processes have counted, those that are gone included."""
+    counts = Counts()
+    for heartbeat in heartbeats:
+        for name, sample_name in SAMPLES.items():
+            total = sum(sample.value for sample in heartbeat.counted(sample_name))
+            setattr(counts, name, getattr(counts, name) + int(total))
+    return counts
 
 
 def summarize(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import DataQualityLevel, Resolution, TradeBar
 from lean_lite.blocks import Block, empty_block, from_bars
-from lean_lite.blocks.asset_classes import regular_rows
 from lean_lite.blocks.block import read_only
-from lean_lite.messages import Gap
+from lean_lite.blocks.trading_time import regular_rows
+from lean_lite.model import DataQualityLevel, Resolution, TradeBar
+from lean_lite.protocol.history import Gap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ class Bars(Sequence[TradeBar]):
         `vwap` and `trade_count` are missing where the feed has none; `quality` is the score and
         `partial` as in `partial`. ImportError without `lean-lite[pandas]`.
         """
-        from lean_lite.data.frames import frame_of  # noqa: PLC0415 - pandas is an extra
+        from lean_lite.data.bars.dataframe import frame_of  # noqa: PLC0415 - pandas is an extra
 
         return frame_of(self)
 
@@ -141,13 +141,13 @@ class Bars(Sequence[TradeBar]):
 
         ValueError for several symbols; ImportError without `lean-lite[plot]`.
         """
-        from lean_lite.data.candles import candles_of  # noqa: PLC0415 - plotly is an extra
+        from lean_lite.data.bars.chart import candles_of  # noqa: PLC0415 - plotly is an extra
 
         return candles_of(self)
 
     def _repr_html_(self) -> str:
         """Return a table of the first and the last bars, for notebooks."""
-        from lean_lite.data.table import table_of  # noqa: PLC0415 - only notebooks need it
+        from lean_lite.data.bars.html import table_of  # noqa: PLC0415 - only notebooks need it
 
         return table_of(self, ROWS_SHOWN)
 

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import DataQualityLevel
-from lean_lite.data.extras import load
+from lean_lite.data.optional import load
+from lean_lite.model import DataQualityLevel
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Candlestick, Figure
 
-    from lean_lite.data.bars import Bars
+    from lean_lite.data.bars.bars import Bars
 
 # Rising and falling candles of each grade: the worse it is, the louder.
 COLOURS = {

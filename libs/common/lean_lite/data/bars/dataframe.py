@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lean_lite.data.extras import load
+from lean_lite.data.optional import load
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lean_lite.data.bars import Bars
+    from lean_lite.data.bars.bars import Bars
 
 
 def index_of(bars: "Bars") -> "pd.DatetimeIndex":

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from html import escape
 
-from lean_lite.algorithm.data_models import TradeBar
-from lean_lite.data.bars import Bars, names_of
+from lean_lite.data.bars.bars import Bars, names_of
+from lean_lite.model import TradeBar
 
 HEAD = ("start (UTC)", "symbol", "open", "high", "low", "close", "volume", "quality")
 

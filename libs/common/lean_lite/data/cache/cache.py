@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import Length, Resolution, TradeBar, to_ns
 from lean_lite.blocks.block import Column
-from lean_lite.config.surroundings import cache_folder
+from lean_lite.config.environment import cache_folder
 from lean_lite.data.bars import Bars
-from lean_lite.data.cache_folder import CacheFolder, Key
+from lean_lite.data.cache.disk import CacheFolder, Key
+from lean_lite.model import Length, Resolution, TradeBar
+from lean_lite.model.timestamps import to_ns
 
 MAX_BYTES = 256 * 1024**2
 MAX_DISK_BYTES = 1024**3

@@ -26,7 +26,7 @@ from lean_lite.blocks import concat, decode_block, encode_block
 from lean_lite.blocks.codec import ROWS_MAX
 from lean_lite.data.bars import Bars
 from lean_lite.errors import DecodeError
-from lean_lite.messages import Gap
+from lean_lite.protocol.history import Gap
 
 MAGIC = b"LLC1"
 SUFFIX = ".bars"

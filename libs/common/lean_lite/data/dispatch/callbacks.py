@@ -9,9 +9,9 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
-from lean_lite.bus.cancellation import cancelled
-from lean_lite.data.mailbox import BOUND, Mailbox, Policy, Update
+from lean_lite.data.dispatch.mailbox import BOUND, Mailbox, Policy, Update
+from lean_lite.model import DataQualityLevel, TradeBar
+from lean_lite.tasks import cancelled
 
 Callback = Callable[[str, TradeBar, DataQualityLevel], Awaitable[object] | object]
 

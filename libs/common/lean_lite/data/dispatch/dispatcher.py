@@ -4,22 +4,24 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from weakref import WeakSet
 
-from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel, Resolution, from_ns
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
-from lean_lite.data.callbacks import Callbacks
+from lean_lite.data.dispatch.callbacks import Callbacks
+from lean_lite.data.dispatch.mailbox import Source, Update
 from lean_lite.data.feed import DataFeed
-from lean_lite.data.mailbox import Source, Update
+from lean_lite.data.history.query import Span
+from lean_lite.data.live.queue import BarQueue
 from lean_lite.data.metrics import DataMetrics
-from lean_lite.data.quality_log import QualityLog
-from lean_lite.data.span import Span
+from lean_lite.data.reports.grade_log import QualityLog
 from lean_lite.errors import RequestError
-from lean_lite.messages import LiveBar
+from lean_lite.model import DataQualityLevel, Resolution
+from lean_lite.model.timestamps import SECOND_NS, from_ns
+from lean_lite.protocol.live import LiveBar
 
 END_NS = 2**62
 
@@ -191,7 +193,7 @@ class Intake:
             if (newest_ns := self._newest_ns.get(record.symbol)) is not None:
                 self._newest_ns[record.symbol] = max(newest_ns, record.start_ns)
             if record.late:
-                end_ns = record.start_ns + record.resolution_s * NS_PER_S
+                end_ns = record.start_ns + record.resolution_s * SECOND_NS
                 self._revise(record.symbol, record.start_ns, end_ns)
         return Update(record.symbol, bar, quality, source)
 
@@ -204,3 +206,47 @@ def _name(asked: Span) -> tuple[str, Resolution, datetime, datetime]:
 
 def _source(bars: Bars) -> tuple[str, bool]:
     return bars.block.feed, bars.block.simulated
+
+
+TOGETHER = 256
+log = logging.getLogger(__name__)
+
+
+class Pump:
+    """Hand bars from `queue` to the intake, as many together as the callbacks have room for."""
+
+    def __init__(self, following: Mapping[str, Source], intake: Intake) -> None:
+        """Do nothing before `start`; `following` is by symbol."""
+        self._following = following
+        self._intake = intake
+        self._work: asyncio.Task[None] | None = None
+        self.queue = BarQueue()
+
+    def start(self) -> None:
+        """Hand on in the background, from an empty queue."""
+        self.queue = BarQueue()
+        self._work = asyncio.create_task(self._run(), name="pump")
+
+    async def stop(self) -> None:
+        """Hand on no more."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.cancel()
+            await asyncio.wait([work])
+
+    async def _run(self) -> None:
+        while True:
+            room = self._intake.callbacks.room
+            records = await self.queue.take(min(max(room, 1), TOGETHER))
+            # Whoever is unsubscribed while we wait for room keeps its bars from the callbacks.
+            sources = [self._following.get(record.symbol) for record in records]
+            arrivals = [(s, r) for s, r in zip(sources, records, strict=True) if s is not None]
+            try:
+                await self._intake.take_all(arrivals)
+            except Exception:
+                # Whatever it is, the bars behind these must come.
+                self._intake.metrics.increment_errors()
+                log.exception("pump.failed", extra={"bars": len(arrivals)})
+            if len(self.queue):
+                # Nothing above need wait: the callbacks have their turn before there is more.
+                await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from lean_lite.algorithm.data_models import DataQualityLevel, TradeBar
+from lean_lite.model import DataQualityLevel, TradeBar
 
 Policy = Literal["block", "latest", "drop_oldest"]
 POLICIES: tuple[Policy, ...] = ("block", "latest", "drop_oldest")

@@ -7,11 +7,11 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from lean_lite import subjects
 from lean_lite.bus import Bus
-from lean_lite.data.bar_queue import BarQueue
 from lean_lite.data.live import Live
-from lean_lite.messages import LiveBar
+from lean_lite.data.live.queue import BarQueue
+from lean_lite.protocol import subjects
+from lean_lite.protocol.live import LiveBar
 
 log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(LiveBar).decode

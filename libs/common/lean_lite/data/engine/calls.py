@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from lean_lite.bus.cancellation import cancelled
 from lean_lite.bus.connection import TROUBLE
 from lean_lite.errors import BusUnavailable, StackError
+from lean_lite.tasks import cancelled
 
 LIMIT_S = 5.0
 STOPPED = "the engine was stopped meanwhile: call `await engine.start()`, and ask again"

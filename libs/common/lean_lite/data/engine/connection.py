@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from lean_lite.config import BusConfig, Config
-from lean_lite.config.section import Secret
+from lean_lite.config.sections import Secret
 from lean_lite.errors import ConfigError, StackError
 from lean_lite.stack import Membership, join_stack
 

@@ -8,38 +8,37 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from weakref import WeakSet, WeakValueDictionary
 
-from lean_lite.algorithm.data_models import Length, Resolution, to_ns
 from lean_lite.bus import Bus, connect
-from lean_lite.bus.whole import whole
+from lean_lite.bus.heartbeats import HeartbeatMonitor
+from lean_lite.bus.retry import patiently
 from lean_lite.config import Config
 from lean_lite.data.alpaca_feed import AlpacaDataFeed
-from lean_lite.data.attachment import Attachment, attach
-from lean_lite.data.bar_stream import BarStream
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
-from lean_lite.data.callbacks import Callback
-from lean_lite.data.crew import Crew
-from lean_lite.data.endings import end_all
-from lean_lite.data.errands import Errands
+from lean_lite.data.dispatch.callbacks import Callback
+from lean_lite.data.dispatch.dispatcher import Intake, Pump
+from lean_lite.data.dispatch.mailbox import BOUND, Policy
+from lean_lite.data.dispatch.symbol_subscription import Following
+from lean_lite.data.engine.calls import Errands
+from lean_lite.data.engine.connection import Attachment, attach
+from lean_lite.data.engine.feed_lifecycle import Crew
+from lean_lite.data.engine.feed_registry import Roster
 from lean_lite.data.feed import DataFeed
-from lean_lite.data.following import Following
-from lean_lite.data.heads import Heads
-from lean_lite.data.history import Snapshot
-from lean_lite.data.intake import Intake
+from lean_lite.data.history.client import Snapshot
+from lean_lite.data.history.query import Span, span_of
+from lean_lite.data.history.reader import HISTORY_S, Past, since_of
 from lean_lite.data.live import Live
-from lean_lite.data.mailbox import BOUND, Policy
-from lean_lite.data.past import HISTORY_S, Past, since_of
-from lean_lite.data.patience import patiently
-from lean_lite.data.places import Places
-from lean_lite.data.pump import Pump
-from lean_lite.data.quality_report import quality_report_of
-from lean_lite.data.reading import Reading, Revisions
-from lean_lite.data.resume import Resume
-from lean_lite.data.roster import Roster
-from lean_lite.data.services import Services
-from lean_lite.data.slices import GRACE_S, Slices
-from lean_lite.data.span import Span, span_of
+from lean_lite.data.live.watermarks import Heads
+from lean_lite.data.reports.quality_report import quality_report_of
+from lean_lite.data.streams import BarStream, Slices
+from lean_lite.data.streams.bookmarks import Resume
+from lean_lite.data.streams.reader import Reading, Revisions
+from lean_lite.data.streams.slices import GRACE_S
+from lean_lite.data.streams.start_positions import Places
 from lean_lite.errors import FeedError, RequestError, StackError
+from lean_lite.model import Length, Resolution
+from lean_lite.model.timestamps import to_ns
+from lean_lite.tasks import end_all, whole
 
 CLIENT = "client"
 # What a report on a symbol's quality can look back on as soon as it is subscribed.
@@ -64,7 +63,7 @@ class DataEngine:
         self.cache = cache
         self._roster = Roster()
         self._intake = Intake(cache)
-        self._services = Services()
+        self._services = HeartbeatMonitor()
         self._following: dict[str, Following] = {}
         self._pump = Pump(self._following, self._intake)
         self._lives: WeakSet[Live] = WeakSet()
@@ -119,7 +118,7 @@ class DataEngine:
                 bus = await connect(attachment.bus, CLIENT, name="strategy")
                 self._resources.push_async_callback(bus.close)
                 await self._services.start(bus)
-                self._resources.push_async_callback(self._services.stop, bus)
+                self._resources.push_async_callback(self._services.stop)
                 crew = Crew(self, bus, attachment)
                 self._resources.push_async_callback(crew.stop)
                 for feed in list(self._roster.values()):

@@ -7,10 +7,10 @@ from typing import Any
 
 from lean_lite.bus import Bus, connect
 from lean_lite.data.alpaca_feed import AlpacaDataFeed, Host
-from lean_lite.data.attachment import Attachment
-from lean_lite.data.endings import end_all
+from lean_lite.data.engine.connection import Attachment
 from lean_lite.data.feed import DataFeed
 from lean_lite.feeds import FeedRunner
+from lean_lite.tasks import end_all
 
 ROLE = "feed"
 # More than the limits of one feed add up to: those of its methods, of its queue and of the bus.

@@ -12,8 +12,8 @@ import msgspec
 from lean_lite.blocks import Block, decode_block
 from lean_lite.bus import Bus, ask_many
 from lean_lite.errors import BusUnavailable, Busy, DecodeError
-from lean_lite.messages import Gap, HistoryReply, HistoryRequest
-from lean_lite.subjects import HISTORY
+from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
+from lean_lite.protocol.subjects import HISTORY
 
 # The store is asked again after this long, so that a long fetch shows how far it is.
 SLICE_S = 1.0

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, TradeBar, from_ns, to_ns
 from lean_lite.blocks import Block, concat, from_bars
-from lean_lite.blocks.columns import PLACES
+from lean_lite.blocks.schema import PLACES
 from lean_lite.data.bars import Bars
 from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import Gap, HistoryRequest
+from lean_lite.model import Resolution, TradeBar
+from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
+from lean_lite.protocol.history import Gap, HistoryRequest
 from lean_lite.quality import Check, Grader
 
 INVALID = 0
@@ -52,7 +53,7 @@ async def supplement(
 
 def lacking(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
     """Return the shortest span that holds all that a block of one symbol lacks; None for none."""
-    step_ns = block.resolution.seconds * NS_PER_S
+    step_ns = block.resolution.seconds * SECOND_NS
     starts = block["start_ns"]
     if not len(starts):
         return (start_ns, end_ns) if start_ns < end_ns else None

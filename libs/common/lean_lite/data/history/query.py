@@ -3,16 +3,17 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from lean_lite.algorithm.data_models import NS_PER_S, Length, Resolution, to_ns
 from lean_lite.errors import RequestError
-from lean_lite.market.buckets import Buckets
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import HistoryRequest
+from lean_lite.market.time_buckets import Buckets
+from lean_lite.model import Length, Resolution
+from lean_lite.model.timestamps import SECOND_NS, to_ns
+from lean_lite.protocol.history import HistoryRequest
 
 # What is stored, the longest first: longer bars are made of the longest that divides them.
 STORED = (Resolution.DAILY, Resolution.MINUTE)
 # A daily bar is fetched 26 hours after its start, which for crypto is up to six after our day's.
-DAY_SETTLES_NS = 33 * 3_600 * NS_PER_S
+DAY_SETTLES_NS = 33 * 3_600 * SECOND_NS
 
 
 class Span(NamedTuple):

@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution, to_ns
 from lean_lite.blocks import Block, concat, empty_block
 from lean_lite.bus import Bus
+from lean_lite.bus.retry import patiently
 from lean_lite.data.bars import Bars
-from lean_lite.data.demand import grouped
 from lean_lite.data.feed import DataFeed
-from lean_lite.data.feed_time import now_of
-from lean_lite.data.history import Snapshot, fetch, read_through
-from lean_lite.data.longer import expected_of, known_until, longer
-from lean_lite.data.patience import patiently
-from lean_lite.data.span import Span
-from lean_lite.data.supplement import supplement
+from lean_lite.data.history.client import Snapshot, fetch, read_through
+from lean_lite.data.history.feed_backfill import supplement
+from lean_lite.data.history.query import Span
+from lean_lite.data.resampling.completeness import expected_of, known_until, now_of
+from lean_lite.data.resampling.fold import longer
 from lean_lite.errors import BusError, DecodeError, RequestError
-from lean_lite.messages import Gap, HistoryRequest
+from lean_lite.feeds.routing import grouped
+from lean_lite.model import Resolution
+from lean_lite.model.timestamps import DAY_NS, to_ns
+from lean_lite.protocol.history import Gap, HistoryRequest
 
 HISTORY_S = 60.0
-DAY_NS = 86_400 * NS_PER_S
 # Bars of one page, at most: a share of what the store puts into one answer.
 PAGE_ROWS = 400_000
 DAY_ROWS = 1_440

@@ -12,10 +12,10 @@ smoothed begins anew behind it.
 from lean_lite.data.indicators.atr import ATR
 from lean_lite.data.indicators.bollinger import Bands, Bollinger
 from lean_lite.data.indicators.ema import EMA
-from lean_lite.data.indicators.indicators import Indicators
 from lean_lite.data.indicators.macd import MACD, MACDLines
 from lean_lite.data.indicators.rsi import RSI
 from lean_lite.data.indicators.sma import SMA
+from lean_lite.data.indicators.suite import Indicators
 from lean_lite.data.indicators.vwap import VWAP
 
 __all__ = [

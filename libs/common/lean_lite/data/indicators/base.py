@@ -7,10 +7,10 @@ from math import nan
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block
 from lean_lite.data.bars import Bars
-from lean_lite.data.indicators.limits import Floats
+from lean_lite.data.indicators.numeric import Floats
+from lean_lite.model import TradeBar
 
 
 class Indicator[State](ABC):

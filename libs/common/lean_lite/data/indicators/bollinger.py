@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block
-from lean_lite.data.indicators.indicator import Indicator
-from lean_lite.data.indicators.limits import Floats, checked
-from lean_lite.data.indicators.window import Pane, Window
+from lean_lite.data.indicators.base import Indicator
+from lean_lite.data.indicators.numeric import Floats, checked
+from lean_lite.data.indicators.rolling import Pane, Window
+from lean_lite.model import TradeBar
 
 
 class Bands[Value](NamedTuple):

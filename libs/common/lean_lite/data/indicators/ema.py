@@ -1,10 +1,10 @@
 """The exponential moving average."""
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block
-from lean_lite.data.indicators.indicator import Line
-from lean_lite.data.indicators.limits import Floats, checked
+from lean_lite.data.indicators.base import Line
+from lean_lite.data.indicators.numeric import Floats, checked
 from lean_lite.data.indicators.smoothing import Level, Smoothing
+from lean_lite.model import TradeBar
 
 
 class EMA(Line[Level]):

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block
-from lean_lite.data.indicators.indicator import Indicator
-from lean_lite.data.indicators.limits import Floats, checked
+from lean_lite.data.indicators.base import Indicator
+from lean_lite.data.indicators.numeric import Floats, checked
 from lean_lite.data.indicators.smoothing import Level, Smoothing
+from lean_lite.model import TradeBar
 
 
 class MACDLines[Value](NamedTuple):

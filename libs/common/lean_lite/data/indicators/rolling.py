@@ -5,7 +5,7 @@ from math import nan
 
 import numpy as np
 
-from lean_lite.data.indicators.limits import Floats, known, known_values
+from lean_lite.data.indicators.numeric import Floats, known, known_values
 
 # Values of the block, how many of them count, what its window has of the block before (sums and
 # squares, by place), and the sum and the squares of the block itself.

@@ -4,11 +4,11 @@ from math import nan
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block
-from lean_lite.data.indicators.indicator import Line
-from lean_lite.data.indicators.limits import TINY, Floats, checked, known, known_values
+from lean_lite.data.indicators.base import Line
+from lean_lite.data.indicators.numeric import TINY, Floats, checked, known, known_values
 from lean_lite.data.indicators.smoothing import Level, Smoothing
+from lean_lite.model import TradeBar
 
 # The last close, and the smoothed gains and losses.
 type Changes = tuple[float, Level, Level]

@@ -5,7 +5,7 @@ from math import nan
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.data.indicators.limits import LARGEST, TINY, Floats
+from lean_lite.data.indicators.numeric import LARGEST, TINY, Floats
 
 # How many values there were, at most `period`, and their sum, or the average once it is there.
 type Level = tuple[int, float]

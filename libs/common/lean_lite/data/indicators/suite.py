@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from lean_lite.algorithm.data_models import TradeBar
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.atr import ATR
+from lean_lite.data.indicators.base import Indicator
 from lean_lite.data.indicators.bollinger import Bollinger
 from lean_lite.data.indicators.ema import EMA
-from lean_lite.data.indicators.indicator import Indicator
-from lean_lite.data.indicators.limits import Floats
 from lean_lite.data.indicators.macd import MACD
+from lean_lite.data.indicators.numeric import Floats
 from lean_lite.data.indicators.rsi import RSI
 from lean_lite.data.indicators.sma import SMA
 from lean_lite.data.indicators.vwap import VWAP
+from lean_lite.model import TradeBar
 
 NAMES = (
     "sma_20",

@@ -6,12 +6,13 @@ from math import isnan, nan
 
 import numpy as np
 
-from lean_lite.algorithm.data_models import TradeBar, from_ns, to_ns
 from lean_lite.blocks import Block
-from lean_lite.data.indicators.indicator import Line
-from lean_lite.data.indicators.limits import Floats
-from lean_lite.market.buckets import DAY_S, Buckets
+from lean_lite.data.indicators.base import Line
+from lean_lite.data.indicators.numeric import Floats
 from lean_lite.market.symbols import asset_class_of
+from lean_lite.market.time_buckets import Buckets
+from lean_lite.model import TradeBar
+from lean_lite.model.timestamps import DAY_S, from_ns, to_ns
 
 # The end of the session, and its value and volume so far.
 type Turnover = tuple[datetime, float, float]

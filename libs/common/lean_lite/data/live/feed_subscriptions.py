@@ -5,20 +5,19 @@ import logging
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
-from lean_lite import subjects
 from lean_lite.bus import Bus, ask
 from lean_lite.bus.connection import TROUBLE
 from lean_lite.errors import BusError, BusUnavailable, DecodeError, RequestError
-from lean_lite.messages import LiveBar, SubscribeReply, SubscribeRequest
+from lean_lite.feeds.routing import INGEST, grouped
+from lean_lite.protocol import subjects
+from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
+from lean_lite.protocol.live import LiveBar
 
 RETRY_S = 0.25
 LEAVE_S = 1.0
-INGEST = ""
 # What keeps an answer from the one who asks.
 UNHEARD = (BusError, RequestError, DecodeError, *TROUBLE)
-NO_FEEDS: Mapping[str, str] = MappingProxyType({})
 
 log = logging.getLogger(__name__)
 
@@ -118,11 +117,3 @@ class Demand:
                 if time.monotonic() >= until:
                     raise
             await asyncio.sleep(RETRY_S)
-
-
-def grouped(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return symbols by the feed that a mapping names for them; `INGEST` for those it does not."""
-    groups: dict[str, list[str]] = {}
-    for symbol in symbols:
-        groups.setdefault(feeds.get(symbol, INGEST), []).append(symbol)
-    return {feed: tuple(group) for feed, group in groups.items()}

@@ -9,22 +9,19 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from lean_lite import subjects
 from lean_lite.bus import Bus
-from lean_lite.data.bar_queue import BOUND, BarQueue
-from lean_lite.data.demand import NO_FEEDS, UNHEARD, Demand
-from lean_lite.data.heads import Heads, OnHead
-from lean_lite.data.history import fetch
-from lean_lite.data.patience import patiently
-from lean_lite.data.sequel import Sequel
+from lean_lite.bus.retry import patiently
+from lean_lite.data.history.client import fetch
+from lean_lite.data.live.feed_subscriptions import UNHEARD, Demand
+from lean_lite.data.live.queue import BOUND, BarQueue
+from lean_lite.data.live.sequencer import Sequel
+from lean_lite.data.live.watermarks import Heads, OnHead
 from lean_lite.errors import Busy, StackError
-from lean_lite.messages import (
-    HistoryRequest,
-    LiveBar,
-    LiveHead,
-    live_bars,
-)
-from lean_lite.subjects import Lane
+from lean_lite.feeds.routing import NO_FEEDS
+from lean_lite.protocol import subjects
+from lean_lite.protocol.history import HistoryRequest
+from lean_lite.protocol.live import LiveBar, LiveHead, live_bars
+from lean_lite.protocol.partitions import Lane, lane_of
 
 RENEW_S = 5.0
 GRACE_S = 0.25
@@ -215,7 +212,7 @@ class Live:
 
     async def _subscribe(self) -> None:
         for symbol in self.symbols:
-            on_record = self._on_record_of(subjects.lane_of(symbol))
+            on_record = self._on_record_of(lane_of(symbol))
             self._subscriptions.append(
                 await self._bus.subscribe(
                     subjects.live_bar(symbol), on_record, pending=PENDING_MESSAGES
@@ -341,5 +338,5 @@ class Live:
 def _by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
     lanes: dict[Lane, list[str]] = {}
     for symbol in symbols:
-        lanes.setdefault(subjects.lane_of(symbol), []).append(symbol)
+        lanes.setdefault(lane_of(symbol), []).append(symbol)
     return lanes

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 
-from lean_lite.messages import LiveBar
+from lean_lite.protocol.live import LiveBar
 
 BOUND = 65_536
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 
-from lean_lite.messages import LiveBar, LiveHead
+from lean_lite.protocol.live import LiveBar, LiveHead
 
 # Records and heads are read from the socket by turns: all that it held of the one, then of the
 # other. A full one holds some 1,200 frames.

@@ -8,10 +8,10 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from lean_lite import subjects
 from lean_lite.bus import Bus
-from lean_lite.messages import LiveHead
-from lean_lite.subjects import Lane
+from lean_lite.protocol import subjects
+from lean_lite.protocol.live import LiveHead
+from lean_lite.protocol.partitions import Lane
 
 PENDING_MESSAGES = 262_144
 

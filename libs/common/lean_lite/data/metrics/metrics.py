@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import msgspec
 
-from lean_lite.algorithm.data_models import DataQualityLevel
-from lean_lite.data.histogram import Histogram
-from lean_lite.data.rate import Rate
+from lean_lite.data.metrics.histogram import Histogram
+from lean_lite.data.metrics.rate import Rate
+from lean_lite.model import DataQualityLevel
 
 WINDOWS_S = (1, 10, 60)
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from lean_lite.algorithm.data_models import DataQualityLevel
-from lean_lite.data.batch import Batches, Rows
-from lean_lite.data.columns import (
+from lean_lite.data.metrics import DataMetrics
+from lean_lite.data.persistence.batches import Batches, Rows
+from lean_lite.data.persistence.values import (
     json_of,
     message_of,
     moment_ago,
@@ -22,8 +22,8 @@ from lean_lite.data.columns import (
     score_of,
     text_of,
 )
-from lean_lite.data.metrics import DataMetrics
 from lean_lite.errors import StoreError
+from lean_lite.model import DataQualityLevel
 
 try:
     import apsw

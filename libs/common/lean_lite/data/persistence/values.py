@@ -8,7 +8,7 @@ from typing import SupportsFloat
 import msgspec
 import numpy as np
 
-from lean_lite.algorithm.data_models import DataQualityLevel
+from lean_lite.model import DataQualityLevel
 
 # Text before any moment's.
 BEGINNING = ""

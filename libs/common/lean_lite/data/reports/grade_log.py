@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lean_lite.algorithm.data_models import NS_PER_S, DataQualityLevel
 from lean_lite.data.bars import Bars
-from lean_lite.data.quality_report import Mark, marks_of, report_of
-from lean_lite.messages import Gap, LiveBar
+from lean_lite.data.reports.quality_report import Mark, marks_of, report_of
+from lean_lite.model import DataQualityLevel
+from lean_lite.model.timestamps import HOUR_NS, SECOND_NS
+from lean_lite.protocol.history import Gap
+from lean_lite.protocol.live import LiveBar
 
 KEPT = 10_080  # a week of minutes
 SPARE = 1_000
 INVALID = DataQualityLevel.INVALID.code
-HOUR_NS = 3_600 * NS_PER_S
 
 
 class QualityLog:
@@ -44,7 +45,7 @@ class QualityLog:
         self._since_ns = since_ns
         if older:
             self._simulated = bars.block.simulated
-            self._end_ns = max(self._end_ns, max(older) + self._resolution_s * NS_PER_S)
+            self._end_ns = max(self._end_ns, max(older) + self._resolution_s * SECOND_NS)
             if self._simulated:
                 self._heard_ns = self._end_ns
         self._marks = older | self._marks
@@ -63,7 +64,7 @@ class QualityLog:
         self._marks[mark.start_ns] = mark
         self._simulated = record.simulated
         self._resolution_s = record.resolution_s
-        self._end_ns = max(self._end_ns, record.start_ns + record.resolution_s * NS_PER_S)
+        self._end_ns = max(self._end_ns, record.start_ns + record.resolution_s * SECOND_NS)
         self._bound()
 
     def report(self, hours: float) -> dict[str, Any]:

@@ -9,20 +9,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lean_lite.algorithm.data_models import (
-    NS_PER_S,
-    DataQualityLevel,
-    Resolution,
-    from_ns,
-    to_ns,
-)
 from lean_lite.blocks import Block
 from lean_lite.data.bars import Bars
-from lean_lite.data.feed_time import now_of
-from lean_lite.data.longer import expected_of
-from lean_lite.market.buckets import regular
+from lean_lite.data.resampling.completeness import expected_of, now_of
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.messages import Gap
+from lean_lite.market.time_buckets import regular
+from lean_lite.model import DataQualityLevel, Resolution
+from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
+from lean_lite.protocol.history import Gap
 from lean_lite.quality import checks_of
 
 WORST = 10
@@ -124,7 +118,7 @@ def _reasons(marks: Iterable[Mark]) -> Mapping[str, int]:
 def _regular(symbol: str, marks: list[Mark], resolution_s: int) -> int:
     """Count the bars that hold regular trading."""
     starts_ns = np.array([mark.start_ns for mark in marks], np.int64)
-    ends_ns = starts_ns + resolution_s * NS_PER_S
+    ends_ns = starts_ns + resolution_s * SECOND_NS
     return int(regular(asset_class_of(symbol), starts_ns, ends_ns).sum())
 
 

@@ -5,21 +5,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.algorithm.data_models import NS_PER_S, Resolution
 from lean_lite.blocks import Block
 from lean_lite.blocks.resample import resample
 from lean_lite.data.bars import Bars
-from lean_lite.data.feed_time import now_of
-from lean_lite.market.buckets import Buckets, Instants
-from lean_lite.market.calendar import calendar_of
+from lean_lite.data.resampling.completeness import expected_of, known_since
 from lean_lite.market.symbols import asset_class_of
+from lean_lite.market.time_buckets import Buckets, Instants
+from lean_lite.model import Resolution
+from lean_lite.model.timestamps import HOUR_S, SECOND_NS
 
-HOUR_S = 3_600
-DAY_S = 86_400
 LATEST_NS = 2**63 - 1
 # A bar that started so long ago is final, and fetched when it was not live.
-MINUTE_LATE_NS = 120 * NS_PER_S
-DAY_LATE_NS = 27 * HOUR_S * NS_PER_S
+MINUTE_LATE_NS = 120 * SECOND_NS
+DAY_LATE_NS = 27 * HOUR_S * SECOND_NS
 
 
 def longer(
@@ -49,20 +47,6 @@ def longer(
     return Bars(folded, bars.gaps, _expected(bars, resolution), partial)
 
 
-def known_until(stored: Block, end_ns: int, now_ns: int) -> int:
-    """
-    Return up to when all bars of a span that ends at `end_ns` are here, asked for at a moment.
-
-    That is the end of the last one, or later: what started long enough ago must have come. The time
-    of a recording is not ours, so there only its bars tell.
-    """
-    if stored.simulated:
-        return min(end_ns, now_of(stored, now_ns))
-    last_ns = int(stored.end_ns[-1]) if len(stored) else 0
-    late_ns = DAY_LATE_NS if stored.resolution.seconds == DAY_S else MINUTE_LATE_NS
-    return min(end_ns, max(last_ns, now_ns - late_ns))
-
-
 class _Known(NamedTuple):
     """Say from when until when each symbol of a block is known."""
 
@@ -89,18 +73,6 @@ def _known(bars: Bars) -> _Known:
         since_ns = int(known.since_ns[code])
         known.since_ns[code] = known_since(block.symbols[code], block.resolution, since_ns)
     return known
-
-
-def known_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
-    """
-    Return from when on a symbol is known by its first bar.
-
-    A whole day counts from where its trading day begins: Alpaca's day of crypto starts at midnight
-    in Chicago, and stands for the day of UTC.
-    """
-    if resolution.seconds < DAY_S:
-        return start_ns
-    return Buckets(asset_class_of(symbol), DAY_S).start(start_ns)
 
 
 def _expected(bars: Bars, resolution: Resolution) -> int:
@@ -141,12 +113,3 @@ def _partial(folded: Block, known: _Known, *, extended: bool) -> npt.NDArray[np.
             since_ns, until_ns = trading
             partial[row] = known.since_ns[code] > since_ns or known.until_ns[code] < until_ns
     return partial
-
-
-def expected_of(symbol: str, resolution: Resolution, start_ns: int, end_ns: int) -> int:
-    """Return how many bars that hold regular trading start in a span."""
-    asset_class = asset_class_of(symbol)
-    length_s = resolution.seconds
-    if length_s == DAY_S or HOUR_S % length_s == 0:
-        return calendar_of(asset_class).expected(start_ns, end_ns, length_s)
-    return Buckets(asset_class, length_s).expected(start_ns, end_ns)

@@ -3,17 +3,19 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from lean_lite.algorithm.data_models import NS_PER_S, Length, Resolution, TradeBar, to_ns
 from lean_lite.blocks import from_bars
 from lean_lite.blocks.resample import check_longer, resample
-from lean_lite.data.doubt import Doubt
-from lean_lite.data.longer import LATEST_NS, known_since
-from lean_lite.market.buckets import Buckets
+from lean_lite.data.resampling.completeness import known_since
+from lean_lite.data.resampling.fold import LATEST_NS
+from lean_lite.data.resampling.timestamp_guard import Doubt
 from lean_lite.market.symbols import asset_class_of
+from lean_lite.market.time_buckets import Buckets
+from lean_lite.model import Length, Resolution, TradeBar
+from lean_lite.model.timestamps import SECOND_NS, to_ns
 
 KEPT = timedelta(days=1)
 # No market is closed for longer.
-FAR_NS = 7 * 86_400 * NS_PER_S
+FAR_NS = 7 * 86_400 * SECOND_NS
 
 
 class Resampled(NamedTuple):
@@ -184,7 +186,7 @@ class _Series:
 
     def _take(self, bar: TradeBar, start_ns: int, begin_ns: int, end_ns: int) -> set[_Bucket]:
         """Put a bar where it belongs; return the buckets to give."""
-        until_ns = start_ns + max(bar.resolution.seconds * NS_PER_S, 1)
+        until_ns = start_ns + max(bar.resolution.seconds * SECOND_NS, 1)
         if not self._extended and not self._buckets.is_regular(start_ns, until_ns):
             return self._close_until(start_ns)
         bucket = self._known.get(begin_ns)
@@ -242,7 +244,7 @@ class _Series:
     def _edges_around(self, start_ns: int) -> tuple[int, int]:
         """Return the start and the end of the bucket that holds an instant."""
         if not self._is_folded:
-            return start_ns, start_ns + self._resolution.seconds * NS_PER_S
+            return start_ns, start_ns + self._resolution.seconds * SECOND_NS
         begin_ns, end_ns = self._edges
         if not begin_ns <= start_ns < end_ns:
             begin_ns = self._buckets.start(start_ns)

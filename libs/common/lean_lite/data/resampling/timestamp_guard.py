@@ -1,6 +1,7 @@
 """Bars whose date is too far ahead to be believed at once."""
 
-from lean_lite.algorithm.data_models import NS_PER_S, TradeBar
+from lean_lite.model import TradeBar
+from lean_lite.model.timestamps import SECOND_NS
 
 Dated = tuple[int, TradeBar]
 
@@ -23,7 +24,7 @@ class Doubt:
     def believed(self, dated: Dated, newest_ns: int) -> list[Dated]:
         """Take a bar, when the newest one starts at `newest_ns`; return those to be believed."""
         start_ns, bar = dated
-        far_ns = self._far_ns + bar.resolution.seconds * NS_PER_S
+        far_ns = self._far_ns + bar.resolution.seconds * SECOND_NS
         held = self._held
         if held is not None and newest_ns < start_ns != held[0]:
             self._held = None

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Self
 
-from lean_lite.algorithm.data_models import TradeBar
-from lean_lite.data.reading import Reading
-from lean_lite.messages import Gap, LiveBar
+from lean_lite.data.streams.reader import Reading
+from lean_lite.model import TradeBar
+from lean_lite.protocol.history import Gap
+from lean_lite.protocol.live import LiveBar
 
 
 class BarStream:

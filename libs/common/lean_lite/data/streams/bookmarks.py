@@ -12,11 +12,12 @@ from nats.js.kv import KeyValue
 
 from lean_lite.bus import Bus
 from lean_lite.bus.connection import TROUBLE, encode
-from lean_lite.data.history import fetch
-from lean_lite.data.patience import patiently
+from lean_lite.bus.retry import patiently
+from lean_lite.data.history.client import fetch
 from lean_lite.errors import BusUnavailable, Busy, RequestError
-from lean_lite.messages import Bookmark, HistoryRequest, Joined, Taken
-from lean_lite.subjects import NAME, STRATEGIES
+from lean_lite.protocol.bookmark import Bookmark, Joined, Taken
+from lean_lite.protocol.history import HistoryRequest
+from lean_lite.protocol.subjects import NAME, STRATEGIES
 
 SAVE_S = 1.0
 

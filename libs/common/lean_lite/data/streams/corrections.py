@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
-from lean_lite.messages import PUNCTUAL, LiveBar
+from lean_lite.protocol.live import PUNCTUAL, LiveBar
 
 # Alpaca corrects a bar 30 s after its end, so before the next minute's bar comes.
 SILENT_S = 95.0

@@ -3,7 +3,8 @@
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from lean_lite.messages import LiveBar, Taken
+from lean_lite.protocol.bookmark import Taken
+from lean_lite.protocol.live import LiveBar
 
 
 class _Version(NamedTuple):

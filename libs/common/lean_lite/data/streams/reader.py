@@ -19,15 +19,17 @@ from contextlib import aclosing
 from itertools import chain
 from typing import Literal, get_args
 
-from lean_lite.algorithm.data_models import NS_PER_S
-from lean_lite.data.final import Final
-from lean_lite.data.handover import Handover
-from lean_lite.data.history import Snapshot
-from lean_lite.data.known import Known
+from lean_lite.data.history.client import Snapshot
 from lean_lite.data.live import Live
-from lean_lite.data.places import Places, lane_name
-from lean_lite.data.resume import Resume
-from lean_lite.messages import Bookmark, Gap, LiveBar, Taken, live_bars
+from lean_lite.data.streams.bookmarks import Resume
+from lean_lite.data.streams.corrections import Final
+from lean_lite.data.streams.deduplicator import Known
+from lean_lite.data.streams.prefetch import Handover
+from lean_lite.data.streams.start_positions import Places, lane_name
+from lean_lite.model.timestamps import SECOND_NS
+from lean_lite.protocol.bookmark import Bookmark, Taken
+from lean_lite.protocol.history import Gap
+from lean_lite.protocol.live import LiveBar, live_bars
 
 Revisions = Literal["first", "final", "all"]
 
@@ -35,7 +37,7 @@ READY = 1_024
 # Corrections and refills reach back one trading day; what is older is history.
 KEYS_KEPT = 4_320
 # A resumed reader looks back so far to know which bars it had: over a long weekend.
-LOOK_BACK_NS = 7 * 86_400 * NS_PER_S
+LOOK_BACK_NS = 7 * 86_400 * SECOND_NS
 
 Begin = Callable[[Mapping[str, int] | None], Awaitable[Live]]
 Pages = Callable[[Iterable[str], int, Mapping[str, int]], AsyncIterator[Snapshot]]

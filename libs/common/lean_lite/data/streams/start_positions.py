@@ -1,10 +1,12 @@
 """Where each symbol of a reader begins, and where it goes on after a restart."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 
-from lean_lite.data.beginning import Beginning
-from lean_lite.messages import Bookmark, Joined, LiveBar
-from lean_lite.subjects import lane_of
+from lean_lite.model.timestamps import SECOND_NS
+from lean_lite.protocol.bookmark import Bookmark, Joined
+from lean_lite.protocol.live import PUNCTUAL, LiveBar
+from lean_lite.protocol.partitions import lane_of
 
 
 class Places:
@@ -75,3 +77,30 @@ class Places:
 def lane_name(symbol: str) -> str:
     """Return a symbol's lane as messages name it."""
     return str(lane_of(symbol))
+
+
+class Beginning:
+    """
+    Tell the bars of a stream's time from those that come late for an earlier one.
+
+    A symbol begins with its first bar in time, and at the latest with the bar that was under way
+    when the stream began: a hole that is filled from there on belongs to it.
+    """
+
+    def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
+        """Begin now."""
+        self._now_ns = clock()
+        self._first_ns: dict[str, int] = {}
+
+    def first_ns(self, symbol: str) -> int:
+        """Return the earliest start of a symbol that counts; 0 before its first bar in time."""
+        return self._first_ns.get(symbol, 0)
+
+    def includes(self, record: LiveBar) -> bool:
+        """Take a record; False when it is older than the stream."""
+        symbol, start_ns = record.symbol, record.start_ns
+        under_way_ns = self._now_ns - record.resolution_s * SECOND_NS
+        if symbol not in self._first_ns and record.origin in PUNCTUAL:
+            # A replayed market has its own time, which may be far behind ours.
+            self._first_ns[symbol] = min(start_ns, under_way_ns)
+        return start_ns >= self._first_ns.get(symbol, under_way_ns)

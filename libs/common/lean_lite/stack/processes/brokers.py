@@ -9,9 +9,10 @@ from pathlib import Path
 
 from lean_lite.bus import server_config
 from lean_lite.errors import StackError
-from lean_lite.stack.child import Child
-from lean_lite.stack.log import ChildLog
-from lean_lite.stack.ports import LOCALHOST, free_port
+from lean_lite.stack.files import write_private
+from lean_lite.stack.processes.child import Child
+from lean_lite.stack.processes.child_log import ChildLog
+from lean_lite.stack.processes.ports import LOCALHOST, free_port
 
 ASK_AGAIN_S = 0.02
 ANSWER_S = 1.0
@@ -125,16 +126,6 @@ class ValkeyServer(Broker):
 
     def _is_answer(self, line: bytes) -> bool:
         return line.startswith(b"+OK")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)
 
 
 def _log(folder: Path, name: str) -> ChildLog:

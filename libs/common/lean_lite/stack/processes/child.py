@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lean_lite.errors import StackError
-from lean_lite.stack.log import ChildLog
+from lean_lite.stack.processes.child_log import ChildLog
 
 PR_SET_PDEATHSIG = 1
 LOOK_S = 0.1

@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 
-import msgspec
-from nats.aio.msg import Msg
-
 from lean_lite.bus import Bus
+from lean_lite.bus.heartbeats import HeartbeatMonitor
 from lean_lite.errors import StackError
-from lean_lite.messages import Beat
-from lean_lite.stack.child import Child
-from lean_lite.subjects import BEATS
+from lean_lite.protocol.heartbeat import Beat
+from lean_lite.stack.processes.child import Child
 
 COULD_NOT_START = 3
 SILENT = "it has not been heard"
@@ -22,15 +19,14 @@ class Readiness:
     def __init__(self, services: Mapping[str, Child]) -> None:
         """Hear nothing before `listen`."""
         self._services = services
+        self._heartbeats = HeartbeatMonitor(on_heartbeat=self._on_heartbeat)
         self._beats: dict[str, Beat] = {}
         self._refused: StackError | None = None
         self._changed = asyncio.Event()
-        self._decoder = msgspec.msgpack.Decoder(Beat)
 
     async def listen(self, bus: Bus) -> None:
         """Subscribe, so that no beat of a child started later is missed."""
-        await bus.subscribe(BEATS, self._on_beat)
-        await bus.barrier()
+        await self._heartbeats.start(bus)
 
     def on_exit(self, child: Child, code: int) -> None:
         """Note that a child has ended; some ends make waiting useless."""
@@ -56,11 +52,7 @@ class Readiness:
             raise StackError(self._complaint(limit_s)) from error
         return dict(self._beats)
 
-    async def _on_beat(self, message: Msg) -> None:
-        try:
-            beat = self._decoder.decode(message.data)
-        except msgspec.DecodeError:
-            return
+    def _on_heartbeat(self, beat: Beat) -> None:
         child = self._services.get(beat.service)
         if child is not None and child.pid == beat.pid:
             self._beats[beat.service] = beat

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from lean_lite.errors import StackError
-from lean_lite.stack.child import Child
+from lean_lite.stack.processes.child import Child
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0

@@ -10,10 +10,10 @@ from typing import NamedTuple, Self
 import msgspec
 
 from lean_lite.config import StackConfig
-from lean_lite.config.section import Secret
-from lean_lite.stack.child import Child
-from lean_lite.stack.log import ChildLog
-from lean_lite.stack.ports import free_port
+from lean_lite.config.sections import Secret
+from lean_lite.stack.processes.child import Child
+from lean_lite.stack.processes.child_log import ChildLog
+from lean_lite.stack.processes.ports import free_port
 
 
 class SimulatorOptions(NamedTuple):

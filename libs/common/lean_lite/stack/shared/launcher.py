@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 
 from lean_lite.config import Config
-from lean_lite.config.surroundings import child_environment
+from lean_lite.config.environment import child_environment
 from lean_lite.errors import StackError
-from lean_lite.stack.file_lock import FileLock
+from lean_lite.stack.files import FileLock
 from lean_lite.stack.folder import make_folder, name_owner, owner_lock, unusable
-from lean_lite.stack.log import ChildLog
+from lean_lite.stack.processes.child_log import ChildLog
 
 LOG = "supervisor.log"
 

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from lean_lite.config import BusConfig, Config
-from lean_lite.config.section import Secret
+from lean_lite.config.sections import Secret
 from lean_lite.errors import StackError
-from lean_lite.stack.account import check_keys, mode_of
 from lean_lite.stack.folder import MODES, default_folder, read_description
-from lean_lite.stack.launch import LOG, Launch, launch
-from lean_lite.stack.session import read_session
-from lean_lite.stack.supervisor import refuse_other
-from lean_lite.stack.users import Users
+from lean_lite.stack.identity import check_keys, mode_of
+from lean_lite.stack.shared.launcher import LOG, Launch, launch
+from lean_lite.stack.shared.supervisor import refuse_other
+from lean_lite.stack.shared.users import Users
+from lean_lite.stack.state import read_session
 
 LOOK_S = 0.05
 WATCH_S = 0.5

@@ -11,9 +11,9 @@ from pathlib import Path
 from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack.folder import MODES, default_folder, owner, owner_lock
-from lean_lite.stack.process import alive, started
-from lean_lite.stack.session import end_session
-from lean_lite.stack.users import Users
+from lean_lite.stack.processes.pid import alive, started
+from lean_lite.stack.shared.users import Users
+from lean_lite.stack.state import end_session
 
 END_S = 10.0
 KILLED_S = 5.0

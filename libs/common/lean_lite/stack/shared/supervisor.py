@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lean_lite.config import Config
 from lean_lite.errors import StackError
-from lean_lite.stack.account import account_of, mode_of
-from lean_lite.stack.session import end_session, new_session, read_session, resumed
-from lean_lite.stack.simulator import SHARED
+from lean_lite.stack.identity import account_of, mode_of
+from lean_lite.stack.processes.simulator import SHARED
+from lean_lite.stack.shared.users import Users
 from lean_lite.stack.stack import Stack
-from lean_lite.stack.users import Users
+from lean_lite.stack.state import end_session, new_session, read_session, resumed
 
 log = logging.getLogger(__name__)
 

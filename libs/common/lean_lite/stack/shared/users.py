@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from lean_lite.stack.file_lock import FileLock
+from lean_lite.stack.files import FileLock
 
 LOCK = "users.lock"
 KEEP = "keep"

@@ -1,0 +1,11 @@
+"""Bars, resolutions and quality levels, under the import path that strategies use."""
+
+from lean_lite.model import DataQualityLevel, Length, QuoteBar, Resolution, TradeBar
+
+__all__ = [
+    "DataQualityLevel",
+    "Length",
+    "QuoteBar",
+    "Resolution",
+    "TradeBar",
+]

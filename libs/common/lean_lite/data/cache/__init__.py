@@ -1,0 +1,7 @@
+"""Cache of history."""
+
+from lean_lite.data.cache.cache import DataCache
+
+__all__ = [
+    "DataCache",
+]

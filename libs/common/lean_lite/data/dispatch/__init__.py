@@ -1,0 +1,1 @@
+"""From live records to the callbacks of an engine."""

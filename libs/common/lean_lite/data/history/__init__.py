@@ -1,0 +1,1 @@
+"""History as the engine reads it."""

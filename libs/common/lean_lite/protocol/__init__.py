@@ -1,0 +1,1 @@
+"""Messages, subjects and permissions of the bus."""

@@ -1,0 +1,45 @@
+"""Lanes: asset class and partition of a symbol."""
+
+from typing import NamedTuple
+
+from lean_lite.market.symbols import asset_class_of
+
+PARTITIONS = 16
+ASSET_CLASSES = ("equity", "crypto", "forex")
+_FNV_OFFSET = 0x811C9DC5
+_FNV_PRIME = 0x01000193
+
+
+class Lane(NamedTuple):
+    """Name one asset class and partition."""
+
+    asset_class: str
+    partition: int
+
+    def __str__(self) -> str:
+        """Return the lane as it stands in a subject."""
+        return f"{self.asset_class}.{self.partition}"
+
+    @classmethod
+    def of_subject(cls, subject: str) -> "Lane":
+        """Return the lane that ends a subject of frames."""
+        *_, asset_class, partition = subject.split(".")
+        return cls(asset_class, int(partition))
+
+
+def partition_of(symbol: str) -> int:
+    """Return FNV-1a-32 of the symbol modulo 16, as NATS' own `partition` mapping does."""
+    value = _FNV_OFFSET
+    for byte in symbol.encode():
+        value = ((value ^ byte) * _FNV_PRIME) & 0xFFFFFFFF
+    return value % PARTITIONS
+
+
+def lane_of(symbol: str) -> Lane:
+    """Return the lane of a symbol."""
+    return Lane(asset_class_of(symbol), partition_of(symbol))
+
+
+def lanes_of_partition(partition: int) -> list[Lane]:
+    """Return the lanes of one partition, one per asset class."""
+    return [Lane(asset_class, partition) for asset_class in ASSET_CLASSES]

@@ -1,0 +1,1 @@
+"""The stack that all programs of this user share."""

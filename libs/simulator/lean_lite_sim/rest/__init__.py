@@ -1,0 +1,1 @@
+"""REST half of the simulator."""

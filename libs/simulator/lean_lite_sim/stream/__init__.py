@@ -1,0 +1,1 @@
+"""Websocket half of the simulator."""

@@ -1,0 +1,1 @@
+"""From graded streams to storage."""

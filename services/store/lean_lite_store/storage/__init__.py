@@ -1,0 +1,1 @@
+"""What the store keeps on disk and in Valkey."""
