@@ -13,7 +13,7 @@ from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
 
 from lean_lite_ingest.alpaca import stream
-from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoFrames, Hooks, Message, StockFrames
+from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoStream, Hooks, Message, StockStream
 from lean_lite_sim import Faults, Simulator
 from tests.harness.simulator_clients import fast
 
@@ -121,16 +121,16 @@ async def until(happened: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockFrames:
-    frames = StockFrames("simulator", secret, "iex", simulator.stream_url, heard.hooks)
+def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockStream:
+    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard.hooks)
     frames._reconnect_min_backoff = BACKOFF_S
     return frames
 
 
 @asynccontextmanager
-async def staying(frames: StockFrames | CryptoFrames) -> AsyncIterator[asyncio.Task[None]]:
+async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
     """Run a stream, and prove that it stops quickly."""
-    task = asyncio.create_task(frames.stay())
+    task = asyncio.create_task(frames.run_connected())
     try:
         yield task
     finally:
@@ -160,7 +160,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 async def test_a_batch_of_frames_arrives_whole(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
-    frames.want(["*"])
+    frames.add_symbols(["*"])
     async with staying(frames):
         await until(lambda: len(heard.batches) >= 5)
     assert heard.subscriptions() == [["*"]]
@@ -174,8 +174,8 @@ async def test_a_batch_of_frames_arrives_whole(simulator: Simulator) -> None:
 
 async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
     heard = Heard()
-    frames = CryptoFrames("simulator", "simulator", "us", simulator.stream_url, heard.hooks)
-    frames.want(["BTC/USD"])
+    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard.hooks)
+    frames.add_symbols(["BTC/USD"])
     async with staying(frames):
         await until(lambda: heard.batches)
     assert heard.batches[0][0]["S"] == "BTC/USD"
@@ -185,13 +185,13 @@ async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
 async def test_symbols_come_and_go_while_connected(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
-    frames.want(["SPY"])
+    frames.add_symbols(["SPY"])
     async with staying(frames):
         await until(lambda: frames._running and heard.subscriptions())
-        frames.want(["AAPL"])
-        await frames.ask()
+        frames.add_symbols(["AAPL"])
+        await frames.subscribe_all()
         await until(lambda: ["AAPL", "SPY"] in map(sorted, heard.subscriptions()))
-        await frames.drop(["SPY", "MSFT"])
+        await frames.remove_symbols(["SPY", "MSFT"])
         await until(lambda: heard.subscriptions()[-1] == ["AAPL"])
         await until(lambda: heard.subscriptions("updatedBars")[-1] == ["AAPL"])
 
@@ -199,9 +199,9 @@ async def test_symbols_come_and_go_while_connected(simulator: Simulator) -> None
 async def test_asking_before_the_connection_waits_for_it(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
-    frames.want(["SPY", "AAPL"])
-    await frames.ask()
-    await frames.drop(["AAPL"])
+    frames.add_symbols(["SPY", "AAPL"])
+    await frames.subscribe_all()
+    await frames.remove_symbols(["AAPL"])
     async with staying(frames):
         await until(heard.subscriptions)
     assert heard.subscriptions()[0] == ["SPY"]
@@ -212,7 +212,7 @@ async def test_a_server_that_does_not_greet_is_tried_again(monkeypatch: pytest.M
     heard = Heard()
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
         frames = stocks(simulator, heard)
-        frames.want(["SPY"])
+        frames.add_symbols(["SPY"])
         async with staying(frames):
             await until(lambda: connections(simulator)["total"] >= 2)
             simulator.clear_faults()
@@ -223,16 +223,16 @@ async def test_a_server_that_does_not_greet_is_tried_again(monkeypatch: pytest.M
 async def test_a_stream_without_a_greeting_stops_at_once() -> None:
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
         frames = stocks(simulator, Heard())
-        frames.want(["SPY"])
+        frames.add_symbols(["SPY"])
         async with staying(frames):
             await until(lambda: connections(simulator)["total"])
 
 
 async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
     frames = stocks(simulator, Heard(), secret="wrong")
-    frames.want(["SPY"])
+    frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await frames.stay()
+        await frames.run_connected()
     assert frames.refusal == (402, "auth failed")
     assert connections(simulator)["total"] == 1
 
@@ -240,9 +240,9 @@ async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
 async def test_a_feed_that_is_not_in_the_plan_ends_the_stay() -> None:
     async with Simulator(fast(feeds=frozenset({"sip"}))) as simulator:
         frames = stocks(simulator, Heard())
-        frames.want(["SPY"])
+        frames.add_symbols(["SPY"])
         async with asyncio.timeout(WAIT_S):
-            await frames.stay()
+            await frames.run_connected()
         assert connections(simulator)["total"] == 1
     assert frames.refusal == (409, "insufficient subscription")
 
@@ -251,9 +251,9 @@ async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
     heard = Heard()
     simulator.arm({"auth_fail": 1})
     frames = stocks(simulator, heard)
-    frames.want(["SPY"])
+    frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await frames.stay()
+        await frames.run_connected()
     assert frames.refusal is not None
     frames.refusal = None
     async with staying(frames):
@@ -263,8 +263,8 @@ async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
 async def test_a_place_that_is_taken_is_waited_for(simulator: Simulator) -> None:
     first, second = Heard(), Heard()
     holder, waiter = stocks(simulator, first), stocks(simulator, second)
-    holder.want(["SPY"])
-    waiter.want(["SPY"])
+    holder.add_symbols(["SPY"])
+    waiter.add_symbols(["SPY"])
     async with staying(waiter) as waiting:
         async with staying(holder):
             await until(lambda: first.batches or second.batches)
@@ -276,7 +276,7 @@ async def test_a_place_that_is_taken_is_waited_for(simulator: Simulator) -> None
 async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
-    frames.want(["SPY", "AAPL"])
+    frames.add_symbols(["SPY", "AAPL"])
     async with staying(frames):
         await until(lambda: heard.batches)
         simulator.arm({"abort": True})
@@ -291,7 +291,7 @@ async def test_an_error_after_the_greeting_is_told(simulator: Simulator) -> None
     simulator.arm({"post_auth_error": 405})
     heard = Heard()
     frames = stocks(simulator, heard)
-    frames.want(["SPY"])
+    frames.add_symbols(["SPY"])
     async with staying(frames) as task:
         await until(lambda: heard.controls)
         assert not task.done()
@@ -301,7 +301,7 @@ async def test_an_error_after_the_greeting_is_told(simulator: Simulator) -> None
 async def test_a_quiet_stream_stops_quickly(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
-    frames.want(["NONE"])
+    frames.add_symbols(["NONE"])
     async with staying(frames):
         await until(heard.subscriptions)
     assert heard.batches == []
@@ -316,8 +316,8 @@ async def test_a_stream_stops_quickly_before_anything_is_wanted(simulator: Simul
 
 
 async def test_a_stream_stops_quickly_while_nobody_listens() -> None:
-    frames = StockFrames("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
-    frames.want(["SPY"])
+    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
+    frames.add_symbols(["SPY"])
     async with staying(frames):
         await asyncio.sleep(0.1)
     assert frames.refusal is None

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.docs.runner import ROOT
+from tests.harness.paths import ROOT
 
 FENCED = re.compile(
     r"^```python\n(?P<source>.*?)^```$(?:\s*^```text\n(?P<output>.*?)^```$)?",

@@ -23,7 +23,7 @@ from lean_lite.data import (
     Resampler,
     Slice,
 )
-from tests.docs.runner import ROOT
+from tests.harness.paths import ROOT
 
 FOLDER = ROOT / "docs" / "components"
 HOMES = {

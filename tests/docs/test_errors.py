@@ -1,8 +1,7 @@
 """Every row of the table of errors is held by a test that brings it about."""
 
-from tests.harness.paths import ROOT
-
 from tests.harness.error_table import table
+from tests.harness.paths import ROOT
 
 TESTS = ROOT / "tests"
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.docs.runner import ROOT
+from tests.harness.paths import ROOT
 
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)(?:#(?P<anchor>[^)]*))?\)")

@@ -8,7 +8,8 @@ import pytest
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-from tests.docs.runner import ROOT, environment_of
+from tests.docs.runner import environment_of
+from tests.harness.paths import ROOT
 
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 FIGURE = "application/vnd.plotly.v1+json"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import Block, blocks_of, differs, pages, session_of
-from tests.docs.runner import ROOT, await_end, blocks, python
+from tests.docs.runner import await_end, blocks, python
+from tests.harness.paths import ROOT
 
 PAGES = pages()
 PROGRAMS = [block for page in PAGES for block in blocks_of(page) if block.is_program]

@@ -13,7 +13,8 @@ import pytest
 from lean_lite.blocks import BAR
 from lean_lite.config import Config
 from lean_lite.quality import Check
-from tests.docs.runner import BLOCK, ROOT, blocks, environment_of
+from tests.docs.runner import BLOCK, blocks, environment_of
+from tests.harness.paths import ROOT
 
 BINARIES = Path(sys.executable).parent
 

@@ -5,8 +5,8 @@ import re
 import msgspec
 import pytest
 
-from lean_lite.config.keys import ALIASES, SECTIONS, places, types_of, variable_of
-from tests.docs.runner import ROOT
+from lean_lite.config.keys import ALIASES, SECTIONS, setting_names, types_of, variable_of
+from tests.harness.paths import ROOT
 
 PAGE = (ROOT / "docs" / "settings.md").read_text("utf-8")
 ROW = re.compile(r"^\| `(\w+\.\w+)` \| `(\w+)` \| (.*?) \| (.+?) \|$", re.MULTILINE)
@@ -28,7 +28,7 @@ def test_every_setting_has_a_row_with_its_variable_and_default() -> None:
         for key, default in msgspec.structs.asdict(kind()).items()
     ]
     assert [row[:3] for row in ROW.findall(PAGE)] == wanted
-    assert len(wanted) == len(places())
+    assert len(wanted) == len(setting_names())
 
 
 def test_every_short_name_is_told() -> None:

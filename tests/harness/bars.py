@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import BAR, Block, Origin
 from lean_lite.blocks.block import from_columns
-from lean_lite.blocks.schema import GRADES, PLACES
+from lean_lite.blocks.schema import GRADES, STORED
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, from_ns
-from lean_lite.protocol.bookmark import Bookmark, Joined, Taken
+from lean_lite.protocol.bookmark import Bookmark, DeliveredBar, StartPosition
 from lean_lite.protocol.control import (
     BackfillReply,
     BackfillRequest,
@@ -22,9 +22,9 @@ from lean_lite.protocol.control import (
 )
 from lean_lite.protocol.events import FeedEvent, GapEvent
 from lean_lite.protocol.headers import Problem
-from lean_lite.protocol.heartbeat import Beat, Sample
+from lean_lite.protocol.heartbeat import Heartbeat, Sample
 from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
-from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.protocol.live import LiveBar, Watermark
 
 MINUTE_NS = 60 * SECOND_NS
 NINE_THIRTY_NS = 1_795_703_400 * SECOND_NS  # 2026-11-26 14:30 UTC
@@ -84,8 +84,8 @@ MESSAGES: dict[str, msgspec.Struct] = {
         vwap=100.25, trade_count=10, reasons=256, origin=2, late=True, simulated=True
     ),
     "live_bar_of_defaults": live_bar(),
-    "live_head": LiveHead(9, 7, {"SPY": 2, "BRK.B": 1}),
-    "live_head_of_no_rows": LiveHead(9, 7),
+    "live_head": Watermark(9, 7, {"SPY": 2, "BRK.B": 1}),
+    "live_head_of_no_rows": Watermark(9, 7),
     "history_request": HistoryRequest(
         ("SPY",), 1, 2, 86_400, "iex", {"equity.3": 9}, {"equity.3": 7}
     ),
@@ -108,15 +108,15 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "subscribe_reply_with_feeds": SubscribeReply(("SPY",), {"spy": "no symbol"}, {"SPY": "iex"}),
     "subscribe_reply_without_feeds": SubscribeReply(("SPY",)),
     "interest": Interest("BTC/USD", "us", NINE_THIRTY_NS),
-    "bookmark": Bookmark("c0ffee", {"equity.3": 9}, (Taken("SPY", NINE_THIRTY_NS, 11),)),
+    "bookmark": Bookmark("c0ffee", {"equity.3": 9}, (DeliveredBar("SPY", NINE_THIRTY_NS, 11),)),
     "bookmark_of_symbols": Bookmark(
         "c0ffee",
         {"equity.3": 9},
-        (Taken("SPY", NINE_THIRTY_NS, 11),),
-        {"SPY": Joined(7, NINE_THIRTY_NS)},
+        (DeliveredBar("SPY", NINE_THIRTY_NS, 11),),
+        {"SPY": StartPosition(7, NINE_THIRTY_NS)},
     ),
     "sample": Sample("lean_lite_ingest_published_total", {"feed": "iex"}, 12.0),
-    "beat": Beat(
+    "beat": Heartbeat(
         "store",
         "store-0",
         4711,
@@ -127,8 +127,10 @@ MESSAGES: dict[str, msgspec.Struct] = {
         "0.1.0",
         (Sample("lean_lite_store_bars_total", {}, 3.0),),
     ),
-    "beat_of_defaults": Beat("store", "store-0", 4711, 1, 2),
-    "beat_from_outside": Beat("ingest", "ingest-0", 4711, 1, 2, ("no line",), outside=("no line",)),
+    "beat_of_defaults": Heartbeat("store", "store-0", 4711, 1, 2),
+    "beat_from_outside": Heartbeat(
+        "ingest", "ingest-0", 4711, 1, 2, ("no line",), outside=("no line",)
+    ),
     "feed_event": FeedEvent("iex", "refused", 2, "auth failed (402)"),
     "gap_event": GapEvent("iex", ("SPY",), 1, 2, "filled", 3, "reconnected"),
 }
@@ -145,7 +147,7 @@ def blocks(draw: st.DrawFn, max_rows: int = 5) -> Block:
     """Return any block at all, with or without grades and places."""
     rows = draw(st.integers(0, max_rows))
     symbols = draw(st.lists(st.text(max_size=6), min_size=1, max_size=4, unique=True))
-    kept = draw(st.sets(st.sampled_from([*GRADES, *PLACES])))
+    kept = draw(st.sets(st.sampled_from([*GRADES, *STORED])))
     columns = {
         name: draw(_column(dtype, rows))
         for name, dtype in BAR.columns.items()

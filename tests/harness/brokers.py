@@ -25,7 +25,7 @@ from lean_lite.config import BusConfig
 from lean_lite.config.sections import Secret
 from lean_lite.stack.credentials import new_password, new_passwords
 from lean_lite.stack.processes.brokers import NatsServer, ValkeyServer
-from lean_lite.stack.processes.child import Child, end
+from lean_lite.stack.processes.child import ChildProcess, stop_children
 from lean_lite.stack.processes.ports import LOCALHOST
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ class Brokers:
     """Hold the addresses of a NATS server and a Valkey, and the passwords of NATS' users."""
 
     def __init__(
-        self, nats_url: str, valkey_url: str, passwords: Mapping[str, str], nats: Child | None
+        self,
+        nats_url: str,
+        valkey_url: str,
+        passwords: Mapping[str, str],
+        nats: ChildProcess | None,
     ) -> None:
         self.nats_url = nats_url
         self.valkey_url = valkey_url
@@ -60,13 +64,13 @@ class Brokers:
         )
 
     @property
-    def nats(self) -> Child:
+    def nats(self) -> ChildProcess:
         """The server's process, for tests that kill it; only embedded ones have it."""
         assert self._nats is not None
         return self._nats
 
     async def kill_nats(self) -> None:
-        self.nats.send(SIGKILL)
+        self.nats.send_signal(SIGKILL)
         await self.nats.wait()
 
     async def start_nats(self) -> None:
@@ -91,8 +95,8 @@ async def _start(*servers: NatsServer | ValkeyServer) -> None:
         await server.start(limit_s=START_S)
 
 
-async def end_all(*children: Child) -> None:
-    await end(children, limit_s=5)
+async def end_all(*children: ChildProcess) -> None:
+    await stop_children(children, limit_s=5)
 
 
 @contextmanager

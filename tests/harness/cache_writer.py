@@ -12,7 +12,7 @@ import numpy as np
 
 from lean_lite.blocks import from_bars
 from lean_lite.data.bars import Bars
-from lean_lite.data.cache.disk import CacheFolder, Key
+from lean_lite.data.cache.disk import DiskCache, Key
 from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import from_ns
 
@@ -34,7 +34,7 @@ def is_whole(bars: Bars) -> bool:
 
 
 def write(folder: Path, chance: random.Random) -> NoReturn:
-    cache = CacheFolder(folder, ROOM)
+    cache = DiskCache(folder, ROOM)
     while True:
         cache.write(chance.choice(KEYS), version(chance.randrange(10_000)))
 
@@ -50,7 +50,7 @@ def kill_many(folder: Path, kills: int) -> int:
         time.sleep(chance.uniform(0, LONGEST_S))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        cache = CacheFolder(folder, ROOM)
+        cache = DiskCache(folder, ROOM)
         entries = [entry for key in KEYS if (entry := cache.read(key)) is not None]
         if cache.corrupt or not all(map(is_whole, entries)):
             sys.exit(f"kill {number} has left a damaged entry")

@@ -2,8 +2,9 @@
 
 import re
 from functools import cache
-from tests.harness.paths import ROOT
 from typing import NamedTuple
+
+from tests.harness.paths import ROOT
 
 PAGE = ROOT / "docs" / "errors.md"
 HEADER = "| situation | what it says | exit | what to do |"

@@ -54,7 +54,7 @@ def raw_seqs(feeder: Feeder) -> dict[Lane, list[int]]:
 
 
 def lane_of(frame: RawFrame) -> Lane:
-    return Lane.of_subject(frame.subject)
+    return Lane.from_subject(frame.subject)
 
 
 async def all_graded(admin: Bus, feeder: Feeder) -> dict[Lane, list[Stored]]:

@@ -13,7 +13,7 @@ import msgspec
 
 from lean_lite.blocks import Block, concat
 from lean_lite.bus import Bus, connect
-from lean_lite.cli.demo.strategy_process import Strategy
+from lean_lite.cli.demo.strategy_process import StrategyProcess
 from lean_lite.cli.tail import TailBar
 from lean_lite.config import Config
 from lean_lite.data.history.client import fetch
@@ -30,7 +30,7 @@ class Follower:
 
     def __init__(self, config: Config, symbols: tuple[str, ...] = SYMBOLS) -> None:
         self.bars: list[TailBar] = []
-        self.strategy = Strategy(symbols, config, self.bars.append)
+        self.strategy = StrategyProcess(symbols, config, self.bars.append)
 
     def of(self, symbol: str) -> list[TailBar]:
         return [bar for bar in self.bars if bar.symbol == symbol]
@@ -81,7 +81,7 @@ class Pipeline:
 
     async def settle(self, limit_s: float = 60.0) -> None:
         """End the feed, and wait until every strategy has what the store has."""
-        await self.stack.retire("ingest")
+        await self.stack.stop_child("ingest")
         stored: dict[str, Block] = {}
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:

@@ -19,20 +19,20 @@ from nats.aio.msg import Msg
 from lean_lite.bus import Bus
 from lean_lite.config import BusConfig, Config
 from lean_lite.config.environment import child_environment
-from lean_lite.protocol.heartbeat import Beat
-from lean_lite.protocol.subjects import BEATS
-from lean_lite.stack.processes.child import Child
+from lean_lite.protocol.heartbeat import Heartbeat
+from lean_lite.protocol.subjects import HEARTBEATS
+from lean_lite.stack.processes.child import ChildProcess
 from lean_lite.stack.processes.child_log import ChildLog
 from lean_lite.stack.processes.ports import free_port
 from tests.harness.waiting import until
 
-_decode = msgspec.msgpack.Decoder(Beat).decode
+_decode = msgspec.msgpack.Decoder(Heartbeat).decode
 
 
 class Process:
     """One process of a service, and the last that it told of itself."""
 
-    def __init__(self, child: Child, beats: Mapping[int, Beat]) -> None:
+    def __init__(self, child: ChildProcess, beats: Mapping[int, Heartbeat]) -> None:
         self._child = child
         self._beats = beats
 
@@ -41,7 +41,7 @@ class Process:
         return self._child.pid
 
     @property
-    def beat(self) -> Beat | None:
+    def beat(self) -> Heartbeat | None:
         return self._beats.get(self.pid)
 
     @property
@@ -67,7 +67,9 @@ class Process:
         return self
 
     def _lives(self) -> bool:
-        assert self.running, f"{self._child.name} ended ({self._child.code}): {self.log[-2000:]}"
+        assert self.running, (
+            f"{self._child.name} ended ({self._child.exit_code}): {self.log[-2000:]}"
+        )
         return True
 
     def failing(self) -> str:
@@ -92,7 +94,7 @@ class Process:
         return await self.ended()
 
     async def kill(self) -> None:
-        self._child.send(signal.SIGKILL)
+        self._child.send_signal(signal.SIGKILL)
         await self.ended()
 
     async def ended(self) -> int:
@@ -107,7 +109,7 @@ class Services:
         self._bus_config = bus_config
         self._bus = bus
         self._folder = folder
-        self._beats: dict[int, Beat] = {}
+        self._beats: dict[int, Heartbeat] = {}
         self._started: list[Process] = []
 
     async def __aenter__(self) -> Self:
@@ -115,8 +117,8 @@ class Services:
             beat = _decode(message.data)
             self._beats[beat.pid] = beat
 
-        await self._bus.subscribe(BEATS, on_beat)
-        await self._bus.barrier()
+        await self._bus.subscribe(HEARTBEATS, on_beat)
+        await self._bus.flush()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -134,7 +136,7 @@ class Services:
         number = len(self._started)
         log = ChildLog(self._folder / f"{name}-{number}.log")
         command = (sys.executable, "-m", f"lean_lite_{name}")
-        child = Child(f"{name}-{number}", command, log, environment)
+        child = ChildProcess(f"{name}-{number}", command, log, environment)
         child.start()
         self._started.append(Process(child, self._beats))
         return self._started[-1]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from lean_lite.blocks import Origin, decode_block
-from lean_lite.bus import Bus, ask
+from lean_lite.bus import Bus, request_reply
 from lean_lite.errors import BusUnavailable, Busy
 from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.subjects import RAW, SUBSCRIBE
@@ -54,7 +54,7 @@ class Market:
         async def answered() -> SubscribeReply | None:
             request = SubscribeRequest("test", symbols)
             try:
-                return await ask(self._client, SUBSCRIBE, request, SubscribeReply)
+                return await request_reply(self._client, SUBSCRIBE, request, SubscribeReply)
             except (BusUnavailable, Busy):
                 return None
 

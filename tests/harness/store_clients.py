@@ -3,7 +3,7 @@
 import msgspec
 
 from lean_lite.blocks import Block, decode_block, encode_block
-from lean_lite.bus import Bus, ask_many
+from lean_lite.bus import Bus, request_chunks
 from lean_lite.protocol.history import HistoryReply, HistoryRequest
 from lean_lite.protocol.partitions import lane_of
 from lean_lite.protocol.subjects import HISTORY, graded
@@ -34,6 +34,6 @@ class Asker:
 
     async def __call__(self, *symbols: str, **more: object) -> tuple[HistoryReply, list[Block]]:
         request = msgspec.convert({"symbols": symbols, **more}, HistoryRequest)
-        parts = [part async for part in ask_many(self.bus, HISTORY, request, timeout_s=20)]
+        parts = [part async for part in request_chunks(self.bus, HISTORY, request, timeout_s=20)]
         reply = msgspec.msgpack.decode(parts[0], type=HistoryReply)
         return reply, [decode_block(part) for part in parts[1:]]

@@ -25,7 +25,7 @@ class Stored(NamedTuple):
 
     @property
     def lane(self) -> Lane:
-        return Lane.of_subject(self.subject)
+        return Lane.from_subject(self.subject)
 
     @property
     def is_marker(self) -> bool:

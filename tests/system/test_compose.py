@@ -21,8 +21,8 @@ from lean_lite.cli.tail import TailBar
 from lean_lite.config import BusConfig, Config
 from lean_lite.config.sections import Secret
 from lean_lite.stack.processes.ports import LOCALHOST, free_port
-from tests.harness.pipeline import Pipeline, until
 from tests.harness.paths import ROOT
+from tests.harness.pipeline import Pipeline, until
 
 DEMO = ROOT / "docker-compose.yml"
 LIVE = ROOT / "docker-compose.live.yml"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lean_lite.config import Config
-from lean_lite.data.history.client import Snapshot, read_through
+from lean_lite.data.history.client import HistorySnapshot, read_through
 from lean_lite.data.live import Live
 from lean_lite.errors import RequestError
 from lean_lite.market.calendar import calendar_of
@@ -32,7 +32,7 @@ def request(symbol: str, resolution_s: int = 60, **changes: object) -> HistoryRe
     return HistoryRequest((symbol,), to_ns(now - SPAN), to_ns(now), resolution_s, **given)  # type: ignore[arg-type]
 
 
-def rows(snapshot: Snapshot) -> dict[int, tuple[float, ...]]:
+def rows(snapshot: HistorySnapshot) -> dict[int, tuple[float, ...]]:
     """Every bar's values by its start; fails when one comes twice."""
     found: dict[int, tuple[float, ...]] = {}
     for block in snapshot.blocks:
@@ -139,14 +139,14 @@ async def test_what_nobody_serves_is_a_gap_that_says_why(pipeline: Pipeline) -> 
 async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_them(
     pipeline: Pipeline,
 ) -> None:
-    pipeline.stack.children["simulator"].send(signal.SIGSTOP)
+    pipeline.stack.children["simulator"].send_signal(signal.SIGSTOP)
     progress: list[float] = []
     try:
         late = await read_through(
             pipeline.bus, request("AAPL"), wait_s=2.5, progress=progress.append
         )
     finally:
-        pipeline.stack.children["simulator"].send(signal.SIGCONT)
+        pipeline.stack.children["simulator"].send_signal(signal.SIGCONT)
     assert late.gaps
     shows("history that can't be had in time", late.gaps[0].reason)
     assert progress[0] < 1
@@ -159,12 +159,12 @@ async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_
 
 @pytest.mark.parametrize("name", ["ingest", "validate", "store", "nats"])
 async def test_whoever_dies_during_a_fetch_it_ends_whole(pipeline: Pipeline, name: str) -> None:
-    pipeline.stack.children["simulator"].send(signal.SIGSTOP)
+    pipeline.stack.children["simulator"].send_signal(signal.SIGSTOP)
     asked = request("SPY")
     fetching = asyncio.ensure_future(read_through(pipeline.bus, asked, wait_s=60))
     await asyncio.sleep(0.5)
     pipeline.kill(name)
-    pipeline.stack.children["simulator"].send(signal.SIGCONT)
+    pipeline.stack.children["simulator"].send_signal(signal.SIGCONT)
     answer = await fetching
     assert answer.gaps == ()
     assert rows(answer) == await truth(pipeline, "SPY", asked.end_ns)

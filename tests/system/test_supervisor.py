@@ -21,8 +21,8 @@ from nats.aio.msg import Msg
 from lean_lite.bus import Bus, connect
 from lean_lite.config import Config
 from lean_lite.errors import ConfigError, StackError
-from lean_lite.protocol.heartbeat import Beat
-from lean_lite.protocol.subjects import BEATS
+from lean_lite.protocol.heartbeat import Heartbeat
+from lean_lite.protocol.subjects import HEARTBEATS
 from lean_lite.stack import SERVICES, Membership, end_stack, find_stack, join_stack
 from lean_lite.stack.processes.ports import LOCALHOST, free_port
 from lean_lite_sim import Simulator, SimulatorSettings
@@ -158,13 +158,13 @@ class Listener:
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.heard: dict[str, Beat] = {}
+        self.heard: dict[str, Heartbeat] = {}
 
     async def start(self) -> None:
-        await self.bus.subscribe(BEATS, self._on_beat)
+        await self.bus.subscribe(HEARTBEATS, self._on_beat)
 
     async def _on_beat(self, message: Msg) -> None:
-        beat = msgspec.msgpack.decode(message.data, type=Beat)
+        beat = msgspec.msgpack.decode(message.data, type=Heartbeat)
         self.heard[beat.service] = beat
 
     def hears_all_of(self, folder: Path) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lean_lite.blocks import Block, decode_block, encode_block, from_bars
-from lean_lite.config import AlpacaConfig, BusConfig, Config, Source
+from lean_lite.config import AlpacaConfig, BusConfig, Config, SettingSource
 from lean_lite.data import (
     AlpacaDataFeed,
     Bars,
@@ -75,7 +75,7 @@ def settings_are_typed() -> None:
     assert_type(config.alpaca, AlpacaConfig)
     assert_type(config.ingest.symbols, tuple[str, ...])
     assert_type(config.bus.lease_ttl_s, float)
-    assert_type(config.sources(), list[Source])
+    assert_type(config.sources(), list[SettingSource])
     assert_type(config.environment(), dict[str, str])
     assert_type(config.replace(bus={"url": ""}), Config)
     Config("lean-lite.toml")  # type: ignore[call-arg]

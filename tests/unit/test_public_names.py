@@ -18,7 +18,7 @@ MODULES = [
     if module.ispkg
 ]
 FACES = [name for name in MODULES if hasattr(importlib.import_module(name), "__all__")]
-LAZY = {"lean_lite.data"}
+LAZY = {"lean_lite.data", "lean_lite.data.persistence"}
 COMMANDS = {"lean_lite.cli"}  # one entry point, among the names that it needs
 
 
@@ -75,7 +75,7 @@ def test_a_lazy_name_is_the_one_of_its_module() -> None:
 
 
 def test_what_a_strategy_handles_is_found_beside_what_it_works_with() -> None:
-    from lean_lite.model import bars as data_models
+    from lean_lite.algorithm import data_models
 
     for name in ("DataQualityLevel", "Resolution", "TradeBar"):
         assert getattr(lean_lite.data, name) is getattr(data_models, name)

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from lean_lite.tasks import end_all
+from lean_lite.tasks import stop_all
 
 
 async def test_one_that_fails_or_hangs_harms_no_other(caplog: pytest.LogCaptureFixture) -> None:
@@ -22,10 +22,10 @@ async def test_one_that_fails_or_hangs_harms_no_other(caplog: pytest.LogCaptureF
         finally:
             ended.append("cancelled")
 
-    await end_all([badly(), never(), well()], 0.2)
+    await stop_all([badly(), never(), well()], 0.2)
     assert ended == ["well", "cancelled"]
     assert caplog.messages == [
         "not ended in order: the line is down",
         "1 of 3 were not ended within 0.2 s",
     ]
-    await end_all([], 0.2)
+    await stop_all([], 0.2)

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any
 
 
-async def whole[Result](work: Coroutine[Any, Any, Result]) -> Result:
+async def finish[Result](work: Coroutine[Any, Any, Result]) -> Result:
     """Return the result of work that goes on when we are cancelled; that is obeyed afterwards."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
@@ -22,7 +22,7 @@ async def whole[Result](work: Coroutine[Any, Any, Result]) -> Result:
     return task.result()
 
 
-def cancelled() -> bool:
+def is_being_cancelled() -> bool:
     """Say whether the current task itself is cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
@@ -31,9 +31,9 @@ def cancelled() -> bool:
 log = logging.getLogger(__name__)
 
 
-async def end_all(endings: Iterable[Coroutine[Any, Any, object]], limit_s: float) -> None:
+async def stop_all(stops: Iterable[Coroutine[Any, Any, object]], limit_s: float) -> None:
     """Run all of them; one that fails is logged, and one that takes longer is cancelled."""
-    tasks = [asyncio.create_task(ending) for ending in endings]
+    tasks = [asyncio.create_task(ending) for ending in stops]
     if not tasks:
         return
     _, late = await asyncio.wait(tasks, timeout=limit_s)

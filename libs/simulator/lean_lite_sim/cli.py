@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 
-from lean_lite_sim.faults import Blow, Faults, read_order
+from lean_lite_sim.faults import ConnectionFault, Faults, read_order
 from lean_lite_sim.settings import DEFAULT_KEY, SimulatorSettings
 from lean_lite_sim.simulator import Simulator
 
@@ -92,7 +92,7 @@ def _key_pair(text: str) -> tuple[str, str]:
 
 def _faults(text: str) -> Faults:
     faults, blow = read_order(Faults(), json.loads(text))
-    if blow != Blow():
+    if blow != ConnectionFault():
         message = f"{text} would be done before anybody is connected"
         raise ValueError(message)
     return faults

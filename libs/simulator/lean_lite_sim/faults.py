@@ -86,7 +86,7 @@ class Faults:
         return happens(self.out_of_order_fraction, self.seed, "order", bar.symbol, bar.start_ns)
 
 
-class Blow(NamedTuple):
+class ConnectionFault(NamedTuple):
     """What is done once to every connection that is open: at most one of the four is usual."""
 
     close_code: int | None = None
@@ -129,16 +129,16 @@ def part_of(bar: Bar) -> Bar:
     return bar._replace(volume=volume, trade_count=trades)
 
 
-def read_order(current: Faults, order: Mapping[str, object]) -> tuple[Faults, Blow]:
+def read_order(current: Faults, order: Mapping[str, object]) -> tuple[Faults, ConnectionFault]:
     """
     Apply a JSON object that arms faults: the standing ones it leads to, and the blow to deal.
 
     Raises ValueError for a name that is no fault (and names the nearest), or a wrong value.
     """
     values = {name: _checked(name, value) for name, value in order.items()}
-    blow = Blow(**{name: value for name, value in values.items() if name in Blow._fields})  # type: ignore[arg-type]
-    standing = {name: value for name, value in values.items() if name not in Blow._fields}
-    return replace(current, **standing), blow  # type: ignore[arg-type]
+    once = {name: value for name, value in values.items() if name in ConnectionFault._fields}
+    standing = {name: value for name, value in values.items() if name not in once}
+    return replace(current, **standing), ConnectionFault(**once)  # type: ignore[arg-type]
 
 
 _KINDS: Final[dict[str, type]] = {

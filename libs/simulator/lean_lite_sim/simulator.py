@@ -15,17 +15,17 @@ from lean_lite_sim.market.synthetic import synthetic_symbol
 from lean_lite_sim.market.timestamps import SECOND_NS, parse_instant
 from lean_lite_sim.market.trading_days import first_incomplete_day
 from lean_lite_sim.protocol.endpoints import ENDPOINTS
-from lean_lite_sim.rest.auth import Gatekeeper
+from lean_lite_sim.rest.auth import RequestGuard
 from lean_lite_sim.rest.control_routes import ControlRoutes
 from lean_lite_sim.rest.market_routes import MarketRoutes
-from lean_lite_sim.rest.pages import BarShelf
+from lean_lite_sim.rest.pages import BarPages
 from lean_lite_sim.rest.server import RestServer
 from lean_lite_sim.settings import SimulatorSettings
 from lean_lite_sim.stats import Stats
-from lean_lite_sim.stream.connection import SessionContext
-from lean_lite_sim.stream.scheduler import Pacer
+from lean_lite_sim.stream.connection import ConnectionContext
+from lean_lite_sim.stream.scheduler import Scheduler
 from lean_lite_sim.stream.server import StreamServer
-from lean_lite_sim.timeline import Tape
+from lean_lite_sim.timeline import Timeline
 
 _END_OF_TIME_NS = 2**63 - 1
 
@@ -49,9 +49,9 @@ class Simulator:
         self._faults = FaultHistory(settings.faults)
         self._stats = Stats(ENDPOINTS)
         self._delay_ns = round(settings.bar_delay_feed_s * SECOND_NS)
-        self._tape = Tape(self._market, self._faults, self._delay_ns)
+        self._tape = Timeline(self._market, self._faults, self._delay_ns)
         self.clock = self._make_clock()
-        self._context = SessionContext(settings, self.clock, self._faults, self._stats)
+        self._context = ConnectionContext(settings, self.clock, self._faults, self._stats)
         self._stream = StreamServer(self._context)
         self._rest = self._make_rest()
         self._pacing: asyncio.Task[None] | None = None
@@ -77,7 +77,7 @@ class Simulator:
         self._faults.change(faults, self.clock.now_ns())
         if "auth_fail" in order:
             self._context.auth_failures_left = faults.auth_fail
-        self._stream.strike(blow)
+        self._stream.apply_fault(blow)
         return faults
 
     def clear_faults(self) -> Faults:
@@ -99,7 +99,7 @@ class Simulator:
         self.rest_url = f"http://{self.settings.host}:{rest_port}"
         if not self.settings.hold:
             self.clock.release()
-        pacer = Pacer(self.clock, self._tape, self._stream, self._delay_ns)
+        pacer = Scheduler(self.clock, self._tape, self._stream, self._delay_ns)
         self._pacing = asyncio.create_task(pacer.run())
 
     async def stop(self) -> None:
@@ -127,8 +127,8 @@ class Simulator:
         return FeedClock(None, start_ns, self.settings.speed, wall_clock=time.time_ns)
 
     def _make_rest(self) -> RestServer:
-        shelf = BarShelf(self._market, self._tape)
-        gatekeeper = Gatekeeper(self.settings, self._faults)
+        shelf = BarPages(self._market, self._tape)
+        gatekeeper = RequestGuard(self.settings, self._faults)
         market = MarketRoutes(self.settings, self.clock, shelf, gatekeeper, self._stats)
         control = ControlRoutes(
             self.clock,

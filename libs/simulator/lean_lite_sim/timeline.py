@@ -11,7 +11,7 @@ from lean_lite_sim.protocol.endpoints import Tempo
 from lean_lite_sim.protocol.wire import Message, bar_message, unknown_message
 
 
-class Tape:
+class Timeline:
     """
     The market as clients see it, faults included.
 
@@ -57,7 +57,7 @@ class Tape:
         bars = daily.after(self._minute(tempo.kind, minute_ns)[0], minute_ns)
         return [bar_message("dailyBars", bar) for bar in bars]
 
-    def as_known(self, bar: Bar, now_ns: int) -> Bar:
+    def known_version(self, bar: Bar, now_ns: int) -> Bar:
         """Give the version of a bar that REST shows at a feed time."""
         if now_ns < bar.end_ns + UPDATE_AFTER_NS and self._faults_at(bar.end_ns).is_late(bar):
             return part_of(bar)

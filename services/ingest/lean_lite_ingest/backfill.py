@@ -10,14 +10,14 @@ from lean_lite.errors import BusError, Busy, FeedUnavailable, RequestError
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 from lean_lite.protocol.control import BackfillReply, BackfillRequest
-from lean_lite.protocol.headers import Span
+from lean_lite.protocol.headers import CoveredSpan
 from lean_lite.protocol.partitions import Lane, lane_of
 from lean_lite_ingest import metrics as counters
-from lean_lite_ingest.alpaca.rest import Rest
-from lean_lite_ingest.alpaca.symbols import Directory, check
-from lean_lite_ingest.bulk_publisher import BulkLane
+from lean_lite_ingest.alpaca.rest import AlpacaHistory
+from lean_lite_ingest.alpaca.symbols import SymbolDirectory, raise_refused
+from lean_lite_ingest.bulk_publisher import BulkPublisher
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.lane_publisher import LanePublisher
 from lean_lite_ingest.rows import Row
 
 JOBS = 256
@@ -53,25 +53,25 @@ class Backfill:
 
     def __init__(
         self,
-        rest: Rest,
+        rest: AlpacaHistory,
         clock: FeedClock,
-        directory: Directory,
+        directory: SymbolDirectory,
         *,
-        outboxes: Mapping[Lane, Outbox],
+        publishers: Mapping[Lane, LanePublisher],
         since_ns: Callable[[str], int | None],
-        lane: Callable[[Lane], BulkLane],
+        lane: Callable[[Lane], BulkPublisher],
     ) -> None:
         """Fetch nothing before `want`; `since_ns` tells from when on a symbol's bars are live."""
         self._rest = rest
         self._clock = clock
         self._directory = directory
-        self._outboxes = outboxes
+        self._outboxes = publishers
         self._since_ns = since_ns
         self._new_lane = lane
-        self._lanes: dict[Lane, BulkLane] = {}
+        self._lanes: dict[Lane, BulkPublisher] = {}
         self._jobs: dict[Job, asyncio.Task[BackfillReply]] = {}
 
-    async def want(self, request: BackfillRequest) -> BackfillReply:
+    async def run(self, request: BackfillRequest) -> BackfillReply:
         """Return how it ended, or after `wait_s` that it goes on; Busy for too many at once."""
         if request.resolution_s not in SLICE_NS:
             code = "resolution"
@@ -83,7 +83,7 @@ class Backfill:
             if len(self._jobs) >= JOBS:
                 message = f"{JOBS} spans are being fetched: ask again"
                 raise Busy(message)
-            task = self._jobs[job] = asyncio.create_task(self._work(job))
+            task = self._jobs[job] = asyncio.create_task(self._run_job(job))
         await asyncio.wait([task], timeout=request.wait_s)
         return task.result() if task.done() else BackfillReply(over=False, until_ns=0)
 
@@ -93,7 +93,7 @@ class Backfill:
             task.cancel()
         await asyncio.gather(*self._jobs.values(), return_exceptions=True)
 
-    async def _work(self, job: Job) -> BackfillReply:
+    async def _run_job(self, job: Job) -> BackfillReply:
         final_ns = self._final_ns(job.resolution_s)
         failed = ""
         try:
@@ -105,36 +105,36 @@ class Backfill:
         return BackfillReply(over=True, until_ns=final_ns, failed=failed)
 
     async def _fill(self, job: Job, end_ns: int) -> None:
-        live = await self._claim(job, end_ns)
+        live = await self._declare_live_complete(job, end_ns)
         # Around what is whole there: before it was subscribed, and since a hole began.
         await self._fetch(job, job.start_ns, min(end_ns, live.start_ns))
         await self._fetch(job, max(job.start_ns, live.end_ns), end_ns)
 
-    async def _claim(self, job: Job, end_ns: int) -> Span:
+    async def _declare_live_complete(self, job: Job, end_ns: int) -> CoveredSpan:
         """Have the live lane say what is whole there, and return that span, perhaps empty."""
         since_ns = self._since_ns(job.symbol)
-        nothing = Span(end_ns, end_ns, job.symbol)
+        nothing = CoveredSpan(end_ns, end_ns, job.symbol)
         if since_ns is None or job.resolution_s * SECOND_NS != MINUTE_NS:
             return nothing
         start_ns = max(job.start_ns, -(-since_ns // MINUTE_NS) * MINUTE_NS)
         outbox = self._outboxes[lane_of(job.symbol)]
-        until_ns = min(end_ns, outbox.whole_until(end_ns))
+        until_ns = min(end_ns, outbox.complete_until(end_ns))
         if start_ns >= until_ns:
             return nothing
-        span = Span(start_ns, until_ns, job.symbol)
-        await outbox.claim(span)
+        span = CoveredSpan(start_ns, until_ns, job.symbol)
+        await outbox.declare_complete(span)
         return span
 
     async def _fetch(self, job: Job, start_ns: int, end_ns: int) -> None:
         resolution = Resolution.from_seconds(job.resolution_s)
         for begin_ns, until_ns in _slices(start_ns, end_ns, SLICE_NS[job.resolution_s]):
-            rows = await self._insist(job, begin_ns, until_ns - 1, resolution)
+            rows = await self._fetch_with_retry(job, begin_ns, until_ns - 1, resolution)
             if not rows:  # Perhaps because there is no such symbol.
-                check(await self._directory.refuse([job.symbol]))
-            span = Span(begin_ns, until_ns, job.symbol)
+                raise_refused(await self._directory.unknown([job.symbol]))
+            span = CoveredSpan(begin_ns, until_ns, job.symbol)
             await self._lane(job.symbol).publish(rows, span, resolution)
 
-    async def _insist(
+    async def _fetch_with_retry(
         self, job: Job, start_ns: int, last_ns: int, resolution: Resolution
     ) -> list[Row]:
         for pause_s in RETRY_S:
@@ -145,7 +145,7 @@ class Backfill:
                 await asyncio.sleep(pause_s)
         return await self._rest.bars([job.symbol], start_ns, last_ns, resolution)
 
-    def _lane(self, symbol: str) -> BulkLane:
+    def _lane(self, symbol: str) -> BulkPublisher:
         lane = lane_of(symbol)
         if lane not in self._lanes:
             self._lanes[lane] = self._new_lane(lane)
@@ -154,7 +154,7 @@ class Backfill:
     def _final_ns(self, resolution_s: int) -> int:
         """Return the start of the first bar that may still change."""
         margin_s = max(FINAL_FEED_S, FINAL_WALL_S / self._clock.wall_s(1.0))
-        now_ns = self._clock.at(time.time_ns()) - round(margin_s * SECOND_NS)
+        now_ns = self._clock.feed_ns(time.time_ns()) - round(margin_s * SECOND_NS)
         return final_ns(now_ns, resolution_s)
 
 

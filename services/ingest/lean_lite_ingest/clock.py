@@ -17,16 +17,16 @@ TIMEOUT_S = 5.0
 class FeedClock(Protocol):
     """Tell the feed's time, nanoseconds since 1970 UTC."""
 
-    async def set(self) -> None:
+    async def sync(self) -> None:
         """Ask the feed for its time, when it has one of its own."""
 
-    async def wait(self) -> None:
+    async def wait_synced(self) -> None:
         """Return when the clock is set."""
 
-    def unset(self) -> None:
+    def invalidate(self) -> None:
         """Forget the feed's time: it may have been stopped or moved."""
 
-    def at(self, wall_ns: int) -> int:
+    def feed_ns(self, wall_ns: int) -> int:
         """Return the feed's time at a moment of this machine's clock."""
 
     def wall_s(self, feed_s: float) -> float:
@@ -36,16 +36,16 @@ class FeedClock(Protocol):
 class WallClock:
     """Be the clock of a feed that lives in real time."""
 
-    async def set(self) -> None:
+    async def sync(self) -> None:
         """Do nothing: the clock is always set."""
 
-    async def wait(self) -> None:
+    async def wait_synced(self) -> None:
         """Return at once."""
 
-    def unset(self) -> None:
+    def invalidate(self) -> None:
         """Do nothing: the clock is always set."""
 
-    def at(self, wall_ns: int) -> int:
+    def feed_ns(self, wall_ns: int) -> int:
         """Return the moment itself."""
         return wall_ns
 
@@ -54,7 +54,7 @@ class WallClock:
         return feed_s
 
 
-class Reading(msgspec.Struct):
+class ClockReading(msgspec.Struct):
     """Hold what a simulator says of its clock."""
 
     wall_ns: int
@@ -69,24 +69,24 @@ class SimulatorClock:
     def __init__(self, rest_url: str) -> None:
         """Read from a simulator's REST address; unset before `set`."""
         self._url = f"{rest_url}/sim/clock"
-        self._reading = Reading(time.time_ns(), 0, 1.0)
+        self._reading = ClockReading(time.time_ns(), 0, 1.0)
         self._is_set = asyncio.Event()
 
-    async def set(self) -> None:
+    async def sync(self) -> None:
         """Ask the simulator; FeedUnavailable when it does not answer."""
         self._reading = await asyncio.to_thread(self._read)
         if not self._reading.held:
             self._is_set.set()
 
-    async def wait(self) -> None:
+    async def wait_synced(self) -> None:
         """Return when the clock runs and its reading is known."""
         await self._is_set.wait()
 
-    def unset(self) -> None:
+    def invalidate(self) -> None:
         """Forget the reading's validity; the last one still serves as an estimate."""
         self._is_set.clear()
 
-    def at(self, wall_ns: int) -> int:
+    def feed_ns(self, wall_ns: int) -> int:
         """Return the simulator's time at a moment of this machine's clock."""
         reading = self._reading
         speed = 0.0 if reading.held else reading.speed
@@ -96,10 +96,10 @@ class SimulatorClock:
         """Return how long a span of the simulator's time takes here."""
         return feed_s / self._reading.speed
 
-    def _read(self) -> Reading:
+    def _read(self) -> ClockReading:
         try:
             with urllib.request.urlopen(self._url, timeout=TIMEOUT_S) as response:  # noqa: S310
-                return msgspec.json.decode(response.read(), type=Reading)
+                return msgspec.json.decode(response.read(), type=ClockReading)
         except (OSError, msgspec.MsgspecError) as error:
             message = f"the simulator does not tell its time at {self._url}: {error}"
             raise FeedUnavailable(message) from error

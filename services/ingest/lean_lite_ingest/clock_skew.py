@@ -7,12 +7,12 @@ from lean_lite.model.timestamps import SECOND_NS
 
 # A bar is sent after its end, so one that comes clearly before it tells of a clock that is behind.
 TOLERATED_NS = SECOND_NS
-SAY_EVERY_S = 60.0
+LOG_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
 
 
-class Skew:
+class ClockSkewMonitor:
     """Compare the end of each live bar with its arrival, and say once a minute what is wrong."""
 
     def __init__(self, feed: str) -> None:
@@ -26,7 +26,7 @@ class Skew:
         self.behind_ns = max(end_ns - received_ns, 0)
         if self.behind_ns <= TOLERATED_NS:
             return False
-        if self._said_at is None or time.monotonic() - self._said_at > SAY_EVERY_S:
+        if self._said_at is None or time.monotonic() - self._said_at > LOG_EVERY_S:
             self._said_at = time.monotonic()
             log.warning("clock.behind", extra={"feed": self._feed, "todo": self.text})
         return True

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from lean_lite.blocks import Origin
-from lean_lite.bus import Lease, Slowest
+from lean_lite.bus import Lease, SlowestConsumer
 from lean_lite.errors import FeedUnavailable
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.model.timestamps import MINUTE_NS
@@ -14,20 +14,20 @@ from lean_lite.protocol import subjects
 from lean_lite.protocol.control import BackfillReply, BackfillRequest
 from lean_lite.protocol.events import FeedEvent, FeedState, GapEvent, GapState
 from lean_lite.protocol.partitions import PARTITIONS, Lane, partition_of
-from lean_lite.service import Context, Outside
+from lean_lite.service import Context, ExternalReason
 from lean_lite_ingest import metrics as counters
-from lean_lite_ingest.alpaca.error_codes import explained
-from lean_lite_ingest.alpaca.rest import Rest
-from lean_lite_ingest.alpaca.stream import CryptoFrames, Hooks, Message, StockFrames
-from lean_lite_ingest.alpaca.symbols import Directory, Refusals
-from lean_lite_ingest.alpaca.wire import ORIGINS, row_of
+from lean_lite_ingest.alpaca.error_codes import explain
+from lean_lite_ingest.alpaca.rest import AlpacaHistory
+from lean_lite_ingest.alpaca.stream import CryptoStream, Hooks, Message, StockStream
+from lean_lite_ingest.alpaca.symbols import Refusals, SymbolDirectory
+from lean_lite_ingest.alpaca.wire import ORIGINS, to_row
 from lean_lite_ingest.backfill import Backfill
-from lean_lite_ingest.bulk_publisher import BulkLane
+from lean_lite_ingest.bulk_publisher import BulkPublisher
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.clock_skew import Skew
-from lean_lite_ingest.gap_filler import Filled, Hole, Refill, describe
-from lean_lite_ingest.interest import Wanted
-from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.clock_skew import ClockSkewMonitor
+from lean_lite_ingest.gap_filler import FilledGap, GapFiller, GapRange, describe
+from lean_lite_ingest.interest import Interests
+from lean_lite_ingest.lane_publisher import LanePublisher
 from lean_lite_ingest.rate_limit import RateLimit
 
 ANSWER_S = 2.0
@@ -48,7 +48,7 @@ class Feed:
         lease: Lease,
         clock: FeedClock,
         limit: RateLimit,
-        slowest: Slowest,
+        slowest: SlowestConsumer,
         *,
         asset_class: str,
         name: str,
@@ -61,10 +61,10 @@ class Feed:
         self.name = name
         self.asset_class = asset_class
         pinned = [s for s in config.ingest.symbols if asset_class_of(s) == asset_class]
-        self._wanted = Wanted(bus, name, pinned, config.ingest.forget_s)
+        self._interests = Interests(bus, name, pinned, config.ingest.forget_s)
         lanes = [Lane(asset_class, partition) for partition in range(PARTITIONS)]
-        self._outboxes = {
-            lane: Outbox(
+        self._publishers = {
+            lane: LanePublisher(
                 bus,
                 name,
                 lane,
@@ -72,21 +72,21 @@ class Feed:
                 clock,
                 bound=config.ingest.pending_bars,
                 simulated=config.alpaca.simulated,
-                on_hole=self._on_hole,
+                on_gap=self._on_gap,
             )
             for lane in lanes
         }
-        rest = Rest(config.alpaca, asset_class, name, limit, config.ingest.rest_timeout_s)
-        self._directory = Directory(rest)
-        self._refill = Refill(rest, name, self._outboxes, config.ingest.refill_span_s)
+        rest = AlpacaHistory(config.alpaca, asset_class, name, limit, config.ingest.rest_timeout_s)
+        self._directory = SymbolDirectory(rest)
+        self._gap_filler = GapFiller(rest, name, self._publishers, config.ingest.refill_span_s)
         self._live_since_ns: dict[str, int] = {}
         self._backfill = Backfill(
             rest,
             clock,
             self._directory,
-            outboxes=self._outboxes,
+            publishers=self._publishers,
             since_ns=self._live_since_ns.get,
-            lane=lambda lane: BulkLane(
+            lane=lambda lane: BulkPublisher(
                 bus,
                 name,
                 lane,
@@ -96,7 +96,7 @@ class Feed:
                 simulated=config.alpaca.simulated,
             ),
         )
-        frames = CryptoFrames if asset_class == "crypto" else StockFrames
+        frames = CryptoStream if asset_class == "crypto" else StockStream
         self._stream = frames(
             str(config.alpaca.key_id),
             str(config.alpaca.secret_key),
@@ -104,44 +104,44 @@ class Feed:
             config.alpaca.stream_url,
             Hooks(self._on_batch, self._on_control, self._on_disconnected),
         )
-        self._holes: set[Lane] = set()
-        self._joints: set[str] = set()
-        self._holes_found = asyncio.Event()
-        self._any_wanted = asyncio.Event()
-        self._told = asyncio.Event()
+        self._gap_lanes: set[Lane] = set()
+        self._new_symbols: set[str] = set()
+        self._gaps_found = asyncio.Event()
+        self._has_symbols = asyncio.Event()
+        self._reply_received = asyncio.Event()
         self._subscribed: frozenset[str] = frozenset()
         self._refusal: tuple[int, str] | None = None
-        self._skew = Skew(name)
-        self._breaks = 0
+        self._skew = ClockSkewMonitor(name)
+        self._disconnects = 0
         self.connected = False
         self.loaded = asyncio.Event()
 
     def failing(self) -> Iterable[str]:
         """Name what keeps bars from coming."""
         if self._stream.refusal is not None:
-            why = explained(*self._stream.refusal)
-            yield Outside(f"Alpaca refuses the feed {self.name}: {why}")
+            why = explain(*self._stream.refusal)
+            yield ExternalReason(f"Alpaca refuses the feed {self.name}: {why}")
         elif not self.loaded.is_set():
             yield f"the lanes of feed {self.name} are being taken over"
-        elif self._wanted.since_ns and not self.connected:
+        elif self._interests.since_ns and not self.connected:
             reason, why = f"the feed {self.name} is not connected", self._stream.trouble
             # A first attempt that is still under way is worth waiting for.
-            yield Outside(f"{reason}: {why}") if why else reason
+            yield ExternalReason(f"{reason}: {why}") if why else reason
 
     async def run(self) -> None:
         """Own the lanes, stay connected, fill holes, until cancelled."""
-        await asyncio.gather(*(outbox.take_over() for outbox in self._outboxes.values()))
+        await asyncio.gather(*(outbox.take_over() for outbox in self._publishers.values()))
         await self._set_clock()
-        await self._wanted.load(self._now_ns())
-        self._wish(self._wanted.since_ns)
+        await self._interests.load(self._now_ns())
+        self._add_to_stream(self._interests.since_ns)
         self.loaded.set()
-        publishing = asyncio.gather(*(outbox.run() for outbox in self._outboxes.values()))
+        publishing = asyncio.gather(*(outbox.run() for outbox in self._publishers.values()))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_shielded(publishing))
                 group.create_task(self._stay_connected())
-                group.create_task(self._fill_holes(group))
-                group.create_task(self._prune())
+                group.create_task(self._fill_gaps(group))
+                group.create_task(self._expire_interests())
         finally:
             await self._backfill.stop()
             await self._drain()
@@ -150,35 +150,35 @@ class Feed:
 
     async def backfill(self, request: BackfillRequest) -> BackfillReply:
         """Fetch history, or say that it is on its way; RequestError and Busy as in `Backfill`."""
-        return await self._backfill.want(request)
+        return await self._backfill.run(request)
 
-    async def want(self, symbols: list[str]) -> Refusals:
+    async def subscribe(self, symbols: list[str]) -> Refusals:
         """Subscribe to symbols, remember them, and say which ones Alpaca refuses."""
-        unknown = await self._directory.refuse(self._new(symbols))
+        unknown = await self._directory.unknown(self._not_subscribed(symbols))
         symbols = [symbol for symbol in symbols if symbol not in unknown]
-        new = self._new(symbols)
-        await self._wanted.add(symbols, self._now_ns())
+        new = self._not_subscribed(symbols)
+        await self._interests.add(symbols, self._now_ns())
         if not new:
             return unknown
         self._refusal = None
-        self._wish(new)
-        await self._stream.ask()
-        refusal = await self._answer(new)
+        self._add_to_stream(new)
+        await self._stream.subscribe_all()
+        refusal = await self._wait_for_reply(new)
         if refusal is None:
-            self._join(new)
+            self._add_start_gaps(new)
             return unknown
-        await self._stream.drop(new)
-        await self._forget(new)
-        return unknown | dict.fromkeys(new, f"Alpaca refuses it: {explained(*refusal)}")
+        await self._stream.remove_symbols(new)
+        await self._discard(new)
+        return unknown | dict.fromkeys(new, f"Alpaca refuses it: {explain(*refusal)}")
 
-    def _join(self, symbols: list[str]) -> None:
+    def _add_start_gaps(self, symbols: list[str]) -> None:
         # A connection still to come opens its lanes with holes, which hold these minutes too.
         if self.connected:
-            self._joints.update(symbols)
-            self._holes_found.set()
+            self._new_symbols.update(symbols)
+            self._gaps_found.set()
 
-    def _new(self, symbols: Iterable[str]) -> list[str]:
-        return [symbol for symbol in symbols if symbol not in self._wanted.since_ns]
+    def _not_subscribed(self, symbols: Iterable[str]) -> list[str]:
+        return [symbol for symbol in symbols if symbol not in self._interests.since_ns]
 
     async def _drain(self) -> None:
         """Publish what has been received, now that nothing comes any more."""
@@ -186,63 +186,63 @@ class Feed:
             async with asyncio.timeout(DRAIN_S):
                 # Unset when the stream ended, and nothing is published without it.
                 await self._set_clock()
-                await asyncio.gather(*(outbox.drained() for outbox in self._outboxes.values()))
+                await asyncio.gather(*(outbox.drain() for outbox in self._publishers.values()))
         except TimeoutError:
             log.warning("feed.drain_timed_out", extra={"feed": self.name})
 
-    def _wish(self, symbols: Iterable[str]) -> None:
-        self._stream.want(symbols)
-        counters.SYMBOLS.labels(self.name).set(len(self._wanted.since_ns))
-        if self._wanted.since_ns:
-            self._any_wanted.set()
+    def _add_to_stream(self, symbols: Iterable[str]) -> None:
+        self._stream.add_symbols(symbols)
+        counters.SYMBOLS.labels(self.name).set(len(self._interests.since_ns))
+        if self._interests.since_ns:
+            self._has_symbols.set()
 
-    async def _answer(self, symbols: list[str]) -> tuple[int, str] | None:
+    async def _wait_for_reply(self, symbols: list[str]) -> tuple[int, str] | None:
         """Wait for Alpaca's word on a subscription; no word in time is taken as a yes."""
 
         def told() -> bool:
-            return self._said_no() is not None or self._subscribed.issuperset(symbols)
+            return self._refused() is not None or self._subscribed.issuperset(symbols)
 
         try:
             async with asyncio.timeout(ANSWER_S):
                 while not told():
-                    self._told.clear()
-                    await self._told.wait()
+                    self._reply_received.clear()
+                    await self._reply_received.wait()
         except TimeoutError:
             log.warning("feed.no_answer", extra={"feed": self.name, "symbols": symbols})
-        return self._said_no()
+        return self._refused()
 
-    def _said_no(self) -> tuple[int, str] | None:
+    def _refused(self) -> tuple[int, str] | None:
         return self._refusal or self._stream.refusal
 
     async def _stay_connected(self) -> None:
         while True:
-            await self._any_wanted.wait()
-            await self._stream.stay()
+            await self._has_symbols.wait()
+            await self._stream.run_connected()
             if self._stream.refusal is not None:
                 # Whoever waits for an answer to a subscription has it now.
-                self._told.set()
-                why = explained(*self._stream.refusal)
+                self._reply_received.set()
+                why = explain(*self._stream.refusal)
                 log.error("feed.refused", extra={"feed": self.name, "error": why})
-                await self._tell("refused", why)
+                await self._publish_state("refused", why)
                 await asyncio.sleep(REFUSED_WAIT_S)
                 self._stream.refusal = None
 
     def _on_batch(self, messages: list[Message], wall_ns: int) -> None:
         received = 0
-        received_ns = self._clock.at(wall_ns)
+        received_ns = self._clock.feed_ns(wall_ns)
         for message in messages:
             origin = ORIGINS.get(message.get("T", ""))
             if origin is None:
                 continue
             try:
-                row = row_of(message, origin, wall_ns)
+                row = to_row(message, origin, wall_ns)
             except (KeyError, TypeError, ValueError) as error:
                 counters.UNREADABLE.labels(self.name).inc()
                 log.warning("message.unreadable", extra={"feed": self.name, "error": repr(error)})
                 continue
             if row.origin == Origin.LIVE:
                 self._skew.check(row.start_ns + MINUTE_NS, received_ns)
-            self._outboxes[Lane(self.asset_class, partition_of(row.symbol))].offer(row)
+            self._publishers[Lane(self.asset_class, partition_of(row.symbol))].put_nowait(row)
             received += 1
         counters.RECEIVED.labels(self.name).inc(received)
         counters.RECEIVED_AT.labels(self.name).set(wall_ns / 1e9)
@@ -258,56 +258,56 @@ class Feed:
                 self._live_since_ns[symbol] = self._now_ns()
             if not self.connected:
                 self._on_connected()
-        self._told.set()
+        self._reply_received.set()
 
     def _on_connected(self) -> None:
         self.connected = True
         counters.CONNECTS.labels(self.name).inc()
         counters.CONNECTED.labels(self.name).set(1)
-        for lane in self._outboxes:
-            self._on_hole(lane)
+        for lane in self._publishers:
+            self._on_gap(lane)
 
     def _on_disconnected(self) -> None:
         self.connected = False
-        self._breaks += 1
-        self._clock.unset()
+        self._disconnects += 1
+        self._clock.invalidate()
         counters.CONNECTED.labels(self.name).set(0)
-        for outbox in self._outboxes.values():
-            outbox.freeze()
+        for outbox in self._publishers.values():
+            outbox.suspend_completeness()
 
-    def _on_hole(self, lane: Lane) -> None:
-        self._holes.add(lane)
-        self._holes_found.set()
+    def _on_gap(self, lane: Lane) -> None:
+        self._gap_lanes.add(lane)
+        self._gaps_found.set()
 
-    async def _fill_holes(self, group: asyncio.TaskGroup) -> None:
+    async def _fill_gaps(self, group: asyncio.TaskGroup) -> None:
         while True:
-            await self._holes_found.wait()
-            self._holes_found.clear()
-            lanes, self._holes = self._holes, set()
-            joints, self._joints = self._joints, set()
-            breaks = self._breaks
+            await self._gaps_found.wait()
+            self._gaps_found.clear()
+            lanes, self._gap_lanes = self._gap_lanes, set()
+            joints, self._new_symbols = self._new_symbols, set()
+            breaks = self._disconnects
             await self._set_clock()
-            await self._clock.wait()
+            await self._clock.wait_synced()
             if lanes:
-                await self._tell("connected", f"{len(self._wanted.since_ns)} symbols")
-            holes, lost = self._refill.holes(lanes, self._wanted.since_ns, self._now_ns())
+                await self._publish_state("connected", f"{len(self._interests.since_ns)} symbols")
+            holes, lost = self._gap_filler.gaps(lanes, self._interests.since_ns, self._now_ns())
             for hole in lost:
                 self._live_since_ns |= dict.fromkeys(hole.symbols, hole.end_ns + MINUTE_NS)
-                await self._report(Filled(hole, 0), "unrecoverable")
-            holes += self._refill.joints(joints, self._wanted.since_ns, self._now_ns())
+                await self._publish_gap(FilledGap(hole, 0), "unrecoverable")
+            holes += self._gap_filler.start_gaps(joints, self._interests.since_ns, self._now_ns())
             await self._fill(holes)
-            if breaks == self._breaks:
+            if breaks == self._disconnects:
                 for lane in lanes:
-                    self._outboxes[lane].thaw()
+                    self._publishers[lane].resume_completeness()
             if holes:
                 group.create_task(self._fill_again(holes))
 
-    async def _fill(self, holes: list[Hole]) -> None:
-        for filled in await self._refill.fill(holes, self._wanted.since_ns):
-            log.info("hole.filled", extra={"hole": describe(filled.hole), "rows": filled.rows})
-            await self._report(filled, "filled")
+    async def _fill(self, holes: list[GapRange]) -> None:
+        for filled in await self._gap_filler.fill(holes, self._interests.since_ns):
+            log.info("hole.filled", extra={"hole": describe(filled.gap), "rows": filled.rows})
+            await self._publish_gap(filled, "filled")
 
-    async def _fill_again(self, holes: list[Hole]) -> None:
+    async def _fill_again(self, holes: list[GapRange]) -> None:
         """Fetch once more when late trades have corrected the last bars."""
         await asyncio.sleep(self._clock.wall_s(self._settings.refill_again_s))
         await self._fill(holes)
@@ -315,38 +315,38 @@ class Feed:
     async def _set_clock(self) -> None:
         while True:
             try:
-                await self._clock.set()
+                await self._clock.sync()
             except FeedUnavailable as error:
                 log.warning("clock.unset", extra={"feed": self.name, "error": str(error)})
             else:
                 return
             await asyncio.sleep(CLOCK_RETRY_S)
 
-    async def _prune(self) -> None:
+    async def _expire_interests(self) -> None:
         while True:
             await asyncio.sleep(PRUNE_S)
-            silent = self._wanted.silent()
+            silent = self._interests.expired()
             if silent:
-                await self._stream.drop(silent)
-                await self._forget(silent)
-                counters.SYMBOLS.labels(self.name).set(len(self._wanted.since_ns))
+                await self._stream.remove_symbols(silent)
+                await self._discard(silent)
+                counters.SYMBOLS.labels(self.name).set(len(self._interests.since_ns))
 
-    async def _forget(self, symbols: list[str]) -> None:
+    async def _discard(self, symbols: list[str]) -> None:
         for symbol in symbols:
             self._live_since_ns.pop(symbol, None)
-        await self._wanted.discard(symbols)
+        await self._interests.discard(symbols)
 
     def _now_ns(self) -> int:
-        return self._clock.at(time.time_ns())
+        return self._clock.feed_ns(time.time_ns())
 
-    async def _tell(self, state: FeedState, detail: str) -> None:
+    async def _publish_state(self, state: FeedState, detail: str) -> None:
         event = FeedEvent(self.name, state, time.time_ns(), detail)
-        await self._bus.send(subjects.event("feed"), event)
+        await self._bus.publish_message(subjects.event("feed"), event)
 
-    async def _report(self, filled: Filled, state: GapState) -> None:
-        hole = filled.hole
+    async def _publish_gap(self, filled: FilledGap, state: GapState) -> None:
+        hole = filled.gap
         event = GapEvent(self.name, hole.symbols, hole.start_ns, hole.end_ns, state, filled.rows)
-        await self._bus.send(subjects.event("gap"), event)
+        await self._bus.publish_message(subjects.event("gap"), event)
 
 
 async def _shielded(work: asyncio.Future[list[None]]) -> None:

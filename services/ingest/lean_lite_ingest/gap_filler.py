@@ -10,8 +10,8 @@ from lean_lite.errors import FeedUnavailable
 from lean_lite.model.timestamps import MINUTE_NS, SECOND_NS, from_ns
 from lean_lite.protocol.partitions import Lane, lane_of
 from lean_lite_ingest import metrics as counters
-from lean_lite_ingest.alpaca.rest import Rest
-from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.alpaca.rest import AlpacaHistory
+from lean_lite_ingest.lane_publisher import LanePublisher
 from lean_lite_ingest.rows import Row
 
 # A correction comes half a minute after its bar: what was lost just before the hole is older.
@@ -24,7 +24,7 @@ RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 log = logging.getLogger(__name__)
 
 
-class Hole(NamedTuple):
+class GapRange(NamedTuple):
     """Name a span of starts, both ends included, and the symbols that may lack bars in it."""
 
     symbols: tuple[str, ...]
@@ -32,18 +32,18 @@ class Hole(NamedTuple):
     end_ns: int
 
 
-class Filled(NamedTuple):
+class FilledGap(NamedTuple):
     """Say how many bars a hole was filled with."""
 
-    hole: Hole
+    gap: GapRange
     rows: int
 
 
-class Refill:
+class GapFiller:
     """Fill the holes of one feed."""
 
     def __init__(
-        self, rest: Rest, feed: str, outboxes: Mapping[Lane, Outbox], span_s: float
+        self, rest: AlpacaHistory, feed: str, outboxes: Mapping[Lane, LanePublisher], span_s: float
     ) -> None:
         """Fetch nothing before it is asked; holes longer than `span_s` are cut."""
         self._rest = rest
@@ -51,9 +51,9 @@ class Refill:
         self._outboxes = outboxes
         self._span_ns = round(span_s * SECOND_NS)
 
-    def holes(
+    def gaps(
         self, lanes: Iterable[Lane], since_ns: Mapping[str, int], now_ns: int
-    ) -> tuple[list[Hole], list[Hole]]:
+    ) -> tuple[list[GapRange], list[GapRange]]:
         """Return the holes to fetch now, and the parts that lie too far back for that."""
         end_ns = now_ns - now_ns % MINUTE_NS - MINUTE_NS
         earliest_ns = end_ns - self._span_ns
@@ -65,15 +65,15 @@ class Refill:
             if start <= end_ns and lane_of(symbol) in chosen
         )
         lost = [
-            Hole((symbol,), start, earliest_ns - MINUTE_NS)
+            GapRange((symbol,), start, earliest_ns - MINUTE_NS)
             for start, symbol in wanted
             if start < earliest_ns
         ]
-        return list(_grouped([(max(s, earliest_ns), n) for s, n in wanted], end_ns)), lost
+        return list(_group_by_start([(max(s, earliest_ns), n) for s, n in wanted], end_ns)), lost
 
-    def joints(
+    def start_gaps(
         self, symbols: Iterable[str], since_ns: Mapping[str, int], now_ns: int
-    ) -> list[Hole]:
+    ) -> list[GapRange]:
         """
         Return the minutes between what history has of new symbols and what comes live.
 
@@ -82,9 +82,9 @@ class Refill:
         """
         end_ns = now_ns - now_ns % MINUTE_NS - MINUTE_NS
         starts = sorted((self._begin_ns(since_ns[s]), s) for s in symbols if s in since_ns)
-        return list(_grouped([start for start in starts if start[0] <= end_ns], end_ns))
+        return list(_group_by_start([start for start in starts if start[0] <= end_ns], end_ns))
 
-    async def fill(self, holes: Iterable[Hole], since_ns: Mapping[str, int]) -> list[Filled]:
+    async def fill(self, holes: Iterable[GapRange], since_ns: Mapping[str, int]) -> list[FilledGap]:
         """Fetch and publish; return when all is in RAW."""
         filled = []
         for hole in holes:
@@ -92,7 +92,7 @@ class Refill:
             kept = [r for r in rows if r.start_ns >= self._begin_ns(since_ns.get(r.symbol, 0))]
             counters.REFILLED.labels(self._feed).inc(len(kept))
             await self._publish(kept)
-            filled.append(Filled(hole, len(kept)))
+            filled.append(FilledGap(hole, len(kept)))
         return filled
 
     def _start_ns(self, symbol: str, since_ns: int) -> int:
@@ -105,13 +105,13 @@ class Refill:
         """Return the minute before a symbol was wanted: its bar may come just afterwards."""
         return since_ns - since_ns % MINUTE_NS - MINUTE_NS
 
-    async def _fetch(self, hole: Hole) -> list[Row]:
+    async def _fetch(self, hole: GapRange) -> list[Row]:
         rows: list[Row] = []
         for symbols in batched(hole.symbols, SYMBOLS_PER_REQUEST):
-            rows += await self._insist(Hole(symbols, hole.start_ns, hole.end_ns))
+            rows += await self._fetch_with_retry(GapRange(symbols, hole.start_ns, hole.end_ns))
         return rows
 
-    async def _insist(self, hole: Hole) -> list[Row]:
+    async def _fetch_with_retry(self, hole: GapRange) -> list[Row]:
         for attempt in range(2**31):
             try:
                 return await self._rest.bars(hole.symbols, hole.start_ns, hole.end_ns)
@@ -128,21 +128,21 @@ class Refill:
         await asyncio.gather(*(self._outboxes[lane].put(lanes[lane]) for lane in lanes))
 
 
-def _grouped(wanted: list[tuple[int, str]], end_ns: int) -> Iterable[Hole]:
+def _group_by_start(wanted: list[tuple[int, str]], end_ns: int) -> Iterable[GapRange]:
     group: list[str] = []
     begin_ns = 0
     for start_ns, symbol in wanted:
         if group and start_ns > begin_ns + NEAR_NS:
-            yield Hole(tuple(group), begin_ns, end_ns)
+            yield GapRange(tuple(group), begin_ns, end_ns)
             group = []
         if not group:
             begin_ns = start_ns
         group.append(symbol)
     if group:
-        yield Hole(tuple(group), begin_ns, end_ns)
+        yield GapRange(tuple(group), begin_ns, end_ns)
 
 
-def describe(hole: Hole) -> str:
+def describe(hole: GapRange) -> str:
     """Return a hole in words for a log."""
     span = f"{from_ns(hole.start_ns):%Y-%m-%d %H:%M} to {from_ns(hole.end_ns):%H:%M} UTC"
     return f"{len(hole.symbols)} symbols, {span}"

@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from lean_lite.blocks import Block, Origin, empty_block, encode_block
-from lean_lite.bus import Bus, FencedSubject, Lease
+from lean_lite.bus import Bus, FencedPublisher, Lease
 from lean_lite.protocol import subjects
-from lean_lite.protocol.headers import COMPLETE, COVERS, WALL, Span
+from lean_lite.protocol.headers import COMPLETE, COVERS, WALL, CoveredSpan
 from lean_lite.protocol.partitions import Lane
 from lean_lite_ingest import metrics as counters
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.rows import Row, block_of
+from lean_lite_ingest.rows import Row, to_block
 
 FRAME_ROWS = 1_024
 
 
-class Outbox:
+class LanePublisher:
     """Own one lane of RAW and publish its rows in the order they came."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Outbox:
         *,
         bound: int,
         simulated: bool,
-        on_hole: Callable[[Lane], None],
+        on_gap: Callable[[Lane], None],
     ) -> None:
         """Own nothing before `take_over`."""
         self._feed = feed
@@ -43,8 +43,8 @@ class Outbox:
         self._clock = clock
         self._bound = bound
         self._simulated = simulated
-        self._on_hole = on_hole
-        self._output = FencedSubject(bus, subjects.RAW, subjects.raw(feed, lane), lease)
+        self._on_hole = on_gap
+        self._output = FencedPublisher(bus, subjects.RAW, subjects.raw(feed, lane), lease)
         self._rows: deque[Row] = deque()
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
@@ -55,35 +55,35 @@ class Outbox:
 
     async def take_over(self) -> None:
         """Fence the earlier owner off and learn how far the lane is complete."""
-        last = await self._output.take_over(encode_block(self._empty()), keep=(COMPLETE,))
+        last = await self._output.take_over(encode_block(self._empty_frame()), keep=(COMPLETE,))
         if COMPLETE in last.headers:
             self.complete_ns = int(last.headers[COMPLETE])
 
-    def freeze(self) -> None:
+    def suspend_completeness(self) -> None:
         """Stop claiming completeness: bars may be missing from here on."""
         self._frozen = True
 
-    def thaw(self) -> None:
+    def resume_completeness(self) -> None:
         """Claim completeness again: what was missing has been published."""
         self._frozen = False
 
-    def whole_until(self, final_ns: int) -> int:
+    def complete_until(self, final_ns: int) -> int:
         """Return until when all bars are here, given that final ones come no more."""
         return (self.complete_ns or 0) if self._frozen else final_ns
 
-    async def claim(self, span: Span) -> None:
+    async def declare_complete(self, span: CoveredSpan) -> None:
         """Say in a frame without rows that a span is whole with what has been published."""
-        await self.drained()
+        await self.drain()
         async with self._turn:
             headers = {WALL: "0", COVERS: span.text, **self._complete()}
-            await self._output.publish(encode_block(self._empty()), headers)
+            await self._output.publish(encode_block(self._empty_frame()), headers)
 
-    def offer(self, row: Row) -> None:
+    def put_nowait(self, row: Row) -> None:
         """Queue a live row; a full queue drops it and reports a hole once it has drained."""
         if len(self._rows) >= self._bound:
             counters.DROPPED.labels(self._feed).inc()
             self._overflowed = True
-            self.freeze()
+            self.suspend_completeness()
             return
         self._rows.append(row)
         self._filled.set()
@@ -92,16 +92,16 @@ class Outbox:
         """Queue rows of a refill and return when all that is queued has been published."""
         for row in rows:
             while len(self._rows) >= self._bound:
-                await self.drained()
+                await self.drain()
             self._rows.append(row)
         self._filled.set()
-        await self.drained()
+        await self.drain()
 
     async def run(self) -> None:
         """Publish until cancelled."""
         while True:
             await self._filled.wait()
-            await self._clock.wait()
+            await self._clock.wait_synced()
             rows = tuple(islice(self._rows, FRAME_ROWS))
             async with self._turn:
                 await self._publish(rows)
@@ -110,10 +110,10 @@ class Outbox:
             if not self._rows:
                 self._filled.clear()
                 self._room.set()
-                self._report_hole()
+                self._report_gap()
 
     async def _publish(self, rows: Sequence[Row]) -> None:
-        block = block_of(rows, self._feed, self._clock, simulated=self._simulated)
+        block = to_block(rows, self._feed, self._clock, simulated=self._simulated)
         self._advance(rows)
         headers = {WALL: str(rows[0].wall_ns), **self._complete()}
         await self._output.publish(encode_block(block), headers)
@@ -128,15 +128,15 @@ class Outbox:
         if live and not self._frozen:
             self.complete_ns = max(self.complete_ns or 0, live[-1])
 
-    def _empty(self) -> Block:
+    def _empty_frame(self) -> Block:
         return empty_block(self._feed, simulated=self._simulated)
 
-    def _report_hole(self) -> None:
+    def _report_gap(self) -> None:
         if self._overflowed:
             self._overflowed = False
             self._on_hole(self._lane)
 
-    async def drained(self) -> None:
+    async def drain(self) -> None:
         """Return when all that is queued has been published."""
         self._room.clear()
         if self._rows:

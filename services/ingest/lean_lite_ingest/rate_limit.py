@@ -13,7 +13,7 @@ class RateLimit:
         self._burst = burst
         self._free_at = time.monotonic() - burst * self._every_s
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Return when the next request may go out."""
         now = time.monotonic()
         self._free_at = max(self._free_at, now - self._burst * self._every_s) + self._every_s

@@ -25,7 +25,7 @@ class Row(NamedTuple):
     wall_ns: int
 
 
-def block_of(
+def to_block(
     rows: Sequence[Row],
     feed: str,
     clock: FeedClock,
@@ -36,5 +36,5 @@ def block_of(
     """Return rows as a block, with the feed's time of their arrival."""
     columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
     symbols = [str(symbol) for symbol in columns.pop("symbol")]
-    columns["received_ns"] = tuple(clock.at(row.wall_ns) for row in rows)
+    columns["received_ns"] = tuple(clock.feed_ns(row.wall_ns) for row in rows)
     return from_columns(feed, symbols, columns, resolution=resolution, simulated=simulated)

@@ -9,7 +9,7 @@ works; another one stands by for its lease.
 import asyncio
 from collections.abc import Iterable
 
-from lean_lite.bus import Answer, Lease, Leases, Responder, Shares, Slowest
+from lean_lite.bus import ChunkedReply, Lease, LeaseBalancer, Leases, Responder, SlowestConsumer
 from lean_lite.config import AlpacaConfig, IngestConfig
 from lean_lite.config.sections import NO_KEYS
 from lean_lite.errors import ConfigError, RequestError
@@ -18,7 +18,7 @@ from lean_lite.protocol import subjects
 from lean_lite.protocol.control import BackfillRequest, SubscribeReply, SubscribeRequest
 from lean_lite.service import Context
 from lean_lite.version import VERSION
-from lean_lite_ingest.alpaca.symbols import check, sort_out
+from lean_lite_ingest.alpaca.symbols import raise_refused, split_valid
 from lean_lite_ingest.clock import FeedClock, SimulatorClock, WallClock
 from lean_lite_ingest.feed import Feed
 from lean_lite_ingest.rate_limit import RateLimit
@@ -36,7 +36,7 @@ class IngestService:
         _check_symbols(context.config.ingest)
         self._context = context
         leases = Leases(context.bus, KIND, context.instance)
-        self._shares = Shares(leases, [subjects.lease(KIND, "alpaca")], self._own)
+        self._shares = LeaseBalancer(leases, [subjects.lease(KIND, "alpaca")], self._own)
         self._feeds: dict[str, Feed] = {}
         self._answering = False
 
@@ -55,7 +55,7 @@ class IngestService:
 
     async def _own(self, lease: Lease) -> None:
         bus = self._context.bus
-        slowest = Slowest(bus, shared="validate", each="store")
+        slowest = SlowestConsumer(bus, shared="validate", each="store")
         feeds = self._build(lease, slowest)
         responder = Responder(bus, KIND, self._context.instance, VERSION)
         try:
@@ -67,15 +67,17 @@ class IngestService:
                 # Before a feed knows since when a symbol is wanted, a renewal would look new.
                 await asyncio.gather(*(feed.loaded.wait() for feed in feeds.values()))
                 await responder.start()
-                await responder.add(subjects.SUBSCRIBE, SubscribeRequest, self._on_subscribe)
-                await responder.add(subjects.BACKFILL, BackfillRequest, self._on_backfill)
+                await responder.add_endpoint(
+                    subjects.SUBSCRIBE, SubscribeRequest, self._on_subscribe
+                )
+                await responder.add_endpoint(subjects.BACKFILL, BackfillRequest, self._on_backfill)
                 self._answering = True
         finally:
             self._feeds = {}
             self._answering = False
             await responder.stop()
 
-    def _build(self, lease: Lease, slowest: Slowest) -> dict[str, Feed]:
+    def _build(self, lease: Lease, slowest: SlowestConsumer) -> dict[str, Feed]:
         alpaca = self._context.config.alpaca
         limit = RateLimit(self._context.config.ingest.rest_requests_per_min)
         return {
@@ -91,25 +93,25 @@ class IngestService:
             for asset_class in SERVED
         }
 
-    async def _on_subscribe(self, request: SubscribeRequest) -> Answer:
-        good, refused = sort_out(request.symbols)
+    async def _on_subscribe(self, request: SubscribeRequest) -> ChunkedReply:
+        good, refused = split_valid(request.symbols)
         for asset_class, feed in self._feeds.items():
             symbols = [s for s in good if asset_class_of(s) == asset_class]
-            refused |= await feed.want(symbols)
+            refused |= await feed.subscribe(symbols)
         accepted = tuple(symbol for symbol in good if symbol not in refused)
         alpaca = self._context.config.alpaca
         feeds = {symbol: alpaca.feed_of(asset_class_of(symbol)) for symbol in accepted}
-        return Answer(SubscribeReply(accepted, refused, feeds))
+        return ChunkedReply(SubscribeReply(accepted, refused, feeds))
 
-    async def _on_backfill(self, request: BackfillRequest) -> Answer:
-        _, refused = sort_out([request.symbol])
-        check(refused)
+    async def _on_backfill(self, request: BackfillRequest) -> ChunkedReply:
+        _, refused = split_valid([request.symbol])
+        raise_refused(refused)
         feed = self._feeds.get(asset_class_of(request.symbol))
         if feed is None or request.feed not in ("", feed.name):
             code = "feed"
             message = f"the feed {request.feed!r} of {request.symbol} is not served by this account"
             raise RequestError(code, message)
-        return Answer(await feed.backfill(request))
+        return ChunkedReply(await feed.backfill(request))
 
 
 def _clock(alpaca: AlpacaConfig) -> FeedClock:
@@ -123,6 +125,6 @@ def _check_keys(alpaca: AlpacaConfig) -> None:
 
 
 def _check_symbols(ingest: IngestConfig) -> None:
-    _, refused = sort_out(ingest.symbols)
+    _, refused = split_valid(ingest.symbols)
     for reason in refused.values():
         raise ConfigError("ingest.symbols", reason)

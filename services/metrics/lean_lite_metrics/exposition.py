@@ -26,7 +26,7 @@ def exposition(instances: Instances) -> str:
 
 
 def _samples(instances: Instances, instance: Instance) -> Iterator[Sample]:
-    beat = instance.beat
+    beat = instance.heartbeat
     gone = instances.gone(instance)
     place = {"service": beat.service, "instance": beat.instance}
     yield Sample("lean_lite_up", place, float(not gone))

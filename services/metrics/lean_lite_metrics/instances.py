@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from lean_lite.protocol.heartbeat import Beat
+from lean_lite.protocol.heartbeat import Heartbeat
 
 INSTANCES = 256
 
@@ -14,15 +14,15 @@ Key = tuple[str, str]
 class Instance:
     """Hold the last beat of one process; the times are those of our monotonic clock."""
 
-    def __init__(self, beat: Beat, heard_at: float) -> None:
+    def __init__(self, beat: Heartbeat, heard_at: float) -> None:
         """Start with the first beat."""
-        self.beat = beat
+        self.heartbeat = beat
         self.first_at = heard_at
         self.last_at = heard_at
 
-    def hear(self, beat: Beat, heard_at: float) -> None:
+    def update(self, beat: Heartbeat, heard_at: float) -> None:
         """Take a later beat."""
-        self.beat = beat
+        self.heartbeat = beat
         self.last_at = heard_at
 
 
@@ -52,21 +52,21 @@ class Instances:
         """Yield the instances by service and name."""
         return iter([self._by_key[key] for key in sorted(self._by_key)])
 
-    def on_beat(self, beat: Beat) -> None:
+    def on_heartbeat(self, beat: Heartbeat) -> None:
         """Take a beat; one that comes with an earlier process' name starts anew."""
         key = (beat.service, beat.instance)
         known = self._by_key.pop(key, None)
-        if known is not None and known.beat.started_wall_ns != beat.started_wall_ns:
-            self._retired.update(_counts(known.beat))
+        if known is not None and known.heartbeat.started_wall_ns != beat.started_wall_ns:
+            self._retired.update(_counts(known.heartbeat))
             known = None
         # Put back at the end: the first one is always the one silent for longest.
         if known is None:
             known = Instance(beat, self._clock())
-        known.hear(beat, self._clock())
+        known.update(beat, self._clock())
         self._by_key[key] = known
         if len(self._by_key) > self._limit:
             oldest = self._by_key.pop(next(iter(self._by_key)))
-            self._retired.update(_counts(oldest.beat))
+            self._retired.update(_counts(oldest.heartbeat))
             self.dropped += 1
 
     def age_s(self, instance: Instance) -> float:
@@ -81,11 +81,11 @@ class Instances:
         """Return `ready`, `failing` or `gone`."""
         if self.gone(instance):
             return "gone"
-        return "ready" if instance.beat.ready else "failing"
+        return "ready" if instance.heartbeat.ready else "failing"
 
     def restarts(self, service: str) -> int:
         """Return how many gone instances of a service were each followed by another one."""
-        ours = [instance for instance in self if instance.beat.service == service]
+        ours = [instance for instance in self if instance.heartbeat.service == service]
         ends = sorted(instance.last_at for instance in ours if self.gone(instance))
         starts = sorted(instance.first_at for instance in ours)
         count = 0
@@ -101,11 +101,11 @@ class Instances:
         """Return the counts by hop, summed over all instances that ever were."""
         total = Counter(self._retired)
         for instance in self._by_key.values():
-            total.update(_counts(instance.beat))
+            total.update(_counts(instance.heartbeat))
         return {hop: total[hop] for hop in HOPS}
 
 
-def _counts(beat: Beat) -> dict[str, float]:
+def _counts(beat: Heartbeat) -> dict[str, float]:
     return {hop: _sum(sample.value for sample in beat.counted(name)) for hop, name in HOPS.items()}
 
 

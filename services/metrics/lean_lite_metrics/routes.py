@@ -30,7 +30,7 @@ INDEX = """\
 """
 
 
-class Pages:
+class Routes:
     """Answer from what the instances have said last."""
 
     def __init__(self, instances: Instances, failing: Callable[[], Iterable[str]]) -> None:
@@ -78,7 +78,7 @@ class Pages:
         return PlainTextResponse(f"{text}\n", status_code=503 if failing else 200)
 
     def _row(self, instance: Instance) -> dict[str, object]:
-        beat = instance.beat
+        beat = instance.heartbeat
         return {
             "service": beat.service,
             "instance": beat.instance,

@@ -12,11 +12,11 @@ import logging
 from collections.abc import Iterable
 
 from lean_lite.bus.heartbeats import HeartbeatMonitor
-from lean_lite.protocol.heartbeat import Beat
+from lean_lite.protocol.heartbeat import Heartbeat
 from lean_lite.service import Context
 from lean_lite_metrics import metrics as counters
 from lean_lite_metrics.instances import Instances
-from lean_lite_metrics.routes import Pages
+from lean_lite_metrics.routes import Routes
 from lean_lite_metrics.server import PageServer
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class MetricsService:
             on_heartbeat=self._on_heartbeat, on_undecodable=counters.UNREADABLE.inc
         )
         self._listening = False
-        pages = Pages(self._instances, self._failing_here)
+        pages = Routes(self._instances, self._failing_here)
         self._server = PageServer(pages.application(), context.config.metrics)
         counters.INFO.labels(self._server.url).set(1)
 
@@ -62,8 +62,8 @@ class MetricsService:
         yield from self._bus.failing()
         yield from self.failing()
 
-    def _on_heartbeat(self, beat: Beat) -> None:
+    def _on_heartbeat(self, beat: Heartbeat) -> None:
         counters.BEATS.inc()
         before = self._instances.dropped
-        self._instances.on_beat(beat)
+        self._instances.on_heartbeat(beat)
         counters.DROPPED.inc(self._instances.dropped - before)

@@ -8,7 +8,7 @@ from lean_lite.protocol.subjects import stream_of
 from lean_lite_store.metrics import APPLIED_SEQ
 
 
-class Applied:
+class AppliedPositions:
     """Know the last applied sequence per subject of a stream, and let requests wait for one."""
 
     def __init__(self, stream: str, positions: Mapping[str, int]) -> None:
@@ -20,7 +20,7 @@ class Applied:
         self._note()
 
     @property
-    def head(self) -> int:
+    def max_seq(self) -> int:
         """Return the highest sequence applied; one reader takes all lanes in this order."""
         return max(self._floor, max(self._positions.values(), default=0))
 
@@ -50,21 +50,21 @@ class Applied:
         self._floor = 0
         self._note()
 
-    async def reach(self, wanted: int, wait_s: float) -> None:
+    async def wait_for(self, wanted: int, wait_s: float) -> None:
         """Return when all up to a sequence is applied; Busy when it takes longer than `wait_s`."""
         try:
             async with asyncio.timeout(wait_s):
-                while self.head < wanted:
+                while self.max_seq < wanted:
                     await self._changed.wait()
         except TimeoutError:
-            message = f"the store has {self.stream} up to {self.head}, not {wanted}; ask again"
+            message = f"the store has {self.stream} up to {self.max_seq}, not {wanted}; ask again"
             raise Busy(message) from None
 
     def _ours(self, positions: Mapping[str, int]) -> dict[str, int]:
         return {s: seq for s, seq in positions.items() if stream_of(s) == self.stream}
 
     def _note(self) -> None:
-        APPLIED_SEQ.labels(self.stream).set(self.head)
+        APPLIED_SEQ.labels(self.stream).set(self.max_seq)
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -12,24 +12,24 @@ import logging
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 
-from lean_lite.bus import Position, Responder
+from lean_lite.bus import PositionReporter, Responder
 from lean_lite.errors import Busy
 from lean_lite.protocol.history import HistoryRequest
 from lean_lite.protocol.partitions import Lane
 from lean_lite.protocol.subjects import BULK_GRADED, GRADED, HISTORY, position
 from lean_lite.service import Context
 from lean_lite.version import VERSION
-from lean_lite_store.applied import Applied
-from lean_lite_store.intake.frames import Arrival
-from lean_lite_store.intake.stream_reader import GradedReader
-from lean_lite_store.intake.writer import Flusher
-from lean_lite_store.serving.history import History
-from lean_lite_store.serving.read_through import Fetches
+from lean_lite_store.applied import AppliedPositions
+from lean_lite_store.intake.frames import IncomingFrame
+from lean_lite_store.intake.stream_reader import StreamReader
+from lean_lite_store.intake.writer import GroupCommitWriter
+from lean_lite_store.serving.history import HistoryServer
+from lean_lite_store.serving.read_through import ReadThrough
 from lean_lite_store.storage.checkpoints import Checkpoints
 from lean_lite_store.storage.coverage import Coverage, read_coverage
 from lean_lite_store.storage.database import open_store
-from lean_lite_store.storage.day_store import JournalShelf
-from lean_lite_store.storage.latest import Latest
+from lean_lite_store.storage.day_store import JournalDayStore
+from lean_lite_store.storage.latest import LatestBars
 from lean_lite_store.storage.positions import read_positions, read_raw_seqs, read_stream
 from lean_lite_store.storage.slots import claim_slot
 
@@ -50,16 +50,16 @@ class StoreService:
         self._slot = claim_slot(config.path)
         connection = open_store(self._slot.path)
         positions = read_positions(connection)
-        self._applied = Applied(GRADED, positions)
-        bulk = Applied(BULK_GRADED, positions)
-        self._position = Position(context.bus, position("store", context.instance))
+        self._applied = AppliedPositions(GRADED, positions)
+        bulk = AppliedPositions(BULK_GRADED, positions)
+        self._position = PositionReporter(context.bus, position("store", context.instance))
         for lane, raw_seq in read_raw_seqs(connection, BULK_GRADED).items():
-            self._position.note(lane, raw_seq)
-        self._shelf = JournalShelf(self._slot.path, config.days_in_memory)
-        self._latest = Latest(config.redis_url)
+            self._position.update(lane, raw_seq)
+        self._shelf = JournalDayStore(self._slot.path, config.days_in_memory)
+        self._latest = LatestBars(config.redis_url)
         coverage = Coverage(read_coverage(connection))
-        self._fetches = Fetches(context.bus, context.config, coverage)
-        self._flusher = Flusher(
+        self._fetches = ReadThrough(context.bus, context.config, coverage)
+        self._flusher = GroupCommitWriter(
             connection,
             self._shelf,
             coverage,
@@ -69,12 +69,12 @@ class StoreService:
             on_stored=self._on_stored,
         )
         self._readers = [
-            GradedReader(
+            StreamReader(
                 context.bus, self._flusher, applied, read_stream(connection, applied.stream)
             )
             for applied in (self._applied, bulk)
         ]
-        self._history = History(
+        self._history = HistoryServer(
             self._shelf, self._applied, self._fetches, context.config, self._readers[0].end_seq
         )
         self._checkpoints = Checkpoints(self._slot.path)
@@ -93,7 +93,8 @@ class StoreService:
         bus, _, instance = self._context
         responder = Responder(bus, "store", instance, VERSION)
         log.info(
-            "store.opened", extra={"file": self._slot.path.name, "applied_seq": self._applied.head}
+            "store.opened",
+            extra={"file": self._slot.path.name, "applied_seq": self._applied.max_seq},
         )
         with ExitStack() as leaving:
             for leave in (self._slot.release, self._flusher.close, self._shelf.close):
@@ -108,23 +109,23 @@ class StoreService:
                     tasks.create_task(self._position.run())
                     for reader in self._readers:
                         tasks.create_task(reader.run())
-                    tasks.create_task(self._answer(responder))
+                    tasks.create_task(self._serve_history(responder))
             finally:
                 await responder.stop()
                 await self._fetches.stop()
 
-    async def _answer(self, responder: Responder) -> None:
+    async def _serve_history(self, responder: Responder) -> None:
         """Answer history once this replica has what the streams had when it started."""
         for reader in self._readers:
             await reader.caught_up()
-        await responder.add(HISTORY, HistoryRequest, self._history.on_request)
+        await responder.add_endpoint(HISTORY, HistoryRequest, self._history.on_request)
         with suppress(Busy):
             # Whatever the server answers, it knows of us then.
             await self._readers[0].end_seq()
         self._answers = True
 
-    def _on_stored(self, arrival: Arrival) -> None:
+    def _on_stored(self, arrival: IncomingFrame) -> None:
         if arrival.bulk:
-            self._position.note(str(Lane.of_subject(arrival.subject)), arrival.raw_seq)
+            self._position.update(str(Lane.from_subject(arrival.subject)), arrival.raw_seq)
         if arrival.covered is not None:
-            self._fetches.note()
+            self._fetches.on_coverage_grown()

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from lean_lite.blocks import Block, decode_block, empty_block, encode_block
-from lean_lite.bus import Bus, Consumer, FencedSubject, Frame, Lease
-from lean_lite.bus.connection import TROUBLE
+from lean_lite.bus import Bus, Consumer, FencedPublisher, Frame, Lease
+from lean_lite.bus.connection import TRANSIENT_ERRORS
 from lean_lite.errors import DecodeError
 from lean_lite.protocol.headers import (
     COVERS,
@@ -23,7 +23,7 @@ from lean_lite.protocol.headers import (
 from lean_lite.protocol.partitions import Lane
 from lean_lite.quality import RULES_VERSION
 from lean_lite_validate import metrics as counters
-from lean_lite_validate.stream_pairs import Way
+from lean_lite_validate.stream_pairs import StreamPair
 
 # Statistics of symbols come with a later rule set; until then every frame names none.
 NO_PROFILE = "0"
@@ -37,23 +37,25 @@ NO_ROWS: Mapping[str, int] = {}
 log = logging.getLogger(__name__)
 
 
-class Listener(Protocol):
+class GradedListener(Protocol):
     """Hear what becomes of each frame of a lane."""
 
-    def done(self, raw_seq: int) -> None:
+    def on_graded(self, raw_seq: int) -> None:
         """Hear that a frame has been graded and stored."""
 
-    async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
+    async def on_rows(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
         """Hear the rows of a graded frame."""
 
-    async def head(self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS) -> None:
+    async def on_watermark(
+        self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS
+    ) -> None:
         """Hear that a frame without rows was stored."""
 
-    async def repeat_heads(self) -> None:
+    async def repeat_watermarks(self) -> None:
         """Do what is to be done while the lane is idle, until cancelled."""
 
 
-class GradedLane:
+class LaneGrader:
     """
     Own one lane of a graded stream under a lease.
 
@@ -62,14 +64,16 @@ class GradedLane:
     window's sake only.
     """
 
-    def __init__(self, bus: Bus, lane: Lane, way: Way, lease: Lease, listener: Listener) -> None:
+    def __init__(
+        self, bus: Bus, lane: Lane, pair: StreamPair, lease: Lease, listener: GradedListener
+    ) -> None:
         """Own nothing before `run`."""
         self._bus = bus
         self._lane = lane
-        self._way = way
-        self._output = FencedSubject(bus, way.graded, way.graded_subject(lane), lease)
+        self._way = pair
+        self._output = FencedPublisher(bus, pair.graded, pair.graded_subject(lane), lease)
         self._listener = listener
-        self._grader = way.grader(lane)
+        self._grader = pair.grader(lane)
         self._raw_stream = ""
         self._done_seq = 0
 
@@ -91,9 +95,9 @@ class GradedLane:
             after_seq=min(tail, self._done_seq + 1) - 1,
         )
         reading = asyncio.ensure_future(consumer.run())
-        heads = asyncio.ensure_future(self._listener.repeat_heads())
+        heads = asyncio.ensure_future(self._listener.repeat_watermarks())
         try:
-            while not await self._raw_is_another():
+            while not await self._wait_until_recreated():
                 if (await asyncio.wait([reading], timeout=COMPARE_EVERY_S))[0]:
                     reading.result()
         finally:
@@ -101,17 +105,17 @@ class GradedLane:
             reading.cancel()
             await asyncio.wait([reading])
 
-    async def _raw_is_another(self) -> bool:
+    async def _wait_until_recreated(self) -> bool:
         done_seq = self._done_seq
         try:
             info = await self._bus.jetstream.stream_info(self._way.raw)
-        except TROUBLE:
+        except TRANSIENT_ERRORS:
             return False
         return str(info.created) != self._raw_stream or info.state.last_seq < done_seq
 
     async def _take_over(self) -> int:
         last = await self._output.take_over(MARKER_PAYLOAD, keep=KEPT)
-        await self._listener.head(self._output.last_seq, last.seq)
+        await self._listener.on_watermark(self._output.last_seq, last.seq)
         info = await self._bus.jetstream.stream_info(self._way.raw)
         self._raw_stream = str(info.created)
         self._grader = self._way.grader(self._lane)
@@ -128,7 +132,7 @@ class GradedLane:
             )
             return 1
         self._done_seq = done_seq
-        self._listener.done(done_seq)
+        self._listener.on_graded(done_seq)
         return int(last.headers[TAIL])
 
     async def _on_frame(self, frame: Frame) -> None:
@@ -136,7 +140,7 @@ class GradedLane:
         try:
             block = decode_block(frame.payload)
         except DecodeError as error:
-            await self._pass_on(frame, error)
+            await self._publish_undecodable(frame, error)
             return
         grade = self._grader.grade(frame.seq, block)
         if frame.seq <= self._done_seq:
@@ -147,11 +151,11 @@ class GradedLane:
         seq = await self._output.publish(encode_block(grade.block), headers)
         counters.GRADE_SECONDS.observe(time.perf_counter() - started)
         self._done_seq = frame.seq
-        self._listener.done(frame.seq)
+        self._listener.on_graded(frame.seq)
         self._way.tally(grade.block)
-        await self._listener.publish(grade.block, seq, prev_seq, int(headers[WALL]))
+        await self._listener.on_rows(grade.block, seq, prev_seq, int(headers[WALL]))
 
-    async def _pass_on(self, frame: Frame, error: DecodeError) -> None:
+    async def _publish_undecodable(self, frame: Frame, error: DecodeError) -> None:
         """Give an undecodable frame its place in GRADED, with its bytes and the reason."""
         if frame.seq <= self._done_seq:
             return
@@ -164,8 +168,8 @@ class GradedLane:
         prev_seq = self._output.last_seq
         seq = await self._output.publish(frame.payload, headers)
         self._done_seq = frame.seq
-        self._listener.done(frame.seq)
-        await self._listener.head(seq, prev_seq)
+        self._listener.on_graded(frame.seq)
+        await self._listener.on_watermark(seq, prev_seq)
 
     def _headers(self, frame: Frame, tail: int) -> dict[str, str]:
         carried = {COVERS: frame.headers[COVERS]} if COVERS in frame.headers else {}

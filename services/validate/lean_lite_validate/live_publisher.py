@@ -11,7 +11,7 @@ import numpy as np
 from lean_lite.blocks import Block
 from lean_lite.bus import Bus, Lease
 from lean_lite.protocol import subjects
-from lean_lite.protocol.live import LiveHead, live_bars
+from lean_lite.protocol.live import Watermark, live_bars
 from lean_lite.protocol.partitions import Lane
 from lean_lite.quality import Check
 
@@ -19,7 +19,7 @@ INVALID = 0
 NO_ROWS: Mapping[str, int] = MappingProxyType({})
 
 
-class Fanout:
+class LivePublisher:
     """
     Publish the live records of one lane.
 
@@ -33,41 +33,43 @@ class Fanout:
         self._lane = lane
         self._lease = lease
         self._every_s = every_s
-        self._head = LiveHead(0, 0)
+        self._head = Watermark(0, 0)
         self._sent_at = 0.0
 
-    def done(self, raw_seq: int) -> None:
+    def on_graded(self, raw_seq: int) -> None:
         """Do nothing: live readers follow the heads."""
 
-    async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
+    async def on_rows(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
         """Publish the rows of a graded frame, repeats excluded, and then its head."""
         rows: Counter[str] = Counter()
         for bar in live_bars(_without_repeats(block), seq=seq, wall_ns=wall_ns):
             if not self._lease.held:
                 return
             if bar.level == INVALID:
-                await self._bus.send(subjects.live_invalid(bar.symbol), bar)
+                await self._bus.publish_message(subjects.live_invalid(bar.symbol), bar)
                 continue
             rows[bar.symbol] += 1
-            await self._bus.send(subjects.live_bar(bar.symbol), bar)
-        await self.head(seq, prev_seq, rows)
+            await self._bus.publish_message(subjects.live_bar(bar.symbol), bar)
+        await self.on_watermark(seq, prev_seq, rows)
 
-    async def head(self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS) -> None:
+    async def on_watermark(
+        self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS
+    ) -> None:
         """Say that everything up to a frame has been published, and what the frame held."""
-        self._head = LiveHead(seq, prev_seq, dict(rows))
-        await self._send_head()
+        self._head = Watermark(seq, prev_seq, dict(rows))
+        await self._send_watermark()
 
-    async def repeat_heads(self) -> None:
+    async def repeat_watermarks(self) -> None:
         """Repeat the head of an idle lane until cancelled."""
         while True:
             await asyncio.sleep(self._every_s)
             if time.monotonic() - self._sent_at >= self._every_s:
-                await self._send_head()
+                await self._send_watermark()
 
-    async def _send_head(self) -> None:
+    async def _send_watermark(self) -> None:
         if self._lease.held:
             self._sent_at = time.monotonic()
-            await self._bus.send(subjects.live_head(self._lane), self._head)
+            await self._bus.publish_message(subjects.watermark(self._lane), self._head)
 
 
 def _without_repeats(block: Block) -> Block:

@@ -10,13 +10,13 @@ lane's order is kept because one owner at a time works on it.
 import asyncio
 from collections.abc import Callable, Iterable
 
-from lean_lite.bus import Lease, Leases, Position, Shares
+from lean_lite.bus import Lease, LeaseBalancer, Leases, PositionReporter
 from lean_lite.protocol import partitions, subjects
 from lean_lite.protocol.partitions import ASSET_CLASSES, Lane, lanes_of_partition
 from lean_lite.service import Context
-from lean_lite_validate.bulk_progress import Progress
-from lean_lite_validate.lane_grader import GradedLane
-from lean_lite_validate.live_publisher import Fanout
+from lean_lite_validate.bulk_progress import BulkProgress
+from lean_lite_validate.lane_grader import LaneGrader
+from lean_lite_validate.live_publisher import LivePublisher
 from lean_lite_validate.metrics import PARTITIONS
 from lean_lite_validate.stream_pairs import BULK, LIVE
 
@@ -34,23 +34,23 @@ class ValidateService:
             for partition in range(partitions.PARTITIONS)
         }
         leases = Leases(context.bus, KIND, context.instance)
-        self._shares = Shares(leases, self._keys, self._own)
-        self._position = Position(context.bus, subjects.position(KIND, context.instance))
+        self._balancer = LeaseBalancer(leases, self._keys, self._grade_partition)
+        self._position = PositionReporter(context.bus, subjects.position(KIND, context.instance))
         self._working: dict[str, int] = {}
-        PARTITIONS.set_function(lambda: len(self._shares.owned))
+        PARTITIONS.set_function(lambda: len(self._balancer.owned))
 
     async def run(self) -> None:
         """Take a share of the partitions, and give it back at the end."""
         telling = asyncio.create_task(self._position.run())
         try:
-            await self._shares.run()
+            await self._balancer.run()
         finally:
             telling.cancel()
             await asyncio.wait([telling])
 
     def failing(self) -> Iterable[str]:
         """Name the partitions that are ours but not at work yet."""
-        owned = self._shares.owned
+        owned = self._balancer.owned
         if not owned:
             yield "no partition is owned yet"
         lanes = len((LIVE, BULK)) * len(ASSET_CLASSES)
@@ -58,7 +58,7 @@ class ValidateService:
         if waiting:
             yield f"{len(waiting)} partitions are being taken over"
 
-    async def _own(self, lease: Lease) -> None:
+    async def _grade_partition(self, lease: Lease) -> None:
         lanes = lanes_of_partition(self._keys[lease.key])
         try:
             async with asyncio.TaskGroup() as group:
@@ -76,11 +76,11 @@ class ValidateService:
 
         return count
 
-    def _live(self, lane: Lane, lease: Lease) -> GradedLane:
+    def _live(self, lane: Lane, lease: Lease) -> LaneGrader:
         bus, config, _ = self._context
-        fanout = Fanout(bus, lane, lease, config.validate.head_every_s)
-        return GradedLane(bus, lane, LIVE, lease, fanout)
+        fanout = LivePublisher(bus, lane, lease, config.validate.head_every_s)
+        return LaneGrader(bus, lane, LIVE, lease, fanout)
 
-    def _bulk(self, lane: Lane, lease: Lease) -> GradedLane:
-        progress = Progress(lane, self._position)
-        return GradedLane(self._context.bus, lane, BULK, lease, progress)
+    def _bulk(self, lane: Lane, lease: Lease) -> LaneGrader:
+        progress = BulkProgress(lane, self._position)
+        return LaneGrader(self._context.bus, lane, BULK, lease, progress)

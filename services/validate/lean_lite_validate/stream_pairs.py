@@ -12,7 +12,7 @@ from lean_lite.quality import Check, Grader
 from lean_lite_validate import metrics as counters
 
 
-class Way(NamedTuple):
+class StreamPair(NamedTuple):
     """Name the streams and subjects of one way, how it grades, and how it counts."""
 
     raw: str
@@ -36,7 +36,7 @@ def _count_bulk(block: Block) -> None:
     counters.BULK.inc(len(block))
 
 
-LIVE = Way(
+LIVE = StreamPair(
     subjects.RAW,
     subjects.GRADED,
     subjects.raw_of_lane,
@@ -44,7 +44,7 @@ LIVE = Way(
     lambda lane: Grader(lane.asset_class),
     _count_live,
 )
-BULK = Way(
+BULK = StreamPair(
     subjects.BULK_RAW,
     subjects.BULK_GRADED,
     subjects.bulk_raw_of_lane,

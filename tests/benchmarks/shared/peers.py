@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.benchmarks.shared.child import ROOT
 from tests.benchmarks.shared.errors import BenchmarkError
+from tests.harness.paths import ROOT
 
 FOLDER = ROOT / ".venv-peers"
 LOCK = ROOT / "tests" / "benchmarks" / "peers" / "requirements.txt"

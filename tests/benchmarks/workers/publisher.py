@@ -9,7 +9,7 @@ import asyncio
 import time
 from typing import Any
 
-from lean_lite.bus import Answer, Bus, Responder, connect
+from lean_lite.bus import Bus, ChunkedReply, Responder, connect
 from lean_lite.config import BusConfig
 from lean_lite.config.sections import Secret
 from lean_lite.protocol import subjects
@@ -33,9 +33,9 @@ class Publisher:
         self._bus = await connect(config, ADMIN, name="publisher")
         responder = Responder(self._bus, "benchmark", "benchmark-0", "0.1.0")
         await responder.start()
-        await responder.add(subjects.SUBSCRIBE, SubscribeRequest, _accept)
-        await responder.add(subjects.HISTORY, HistoryRequest, _know_nothing)
-        await self._bus.barrier()
+        await responder.add_endpoint(subjects.SUBSCRIBE, SubscribeRequest, _accept)
+        await responder.add_endpoint(subjects.HISTORY, HistoryRequest, _know_nothing)
+        await self._bus.flush()
         return {}
 
     async def prepare(self, symbols: int, first: int, minutes: int) -> dict[str, Any]:
@@ -51,16 +51,16 @@ class Publisher:
             await self._bus.publish(subject, payload)
             if number % BURST == 0:
                 await asyncio.sleep(0)
-        await self._bus.barrier()
+        await self._bus.flush()
         return {"cpu_s": time.process_time() - cpu_s}
 
 
-async def _accept(request: SubscribeRequest) -> Answer:
-    return Answer(SubscribeReply(request.symbols, feeds=dict.fromkeys(request.symbols, FEED)))
+async def _accept(request: SubscribeRequest) -> ChunkedReply:
+    return ChunkedReply(SubscribeReply(request.symbols, feeds=dict.fromkeys(request.symbols, FEED)))
 
 
-async def _know_nothing(_: HistoryRequest) -> Answer:
-    return Answer(HistoryReply({}, 0, 0))
+async def _know_nothing(_: HistoryRequest) -> ChunkedReply:
+    return ChunkedReply(HistoryReply({}, 0, 0))
 
 
 if __name__ == "__main__":

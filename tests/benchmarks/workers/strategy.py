@@ -24,7 +24,7 @@ from lean_lite.model.timestamps import to_ns
 from lean_lite.protocol.permissions import ADMIN
 from lean_lite.stack.credentials import new_passwords
 from lean_lite.stack.processes.brokers import NatsServer
-from lean_lite.stack.processes.child import end
+from lean_lite.stack.processes.child import stop_children
 from tests.benchmarks.shared.child import Child, child
 from tests.benchmarks.shared.errors import BenchmarkError
 from tests.benchmarks.shared.market import digest
@@ -135,7 +135,7 @@ async def strategy(symbols: int) -> AsyncIterator[Strategy]:
                         await engine.subscribe_symbol(symbol)
                     yield made
         finally:
-            await end([server.child], limit_s=5)
+            await stop_children([server.child], limit_s=5)
 
 
 async def main(symbols: int) -> None:

@@ -6,7 +6,7 @@ from itertools import batched
 
 from lean_lite.bus.connection import encode
 from lean_lite.protocol import subjects
-from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.protocol.live import LiveBar, Watermark
 from lean_lite.protocol.partitions import Lane, lane_of
 from tests.benchmarks.shared import market
 
@@ -34,8 +34,8 @@ class Tape:
                 for symbol in symbols:
                     yield subjects.live_bar(symbol), encode(_record(by_symbol[symbol], seq))
                 prev_seq = max(seq - len(self._lanes), 0)
-                head = LiveHead(seq, prev_seq, dict.fromkeys(symbols, 1))
-                yield subjects.live_head(lane), encode(head)
+                head = Watermark(seq, prev_seq, dict.fromkeys(symbols, 1))
+                yield subjects.watermark(lane), encode(head)
 
 
 def _record(row: market.Row, seq: int) -> LiveBar:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from lean_lite.bus import Bus, Lease, Leases, Shares
+from lean_lite.bus import Bus, Lease, LeaseBalancer, Leases
 from lean_lite.errors import Fenced
 from lean_lite.protocol.subjects import LEASES, MEMBERS, lease
 from tests.harness.relay import Relay
@@ -27,7 +27,7 @@ class Member:
         self.working: dict[str, Lease] = {}
         self.begun: Counter[str] = Counter()
         self._then = work
-        self.shares = Shares(Leases(bus, "validate", name), KEYS, self._work)
+        self.shares = LeaseBalancer(Leases(bus, "validate", name), KEYS, self._work)
         self.task = asyncio.create_task(self.shares.run())
 
     @property

@@ -1,7 +1,7 @@
 """What a bucket holds is read whole, whoever reads it and however often."""
 
 from lean_lite.bus import Bus
-from lean_lite.bus.key_value import AT_ONCE, keys, values
+from lean_lite.bus.key_value import MAX_CONCURRENT, read_keys, read_values
 from lean_lite.protocol.subjects import INTEREST
 from tests.integration.conftest import Join
 
@@ -14,24 +14,26 @@ async def test_values_are_the_newest_of_the_keys_below(join: Join, admin: Bus) -
     await bucket.delete("us.ETH/USD")
     await bucket.put("usx.SOL/USD", b"of another feed")
     ingest = await join("ingest")
-    assert await values(ingest, INTEREST, "us") == {"us.BTC/USD": b"new"}
-    assert sorted(await keys(ingest, INTEREST, "us")) == ["us.BTC/USD", "us.ETH/USD"]
+    assert await read_values(ingest, INTEREST, "us") == {"us.BTC/USD": b"new"}
+    assert sorted(await read_keys(ingest, INTEREST, "us")) == ["us.BTC/USD", "us.ETH/USD"]
 
 
 async def test_nothing_below_is_nothing(join: Join) -> None:
-    assert await values(await join("ingest"), INTEREST, "us") == {}
+    assert await read_values(await join("ingest"), INTEREST, "us") == {}
 
 
 async def test_more_keys_than_are_asked_for_at_once(join: Join, admin: Bus) -> None:
     bucket = await admin.jetstream.key_value(INTEREST)
-    wanted = {f"iex.SYN{number:04}": str(number).encode() for number in range(2 * AT_ONCE + 1)}
+    wanted = {
+        f"iex.SYN{number:04}": str(number).encode() for number in range(2 * MAX_CONCURRENT + 1)
+    }
     for key, value in wanted.items():
         await bucket.put(key, value)
-    assert await values(await join("ingest"), INTEREST, "iex") == wanted
+    assert await read_values(await join("ingest"), INTEREST, "iex") == wanted
 
 
 async def test_a_single_value_is_never_missed(join: Join, admin: Bus) -> None:
     await (await admin.jetstream.key_value(INTEREST)).put("us.BTC/USD", b"wanted")
     ingest = await join("ingest")
     for _ in range(500):
-        assert await values(ingest, INTEREST, "us") == {"us.BTC/USD": b"wanted"}
+        assert await read_values(ingest, INTEREST, "us") == {"us.BTC/USD": b"wanted"}

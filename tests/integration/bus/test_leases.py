@@ -20,15 +20,15 @@ async def two(join: Join) -> tuple[Leases, Leases]:
 
 async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join: Join) -> None:
     one, other = await two(join)
-    first = await one.take(KEY)
+    first = await one.acquire(KEY)
     assert first is not None
     held = [first.held]
-    assert await other.take(KEY) is None
-    assert await one.take(KEY) is None
-    await one.give_back(first)
+    assert await other.acquire(KEY) is None
+    assert await one.acquire(KEY) is None
+    await one.release(first)
     held.append(first.held)
     assert held == [True, False]
-    second = await other.take(KEY)
+    second = await other.acquire(KEY)
     assert second is not None
     assert second.held
     assert second.revision > first.revision
@@ -36,25 +36,25 @@ async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join
 
 async def test_a_renewed_lease_outlives_its_time(join: Join, lease_ttl_s: float) -> None:
     one, other = await two(join)
-    held = await one.take(KEY)
+    held = await one.acquire(KEY)
     assert held is not None
     epoch = held.revision
-    renewal = asyncio.create_task(one.hold(held))
+    renewal = asyncio.create_task(one.renew_until_lost(held))
     until_s = time.monotonic() + 2.5 * lease_ttl_s
     while time.monotonic() < until_s:
-        assert await other.take(KEY) is None
+        assert await other.acquire(KEY) is None
         await asyncio.sleep(0.05)
     assert held.held
     assert held.revision == epoch < held.current
     renewal.cancel()
-    await one.give_back(held)
-    assert await other.take(KEY) is not None
+    await one.release(held)
+    assert await other.acquire(KEY) is not None
 
 
 async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_s: float) -> None:
     one, other = await two(join)
     started = time.monotonic()
-    first = await one.take(KEY)
+    first = await one.acquire(KEY)
     assert first is not None
     ended_at: list[float] = []
 
@@ -63,7 +63,7 @@ async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_
         ended_at.append(time.monotonic())
 
     watching = asyncio.create_task(watch())
-    second = await until(lambda: other.take(KEY), "the key to expire")
+    second = await until(lambda: other.acquire(KEY), "the key to expire")
     taken_at = time.monotonic()
     await watching
     assert second is not None
@@ -75,52 +75,52 @@ async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_
 async def test_a_lease_may_become_free_while_it_is_asked_for(join: Join) -> None:
     one, other = await two(join)
     for _ in range(100):
-        first = await one.take(KEY)
+        first = await one.acquire(KEY)
         assert first is not None
-        tries = [asyncio.create_task(other.take(KEY)) for _ in range(8)]
-        await one.give_back(first)
+        tries = [asyncio.create_task(other.acquire(KEY)) for _ in range(8)]
+        await one.release(first)
         taken = [second for second in await asyncio.gather(*tries) if second is not None]
         assert len(taken) <= 1
         for second in taken:
-            await other.give_back(second)
+            await other.release(second)
 
 
 async def test_a_lease_that_another_owner_has_taken_can_not_be_renewed(join: Join) -> None:
     one, other = await two(join)
-    first = await one.take(KEY)
+    first = await one.acquire(KEY)
     assert first is not None
-    second = await until(lambda: other.take(KEY), "the key to expire")
+    second = await until(lambda: other.acquire(KEY), "the key to expire")
     assert second is not None
     assert not await one.renew(first)
     # What is given back too late is no longer ours to give.
-    await one.give_back(first)
-    assert await one.take(KEY) is None
+    await one.release(first)
+    assert await one.acquire(KEY) is None
     assert await other.renew(second)
 
 
 async def test_a_lease_taken_away_ends_the_holding_of_it(join: Join, admin: Bus) -> None:
     one, _ = await two(join)
-    held = await one.take(KEY)
+    held = await one.acquire(KEY)
     assert held is not None
     bucket = await admin.jetstream.key_value(LEASES)
     await bucket.put(KEY, b"somebody else")
     async with asyncio.timeout(20):
-        await one.hold(held)
+        await one.renew_until_lost(held)
     assert not held.held
 
 
 async def test_members_are_counted_by_their_kind(join: Join) -> None:
     one, other = await two(join)
     another_kind = Leases(await join("ingest"), "ingest", "three")
-    await one.join()
-    await other.join()
-    await another_kind.join()
-    assert await one.members() == await other.members() == 2
-    assert await another_kind.members() == 1
-    await one.leave()
-    assert await other.members() == 1
+    await one.register()
+    await other.register()
+    await another_kind.register()
+    assert await one.count_members() == await other.count_members() == 2
+    assert await another_kind.count_members() == 1
+    await one.unregister()
+    assert await other.count_members() == 1
     await until(lambda: _none(other), "the silent member to be forgotten")
 
 
 async def _none(leases: Leases) -> bool:
-    return await leases.members() == 0
+    return await leases.count_members() == 0

@@ -52,7 +52,7 @@ async def test_a_role_can_publish_only_what_is_its_own(role: str, join: Join, ad
 
     for root in ("md.>", "$KV.>", "$JS.API.STREAM.>"):
         await admin.subscribe(root, on_message)
-    await admin.barrier()
+    await admin.flush()
     bus = await join(role)
     for subject in NOT_THEIRS[role]:
         await bus.publish(subject, b"trial")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from lean_lite.bus import Bus, FencedSubject, Lease
+from lean_lite.bus import Bus, FencedPublisher, Lease
 from lean_lite.errors import BusError, Fenced, LeaseLost
 from lean_lite.protocol.headers import COMPLETE, EXPECTED_LAST, MARKER, MSG_ID
 from lean_lite.protocol.subjects import RAW
@@ -17,11 +17,11 @@ OTHER = "md.raw.iex.equity.4"
 
 
 def lease(epoch: int, ttl_s: float = 3600.0) -> Lease:
-    return Lease("ingest.alpaca", epoch, ttl_s, asked_at=time.monotonic())
+    return Lease("ingest.alpaca", epoch, ttl_s, requested_at=time.monotonic())
 
 
-def fenced(bus: Bus, epoch: int) -> FencedSubject:
-    return FencedSubject(bus, RAW, SUBJECT, lease(epoch))
+def fenced(bus: Bus, epoch: int) -> FencedPublisher:
+    return FencedPublisher(bus, RAW, SUBJECT, lease(epoch))
 
 
 async def test_frames_follow_the_marker_in_the_order_they_were_published(
@@ -159,9 +159,9 @@ async def test_a_frame_lost_on_the_way_and_sent_again_after_a_take_over_is_refus
 async def test_nothing_is_written_once_the_lease_has_run_out(join: Join, admin: Bus) -> None:
     bus = await join("ingest")
     short = lease(1)
-    owner = FencedSubject(bus, RAW, SUBJECT, short)
+    owner = FencedPublisher(bus, RAW, SUBJECT, short)
     await owner.take_over(b"marker")
-    short.end()
+    short.invalidate()
     with pytest.raises(LeaseLost, match=r"ingest\.alpaca"):
         await owner.publish(b"late", {})
     with pytest.raises(LeaseLost):
@@ -173,7 +173,7 @@ async def test_an_owner_cut_off_gives_up_when_its_lease_runs_out(
     join: Join, admin: Bus, relay: Relay
 ) -> None:
     bus = await join("ingest", url=relay.url, request_timeout_s=0.3)
-    owner = FencedSubject(bus, RAW, SUBJECT, lease(1, ttl_s=2.0))
+    owner = FencedPublisher(bus, RAW, SUBJECT, lease(1, ttl_s=2.0))
     await owner.take_over(b"marker")
     await relay.close()
     with pytest.raises(LeaseLost):
@@ -184,7 +184,7 @@ async def test_an_owner_cut_off_gives_up_when_its_lease_runs_out(
 async def test_a_frame_that_no_message_holds_is_refused_and_the_next_one_is_stored(
     join: Join, admin: Bus
 ) -> None:
-    owner = FencedSubject(await join("ingest"), RAW, SUBJECT, lease(1))
+    owner = FencedPublisher(await join("ingest"), RAW, SUBJECT, lease(1))
     await owner.take_over(b"marker")
     # The headers count as well.
     with pytest.raises(BusError, match="max_payload"):

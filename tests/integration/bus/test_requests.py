@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from nats.aio.msg import Msg
 
-from lean_lite.bus import Answer, Bus, Responder, ask, ask_many
+from lean_lite.bus import Bus, ChunkedReply, Responder, request_chunks, request_reply
 from lean_lite.bus.requests import WINDOW
-from lean_lite.bus.responder import ACTIVE
+from lean_lite.bus.responder import MAX_ACTIVE
 from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
 from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
@@ -22,7 +22,7 @@ from tests.integration.conftest import Join
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
 
-Handle = Callable[[HistoryRequest], Awaitable[Answer]]
+Handle = Callable[[HistoryRequest], Awaitable[ChunkedReply]]
 Serve = Callable[[Handle], Awaitable[Bus]]
 
 
@@ -34,8 +34,8 @@ async def serve(join: Join) -> AsyncIterator[Serve]:
         bus = await join("store", request_timeout_s=1.0)
         responder = Responder(bus, "store", f"store-{len(responders)}", "0.1.0")
         await responder.start()
-        await responder.add(HISTORY, HistoryRequest, handle)
-        await bus.barrier()
+        await responder.add_endpoint(HISTORY, HistoryRequest, handle)
+        await bus.flush()
         responders.append((bus, responder))
         return bus
 
@@ -45,18 +45,18 @@ async def serve(join: Join) -> AsyncIterator[Serve]:
             await responder.stop()
 
 
-def reply(rows: int, chunks: tuple[bytes, ...] = ()) -> Answer:
-    return Answer(HistoryReply({"equity.1": 7}, rows, len(chunks)), chunks)
+def reply(rows: int, chunks: tuple[bytes, ...] = ()) -> ChunkedReply:
+    return ChunkedReply(HistoryReply({"equity.1": 7}, rows, len(chunks)), chunks)
 
 
 async def test_a_request_gets_its_answer(serve: Serve, join: Join) -> None:
-    async def count(request: HistoryRequest) -> Answer:
+    async def count(request: HistoryRequest) -> ChunkedReply:
         return reply(len(request.symbols))
 
     await serve(count)
     client = await join("client")
     asked = [
-        ask(client, HISTORY, HistoryRequest(("SPY",) * number), HistoryReply)
+        request_reply(client, HISTORY, HistoryRequest(("SPY",) * number), HistoryReply)
         for number in range(30)
     ]
     answers = await asyncio.gather(*asked)
@@ -68,7 +68,7 @@ async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
     answered: list[int] = []
 
     def member(number: int) -> Handle:
-        async def handle(_: HistoryRequest) -> Answer:
+        async def handle(_: HistoryRequest) -> ChunkedReply:
             answered.append(number)
             return reply(number)
 
@@ -78,13 +78,13 @@ async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
     await serve(member(2))
     client = await join("client")
     for _ in range(60):
-        await ask(client, HISTORY, HistoryRequest(), HistoryReply)
+        await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)
     assert len(answered) == 60
     assert set(answered) == {1, 2}
 
 
 async def test_a_refusal_comes_with_its_code_and_words(serve: Serve, join: Join) -> None:
-    async def refuse(request: HistoryRequest) -> Answer:
+    async def refuse(request: HistoryRequest) -> ChunkedReply:
         if request.feed == "busy":
             raise Busy("not there yet")
         raise RequestError("too-many", "ask for fewer symbols")
@@ -92,20 +92,20 @@ async def test_a_refusal_comes_with_its_code_and_words(serve: Serve, join: Join)
     await serve(refuse)
     client = await join("client")
     with pytest.raises(RequestError, match="ask for fewer symbols") as refused:
-        await ask(client, HISTORY, HistoryRequest(), HistoryReply)
+        await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)
     assert refused.value.code == "too-many"
     with pytest.raises(Busy, match="not there yet"):
-        await ask(client, HISTORY, HistoryRequest(feed="busy"), HistoryReply)
+        await request_reply(client, HISTORY, HistoryRequest(feed="busy"), HistoryReply)
 
 
 async def test_a_request_that_can_not_be_read_is_refused(serve: Serve, join: Join) -> None:
-    async def answer(_: HistoryRequest) -> Answer:
+    async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(1)
 
     await serve(answer)
     client = await join("client")
     with pytest.raises(RequestError, match="can't be read") as refused:
-        await ask(client, HISTORY, _Wrong(5), HistoryReply)
+        await request_reply(client, HISTORY, _Wrong(5), HistoryReply)
     assert refused.value.code == "bad-request"
 
 
@@ -114,19 +114,19 @@ class _Wrong(msgspec.Struct):
 
 
 async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -> None:
-    async def answer(_: HistoryRequest) -> Answer:
+    async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(1)
 
     await serve(answer)
     with pytest.raises(DecodeError, match="no SubscribeReply"):
-        await ask(await join("client"), HISTORY, HistoryRequest(), SubscribeReply)
+        await request_reply(await join("client"), HISTORY, HistoryRequest(), SubscribeReply)
 
 
 async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
     client = await join("client", request_timeout_s=60.0)
     started = time.monotonic()
     with pytest.raises(BusUnavailable) as failed:
-        await ask(client, "md.ctl.subscribe", SubscribeRequest("x", ()), SubscribeReply)
+        await request_reply(client, "md.ctl.subscribe", SubscribeRequest("x", ()), SubscribeReply)
     shows("a service that does not run", str(failed.value))
     assert time.monotonic() - started < 20
 
@@ -134,25 +134,25 @@ async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
 async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_out(
     serve: Serve, join: Join
 ) -> None:
-    async def answer(request: HistoryRequest) -> Answer:
+    async def answer(request: HistoryRequest) -> ChunkedReply:
         gap = Gap("X" * 2**21, 0, 1, "too long a name") if request.symbols else None
-        return Answer(HistoryReply({}, 0, 0, gaps=() if gap is None else (gap,)))
+        return ChunkedReply(HistoryReply({}, 0, 0, gaps=() if gap is None else (gap,)))
 
     await serve(answer)
     client = await join("client")
     many = tuple(f"SYN{number:07}" for number in range(2**17))
     with pytest.raises(RequestError) as refused:
-        await ask(client, HISTORY, HistoryRequest(many), HistoryReply)
+        await request_reply(client, HISTORY, HistoryRequest(many), HistoryReply)
     assert refused.value.code == "too-large"
     shows("too large a request", str(refused.value))
     with pytest.raises(RequestError, match=r"the answer has \d+ bytes") as refused:
-        await ask(client, HISTORY, HistoryRequest(("SPY",)), HistoryReply)
+        await request_reply(client, HISTORY, HistoryRequest(("SPY",)), HistoryReply)
     assert refused.value.code == "too-large"
-    assert (await ask(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 0
+    assert (await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 0
 
 
 async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) -> None:
-    async def sleep(_: HistoryRequest) -> Answer:
+    async def sleep(_: HistoryRequest) -> ChunkedReply:
         await asyncio.sleep(4)
         return reply(1)
 
@@ -160,7 +160,7 @@ async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) ->
     client = await join("client")
     started = time.monotonic()
     with pytest.raises(BusUnavailable, match="is the service running"):
-        await ask(client, HISTORY, HistoryRequest(), HistoryReply, timeout_s=0.5)
+        await request_reply(client, HISTORY, HistoryRequest(), HistoryReply, timeout_s=0.5)
     assert time.monotonic() - started < 3.5
 
 
@@ -169,33 +169,33 @@ async def test_more_requests_than_a_service_can_take_are_told_to_come_again(
 ) -> None:
     go_on = asyncio.Event()
 
-    async def wait(_: HistoryRequest) -> Answer:
+    async def wait(_: HistoryRequest) -> ChunkedReply:
         await go_on.wait()
         return reply(1)
 
     await serve(wait)
     client = await join("client", request_timeout_s=60.0)
     asked = [
-        asyncio.create_task(ask(client, HISTORY, HistoryRequest(), HistoryReply))
-        for _ in range(ACTIVE + 9)
+        asyncio.create_task(request_reply(client, HISTORY, HistoryRequest(), HistoryReply))
+        for _ in range(MAX_ACTIVE + 9)
     ]
     await until(lambda: sum(task.done() for task in asked) == 9, "nine to be sent away")
     go_on.set()
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(answer, Busy) for answer in answers) == 9
-    assert sum(isinstance(answer, HistoryReply) for answer in answers) == ACTIVE
-    assert (await ask(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 1
+    assert sum(isinstance(answer, HistoryReply) for answer in answers) == MAX_ACTIVE
+    assert (await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 1
 
 
 async def test_a_large_answer_comes_whole_and_in_order(serve: Serve, join: Join) -> None:
     chunks = tuple(bytes([number]) * 200_000 for number in range(60))
 
-    async def answer(_: HistoryRequest) -> Answer:
+    async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(60, chunks)
 
     await serve(answer)
     client = await join("client")
-    head, *received = [part async for part in ask_many(client, HISTORY, HistoryRequest())]
+    head, *received = [part async for part in request_chunks(client, HISTORY, HistoryRequest())]
     assert msgspec.msgpack.decode(head, type=HistoryReply).chunks == 60
     assert tuple(received) == chunks
 
@@ -217,14 +217,14 @@ async def test_a_slow_asker_never_has_more_than_the_window_on_its_way(
 
     await admin.subscribe("_INBOX.client.>", on_chunk)
     await admin.subscribe("md.credit.>", on_credit)
-    await admin.barrier()
+    await admin.flush()
 
-    async def answer(_: HistoryRequest) -> Answer:
+    async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(40, tuple(b"chunk %d" % number for number in range(40)))
 
     await serve(answer)
     received = []
-    async for part in ask_many(await join("client"), HISTORY, HistoryRequest()):
+    async for part in request_chunks(await join("client"), HISTORY, HistoryRequest()):
         await asyncio.sleep(0.02)
         received.append(part)
     assert received[1:] == [b"chunk %d" % number for number in range(40)]
@@ -235,14 +235,14 @@ async def test_a_slow_asker_never_has_more_than_the_window_on_its_way(
 async def test_an_answer_cut_off_in_its_middle_is_an_error_and_no_hang(
     serve: Serve, join: Join
 ) -> None:
-    async def answer(_: HistoryRequest) -> Answer:
+    async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(100, tuple(b"chunk %d" % number for number in range(100)))
 
     server = await serve(answer)
     received = []
 
     async def read() -> None:
-        parts = ask_many(await join("client"), HISTORY, HistoryRequest(), timeout_s=1.0)
+        parts = request_chunks(await join("client"), HISTORY, HistoryRequest(), timeout_s=1.0)
         async for part in parts:
             received.append(part)
             if len(received) == 10:
@@ -256,13 +256,13 @@ async def test_an_answer_cut_off_in_its_middle_is_an_error_and_no_hang(
 async def test_an_asker_who_leaves_in_the_middle_does_not_stop_the_next_one(
     serve: Serve, join: Join
 ) -> None:
-    async def answer(_: HistoryRequest) -> Answer:
+    async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(100, tuple(b"chunk %d" % number for number in range(100)))
 
     await serve(answer)
     client = await join("client")
-    parts = ask_many(client, HISTORY, HistoryRequest())
+    parts = request_chunks(client, HISTORY, HistoryRequest())
     for _ in range(5):
         await anext(parts)
     await parts.aclose()
-    assert len([part async for part in ask_many(client, HISTORY, HistoryRequest())]) == 101
+    assert len([part async for part in request_chunks(client, HISTORY, HistoryRequest())]) == 101

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lean_lite.bus import Answer, Bus, Responder
+from lean_lite.bus import Bus, ChunkedReply, Responder
 from lean_lite.config import AlpacaConfig, BusConfig, Config
 from lean_lite.data import DataEngine, DataFeed, Live
 from lean_lite.market.symbols import asset_class_of
@@ -42,16 +42,18 @@ class Account:
         self.asked = 0
         self.is_whole = False
 
-    async def accept(self, request: SubscribeRequest) -> Answer:
+    async def accept(self, request: SubscribeRequest) -> ChunkedReply:
         self.asked += 1
         await self.answering.wait()
         feeds = {symbol: self.config.feed_of(asset_class_of(symbol)) for symbol in request.symbols}
-        return Answer(SubscribeReply(request.symbols, feeds=feeds))
+        return ChunkedReply(SubscribeReply(request.symbols, feeds=feeds))
 
-    async def backfill(self, request: BackfillRequest) -> Answer:
+    async def backfill(self, request: BackfillRequest) -> ChunkedReply:
         if self.is_whole:
-            return Answer(BackfillReply(over=True, until_ns=0))
-        return Answer(BackfillReply(over=True, until_ns=request.start_ns, failed="not recorded"))
+            return ChunkedReply(BackfillReply(over=True, until_ns=0))
+        return ChunkedReply(
+            BackfillReply(over=True, until_ns=request.start_ns, failed="not recorded")
+        )
 
 
 @pytest.fixture
@@ -66,9 +68,9 @@ async def feeder(join: Join, account: Account) -> AsyncIterator[Feeder]:
     responder = Responder(bus, "ingest", "ingest-0", "0.1.0")
 
     await responder.start()
-    await responder.add(SUBSCRIBE, SubscribeRequest, account.accept)
-    await responder.add(BACKFILL, BackfillRequest, account.backfill)
-    await bus.barrier()
+    await responder.add_endpoint(SUBSCRIBE, SubscribeRequest, account.accept)
+    await responder.add_endpoint(BACKFILL, BackfillRequest, account.backfill)
+    await bus.flush()
     yield Feeder(bus)
     await responder.stop()
 

@@ -12,7 +12,7 @@ from lean_lite.config import BusConfig, Config
 from lean_lite.data import BarStream, DataEngine
 from lean_lite.protocol.bookmark import Bookmark
 from lean_lite.protocol.partitions import lane_of
-from lean_lite.protocol.subjects import STRATEGIES
+from lean_lite.protocol.subjects import BOOKMARKS
 from tests.harness.forex_feed import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.harness.frames import Feeder
 from tests.harness.marks import ONLY_EMBEDDED
@@ -138,7 +138,7 @@ async def test_a_bookmark_of_an_earlier_version_is_gone_on_from(
         async with running.bars(SYMBOL, since=NIGHT) as stream:
             await take(stream, 2)
             done = {str(lane_of(SYMBOL)): stream.record.seq}
-        bucket = await (await join("client")).jetstream.key_value(STRATEGIES)
+        bucket = await (await join("client")).jetstream.key_value(BOOKMARKS)
         await bucket.put("reader", encode({"reader": "other", "done": done, "beyond": ()}))
         got = await drain(running.bars(SYMBOL, STRANGER, since=NIGHT, name="reader"))
         assert got == {SYMBOL: [2, 3], STRANGER: [0, 1, 2, 3]}
@@ -187,7 +187,7 @@ async def test_what_a_bookmark_says_of_other_symbols_is_not_kept(
         await publish(feed, running, EURUSD=range(2), GBPUSD=range(2))
         await drain(running.bars(SYMBOL, STRANGER, since=NIGHT, name="reader"))
         await drain(running.bars(STRANGER, name="reader"))
-        bucket = await (await join("client")).jetstream.key_value(STRATEGIES)
+        bucket = await (await join("client")).jetstream.key_value(BOOKMARKS)
         entry = await bucket.get("reader")
     kept = msgspec.msgpack.decode(entry.value or b"", type=Bookmark)
     assert [*kept.symbols] == [STRANGER]

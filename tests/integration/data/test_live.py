@@ -7,10 +7,10 @@ import pytest
 
 from lean_lite.data import Live
 from lean_lite.data.live.sequencer import PENDING_FRAMES
-from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.protocol.live import LiveBar, Watermark
 from lean_lite.protocol.partitions import lane_of
 from lean_lite.protocol.subjects import live_bar as live_bar_subject
-from lean_lite.protocol.subjects import live_head
+from lean_lite.protocol.subjects import watermark
 from tests.harness.bars import MINUTE_NS, live_bar
 from tests.harness.frames import Feeder, bars, raw_frame
 from tests.harness.relay import Relay
@@ -22,7 +22,7 @@ from tests.integration.data.conftest import Follow
 # nats.micro stamps its services with it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
 
-HEAD = live_head(lane_of("SPY"))
+HEAD = watermark(lane_of("SPY"))
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD")
 LIMIT_S = 60.0
 
@@ -111,12 +111,12 @@ async def test_a_burst_behind_a_record_that_comes_late_asks_nothing_of_the_store
     records = [live_bar(seq=seq, start_ns=seq * MINUTE_NS) for seq in seqs]
 
     async def head(record: LiveBar) -> None:
-        await validate.send(HEAD, LiveHead(record.seq, record.seq - 1, {"SPY": 1}))
+        await validate.publish_message(HEAD, Watermark(record.seq, record.seq - 1, {"SPY": 1}))
 
     await head(records[0])
-    await validate.barrier()
+    await validate.flush()
     for record in records:
-        await validate.send(live_bar_subject("SPY"), record)
+        await validate.publish_message(live_bar_subject("SPY"), record)
         await head(record)
     assert await take(live, count) == records
     assert live.refetched == 0

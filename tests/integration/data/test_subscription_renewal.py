@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from nats.errors import OutboundBufferLimitError
 
-from lean_lite.data.live.feed_subscriptions import Demand
+from lean_lite.data.live.feed_subscriptions import FeedSubscriptions
 from lean_lite.errors import BusUnavailable
 from lean_lite.protocol.subjects import credit
 from tests.harness.forex_feed import SYMBOL, CustomForexFeed
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:Depr
 async def test_a_feed_that_does_not_answer_keeps_no_other_from_being_asked(
     join: Join, feeder: Feeder
 ) -> None:
-    demand = Demand(await join("client"), (SYMBOL, "AAPL"), {SYMBOL: "nobody"})
+    demand = FeedSubscriptions(await join("client"), (SYMBOL, "AAPL"), {SYMBOL: "nobody"})
     with pytest.raises(BusUnavailable, match="nobody"):
-        await demand.tell()
+        await demand.renew()
     assert demand.accepted == ("AAPL",)
 
 

@@ -140,7 +140,7 @@ async def test_a_clean_stop_publishes_what_was_received(
     await market.reach(symbols[0], 5)
     await until(lambda: ingest.counted("lean_lite_ingest_connected") == 1, "the connection")
     # What comes while the server is frozen has to wait.
-    brokers.nats.send(signal.SIGSTOP)
+    brokers.nats.send_signal(signal.SIGSTOP)
     try:
         before = await ingest.count_now("lean_lite_ingest_received_total")
         received = before
@@ -149,7 +149,7 @@ async def test_a_clean_stop_publishes_what_was_received(
             received = await ingest.count_now("lean_lite_ingest_received_total")
         ingest.send(signal.SIGTERM)
     finally:
-        brokers.nats.send(signal.SIGCONT)
+        brokers.nats.send_signal(signal.SIGCONT)
     assert await ingest.ended() == 0
     live = of(await market.bars(), Origin.LIVE)
     assert len(live) >= received

@@ -7,7 +7,7 @@ import re
 import pytest
 from websockets.asyncio.client import connect
 
-from lean_lite.bus import Bus, ask
+from lean_lite.bus import Bus, request_reply
 from lean_lite.errors import RequestError
 from lean_lite.protocol.control import BackfillReply, BackfillRequest
 from lean_lite.protocol.subjects import BACKFILL
@@ -24,7 +24,7 @@ DAY_NS = 86_400_000_000_000
 
 async def backfilled(client: Bus, request: BackfillRequest) -> BackfillReply:
     async with asyncio.timeout(60):
-        while not (reply := await ask(client, BACKFILL, request, BackfillReply)).over:
+        while not (reply := await request_reply(client, BACKFILL, request, BackfillReply)).over:
             pass
         return reply
 

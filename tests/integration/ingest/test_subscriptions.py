@@ -6,7 +6,7 @@ import msgspec
 
 from lean_lite.blocks import Origin
 from lean_lite.bus import Bus
-from lean_lite.bus.key_value import keys
+from lean_lite.bus.key_value import read_keys
 from lean_lite.protocol.control import Interest
 from lean_lite.protocol.subjects import INTEREST
 from lean_lite_sim.faults import Faults
@@ -58,7 +58,7 @@ async def test_malformed_symbols_are_refused_beside_those_that_are_served(
     shows("not the form of a symbol", reply.refused["spy"])
     assert "name the symbols" in reply.refused["*"]
     await market.reach("SPY", 5)
-    assert await keys(admin, INTEREST, "iex") == ["iex.SPY"]
+    assert await read_keys(admin, INTEREST, "iex") == ["iex.SPY"]
 
 
 async def test_a_symbol_beyond_alpacas_limit_is_refused_with_its_code_and_the_others_go_on(
@@ -108,8 +108,8 @@ async def test_a_symbol_asked_for_at_the_very_start_is_remembered(
         ingest = services.start("ingest", alpaca=alpaca(sim))
         await market.subscribe("SPY", "BTC/USD")
         bucket = await admin.jetstream.key_value(INTEREST)
-        assert await keys(admin, INTEREST, "iex") == ["iex.SPY"]
-        assert await keys(admin, INTEREST, "us") == ["us.BTC/USD"]
+        assert await read_keys(admin, INTEREST, "iex") == ["iex.SPY"]
+        assert await read_keys(admin, INTEREST, "us") == ["us.BTC/USD"]
         for key in ("iex.SPY", "us.BTC/USD"):
             entry = await bucket.get(key)
             interest = msgspec.msgpack.decode(entry.value or b"", type=Interest)

@@ -17,11 +17,11 @@ from lean_lite.bus import Bus, connect
 from lean_lite.config import BusConfig, Config
 from lean_lite.config.environment import child_environment
 from lean_lite.config.sections import Secret
-from lean_lite.protocol.heartbeat import Beat, Sample
-from lean_lite.protocol.subjects import beat as beat_subject
+from lean_lite.protocol.heartbeat import Heartbeat, Sample
+from lean_lite.protocol.subjects import heartbeat as beat_subject
 from lean_lite.stack.credentials import new_passwords
 from lean_lite.stack.processes.brokers import NatsServer
-from lean_lite.stack.processes.child import end
+from lean_lite.stack.processes.child import stop_children
 from lean_lite.stack.processes.ports import free_port
 
 
@@ -46,7 +46,7 @@ class Speaker:
 
     async def say(self, counts: dict[str, float], failing: tuple[str, ...] = ()) -> None:
         samples = tuple(Sample(name, {"lane": "equity.1"}, value) for name, value in counts.items())
-        beat = Beat(
+        beat = Heartbeat(
             self._service,
             self._instance,
             4711,
@@ -57,8 +57,8 @@ class Speaker:
             "0.1.0",
             samples,
         )
-        await self._bus.send(beat_subject(self._service, self._instance), beat)
-        await self._bus.barrier()
+        await self._bus.publish_message(beat_subject(self._service, self._instance), beat)
+        await self._bus.flush()
 
 
 class Metrics(NamedTuple):
@@ -92,7 +92,7 @@ async def nats(tmp_path: Path) -> AsyncIterator[Nats]:
     server = NatsServer(tmp_path, passwords)
     await server.start(limit_s=20)
     yield Nats(server.url, passwords)
-    await end([server.child], limit_s=2)
+    await stop_children([server.child], limit_s=2)
 
 
 @pytest.fixture

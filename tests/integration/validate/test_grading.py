@@ -9,9 +9,9 @@ from nats.aio.msg import Msg
 from lean_lite.blocks import decode_block
 from lean_lite.bus import Bus
 from lean_lite.protocol.headers import ERROR
-from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.protocol.live import LiveBar, Watermark
 from lean_lite.protocol.partitions import Lane, lane_of
-from lean_lite.protocol.subjects import GRADED, graded, live_head
+from lean_lite.protocol.subjects import GRADED, graded, watermark
 from tests.harness.frames import Feeder, bars, marker, raw_frame, some_frames, undecodable
 from tests.harness.gradings import all_graded, check_once_and_in_order
 from tests.harness.services import Services
@@ -29,21 +29,21 @@ class Listener:
     def __init__(self) -> None:
         self.bars: list[LiveBar] = []
         self.invalid: list[LiveBar] = []
-        self.heads: list[tuple[str, LiveHead]] = []
+        self.heads: list[tuple[str, Watermark]] = []
         self.order: list[str] = []
 
     async def on_message(self, message: Msg) -> None:
         self.order.append(message.subject)
         kind = message.subject.split(".")[2]
         if kind == "frame":
-            head = msgspec.msgpack.decode(message.data, type=LiveHead)
+            head = msgspec.msgpack.decode(message.data, type=Watermark)
             self.heads.append((message.subject, head))
         else:
             record = msgspec.msgpack.decode(message.data, type=LiveBar)
             (self.invalid if kind == "invalid" else self.bars).append(record)
 
-    def heads_of(self, lane: Lane) -> list[LiveHead]:
-        return [head for subject, head in self.heads if subject == live_head(lane)]
+    def heads_of(self, lane: Lane) -> list[Watermark]:
+        return [head for subject, head in self.heads if subject == watermark(lane)]
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def listener(join: Join) -> Listener:
     listener = Listener()
     bus = await join("client")
     await bus.subscribe("md.live.>", listener.on_message)
-    await bus.barrier()
+    await bus.flush()
     return listener
 
 

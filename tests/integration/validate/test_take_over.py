@@ -97,7 +97,7 @@ async def test_owners_killed_at_random_moments_change_not_a_byte(
 async def all_graded_up_to_now(admin: Bus, feeder: Feeder) -> None:
     wanted: dict[Lane, int] = {}
     for frame, seq in zip(list(feeder.published), list(feeder.seqs), strict=False):
-        wanted[Lane.of_subject(frame.subject)] = seq
+        wanted[Lane.from_subject(frame.subject)] = seq
     for lane, last in wanted.items():
 
         async def reached(lane: Lane = lane, last: int = last) -> bool:

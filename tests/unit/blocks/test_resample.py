@@ -13,7 +13,7 @@ from lean_lite.blocks import BAR, QUOTE, Block, Origin, empty_block
 from lean_lite.blocks.resample import check_longer, resample
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import to_ns
 from tests.harness.bars import MINUTE_NS, Row, block_of
@@ -278,7 +278,7 @@ def by_hand(
     for (symbol, start_ns), one in sorted(latest.items(), key=lambda item: item[0]):
         calendar = calendar_of(asset_class_of(symbol))
         if extended or calendar.spans(start_ns, start_ns + MINUTE_NS, extended=False):
-            buckets = Buckets(asset_class_of(symbol), resolution.seconds)
+            buckets = TimeBuckets(asset_class_of(symbol), resolution.seconds)
             groups.setdefault((symbol, buckets.start(start_ns)), []).append(one)
     return {key: fold_by_hand(group) for key, group in groups.items()}
 

@@ -1,7 +1,6 @@
 """Longer bars of real minutes, against another build of the same data and against pandas."""
 
 from datetime import time
-from tests.harness.paths import ROOT
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,7 @@ import pytest
 
 from lean_lite.blocks.resample import resample
 from lean_lite.model import Resolution
+from tests.harness.paths import ROOT
 from tests.harness.recordings import OHLCV, block_of_recorded, moments, recorded
 
 HOURS = ROOT / "tests" / "data" / "hours.csv"

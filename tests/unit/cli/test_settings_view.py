@@ -1,14 +1,14 @@
 import json
 
 from lean_lite.cli.settings_view import settings_json, settings_table
-from lean_lite.config import Source
+from lean_lite.config import SettingSource
 from lean_lite.config.sections import Secret
 
 
 def test_settings_stand_in_columns_with_their_secrets_masked() -> None:
     sources = [
-        Source("bus.url", "nats://x", "LEAN_LITE_BUS__URL"),
-        Source("bus.password", Secret("hunter2"), "default"),
+        SettingSource("bus.url", "nats://x", "LEAN_LITE_BUS__URL"),
+        SettingSource("bus.password", Secret("hunter2"), "default"),
     ]
     assert settings_table(sources) == (
         "bus.url       'nats://x'  LEAN_LITE_BUS__URL\nbus.password  '***'       default\n"
@@ -17,10 +17,10 @@ def test_settings_stand_in_columns_with_their_secrets_masked() -> None:
 
 def test_settings_are_an_object_with_their_secrets_masked() -> None:
     sources = [
-        Source("stack.speed", 5.0, "LEAN_LITE_STACK__SPEED"),
-        Source("ingest.symbols", ("SPY", "AAPL"), "code"),
-        Source("bus.password", Secret("hunter2"), "default"),
-        Source("bus.feed_password", Secret(""), "default"),
+        SettingSource("stack.speed", 5.0, "LEAN_LITE_STACK__SPEED"),
+        SettingSource("ingest.symbols", ("SPY", "AAPL"), "code"),
+        SettingSource("bus.password", Secret("hunter2"), "default"),
+        SettingSource("bus.feed_password", Secret(""), "default"),
     ]
     said = json.loads(settings_json(sources))
     assert said["stack.speed"] == {

@@ -1,19 +1,17 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from lean_lite.data.optional import load
+from lean_lite.data.optional import import_optional
 from tests.harness.paths import ROOT
-
 
 
 def told_without(library: str, call: str) -> str:
     """Return what a process says that calls a method of bars and lacks a library."""
     code = (
         f"import sys; sys.modules[{library!r}] = None\n"
-        "from tests.unit.common.samples import Row, block_of\n"
+        "from tests.harness.bars import Row, block_of\n"
         "from lean_lite.data import Bars\n"
         "bars = Bars(block_of([Row()]))\n"
         "print(len(bars.to_numpy()), len(bars._repr_html_()) > 0)\n"
@@ -45,4 +43,4 @@ def test_a_picture_needs_no_pandas() -> None:
 
 
 def test_what_is_installed_is_returned() -> None:
-    assert load("html.parser", "nothing").HTMLParser
+    assert import_optional("html.parser", "nothing").HTMLParser

@@ -1,4 +1,4 @@
-from lean_lite.feeds.interest import FORGET_S, Wishes
+from lean_lite.feeds.interest import EXPIRY_S, ClientInterest
 
 
 class Clock:
@@ -9,22 +9,22 @@ class Clock:
 
 
 def test_the_last_word_of_each_client_counts() -> None:
-    wishes = Wishes()
-    wishes.hear("a", ["X", "Y"])
-    wishes.hear("b", ["Y", "Z"])
+    wishes = ClientInterest()
+    wishes.update("a", ["X", "Y"])
+    wishes.update("b", ["Y", "Z"])
     assert wishes.symbols == {"X", "Y", "Z"}
-    wishes.hear("a", ["X"])
+    wishes.update("a", ["X"])
     assert wishes.symbols == {"X", "Y", "Z"}
-    wishes.hear("b", [])
+    wishes.update("b", [])
     assert wishes.symbols == {"X"}
 
 
 def test_a_silent_client_is_forgotten() -> None:
     clock = Clock()
-    wishes = Wishes(clock=clock)
-    wishes.hear("a", ["X"])
-    clock.now = FORGET_S - 1
-    wishes.hear("b", ["Y"])
+    wishes = ClientInterest(clock=clock)
+    wishes.update("a", ["X"])
+    clock.now = EXPIRY_S - 1
+    wishes.update("b", ["Y"])
     assert wishes.symbols == {"X", "Y"}
-    clock.now = FORGET_S
+    clock.now = EXPIRY_S
     assert wishes.symbols == {"Y"}

@@ -8,10 +8,10 @@ from lean_lite.config import AlpacaConfig, BusConfig
 from lean_lite.config.sections import Secret
 from lean_lite.model.timestamps import SECOND_NS
 from lean_lite.protocol.partitions import PARTITIONS, Lane, lane_of
-from lean_lite_ingest.alpaca.rest import Rest
+from lean_lite_ingest.alpaca.rest import AlpacaHistory
 from lean_lite_ingest.clock import WallClock
-from lean_lite_ingest.gap_filler import Hole, Refill, describe
-from lean_lite_ingest.lane_publisher import Outbox
+from lean_lite_ingest.gap_filler import GapFiller, GapRange, describe
+from lean_lite_ingest.lane_publisher import LanePublisher
 from lean_lite_ingest.rate_limit import RateLimit
 
 MINUTE_NS = 60 * SECOND_NS
@@ -24,8 +24,8 @@ def minute(number: int) -> int:
     return number * MINUTE_NS
 
 
-def hole(symbols: tuple[str, ...], start: int, end: int = NOW - 1) -> Hole:
-    return Hole(symbols, minute(start), minute(end))
+def hole(symbols: tuple[str, ...], start: int, end: int = NOW - 1) -> GapRange:
+    return GapRange(symbols, minute(start), minute(end))
 
 
 class Feed:
@@ -33,9 +33,9 @@ class Feed:
 
     def __init__(self, span_s: float = DAY_S) -> None:
         bus = Bus(Client(), BusConfig())
-        lease = Lease("ingest.alpaca", 1, 3.0, asked_at=0.0)
+        lease = Lease("ingest.alpaca", 1, 3.0, requested_at=0.0)
         self.outboxes = {
-            lane: Outbox(
+            lane: LanePublisher(
                 bus,
                 "iex",
                 lane,
@@ -43,22 +43,22 @@ class Feed:
                 WallClock(),
                 bound=8,
                 simulated=False,
-                on_hole=lambda lane: None,
+                on_gap=lambda lane: None,
             )
             for lane in LANES
         }
         config = AlpacaConfig(key_id=Secret("key"), secret_key=Secret("secret"))
-        rest = Rest(config, "equity", "iex", RateLimit(150), 30.0)
-        self.refill = Refill(rest, "iex", self.outboxes, span_s)
+        rest = AlpacaHistory(config, "equity", "iex", RateLimit(150), 30.0)
+        self.refill = GapFiller(rest, "iex", self.outboxes, span_s)
 
     def complete(self, symbol: str, number: int) -> None:
         self.outboxes[lane_of(symbol)].complete_ns = minute(number)
 
     def holes(
         self, since: Mapping[str, int], now_ns: int = minute(NOW), lanes: list[Lane] = LANES
-    ) -> tuple[list[Hole], list[Hole]]:
+    ) -> tuple[list[GapRange], list[GapRange]]:
         since_ns = {symbol: minute(number) for symbol, number in since.items()}
-        return self.refill.holes(lanes, since_ns, now_ns)
+        return self.refill.gaps(lanes, since_ns, now_ns)
 
 
 # Three symbols of three lanes, in the order of their names.
@@ -79,7 +79,7 @@ async def test_a_new_symbol_lacks_the_minute_before_it_was_wanted() -> None:
 
 async def test_a_symbol_wanted_within_a_minute_counts_from_its_begin() -> None:
     since_ns = {A: minute(NOW - 30) + 59 * SECOND_NS}
-    assert Feed().refill.holes(LANES, since_ns, minute(NOW))[0] == [hole((A,), NOW - 31)]
+    assert Feed().refill.gaps(LANES, since_ns, minute(NOW))[0] == [hole((A,), NOW - 31)]
 
 
 async def test_a_hole_ends_with_the_last_minute_that_is_over() -> None:
@@ -143,5 +143,5 @@ async def test_what_is_cut_and_what_is_kept_do_not_overlap() -> None:
 
 
 def test_a_hole_can_be_told_in_a_line() -> None:
-    found = Hole((A, B), 1_795_703_400 * SECOND_NS, 1_795_707_000 * SECOND_NS)
+    found = GapRange((A, B), 1_795_703_400 * SECOND_NS, 1_795_707_000 * SECOND_NS)
     assert describe(found) == "2 symbols, 2026-11-26 14:30 to 15:30 UTC"

@@ -5,7 +5,7 @@ from lean_lite_ingest.rate_limit import RateLimit
 
 async def through(limit: RateLimit, count: int) -> int:
     """Return how many of so many requests at once go out without waiting."""
-    tasks = [asyncio.create_task(limit.take()) for _ in range(count)]
+    tasks = [asyncio.create_task(limit.acquire()) for _ in range(count)]
     for _ in range(10):
         await asyncio.sleep(0)
     done = sum(task.done() for task in tasks)
@@ -33,4 +33,4 @@ async def test_requests_go_on_after_a_wait() -> None:
     limit = RateLimit(6_000, burst=1)
     async with asyncio.timeout(30):
         for _ in range(10):
-            await limit.take()
+            await limit.acquire()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.sessions import read_table
-from lean_lite.market.time_buckets import Buckets, regular
+from lean_lite.market.time_buckets import TimeBuckets, regular
 from lean_lite.model.timestamps import DAY_NS, SECOND_NS
 
 CLASSES = ("equity", "crypto", "forex")
@@ -90,20 +90,20 @@ def test_buckets_count_from_the_start_of_the_trading_day(
     since_ns = at_ns - begin_ns
     # A day of 25 hours is one bar of a day.
     count = 0 if length_s == DAY_S else since_ns // length_ns
-    assert Buckets(name, length_s).start(at_ns) == begin_ns + count * length_ns
+    assert TimeBuckets(name, length_s).start(at_ns) == begin_ns + count * length_ns
 
 
 @given(instants)
 def test_an_hour_of_an_equity_is_an_hour_of_the_clock(at_ns: int) -> None:
     shown = clock(at_ns).replace(minute=0, second=0)
-    start_ns = Buckets("equity", HOUR_S).start(at_ns)
+    start_ns = TimeBuckets("equity", HOUR_S).start(at_ns)
     assert clock(start_ns) == shown
     assert clock(start_ns).fold == shown.fold
 
 
 @given(classes, lengths_s, instants)
 def test_every_instant_lies_in_one_bucket(name: str, length_s: int, at_ns: int) -> None:
-    buckets = Buckets(name, length_s)
+    buckets = TimeBuckets(name, length_s)
     start_ns = buckets.start(at_ns)
     end_ns = buckets.end(start_ns)
     assert start_ns <= at_ns < end_ns
@@ -117,7 +117,7 @@ def test_every_instant_lies_in_one_bucket(name: str, length_s: int, at_ns: int) 
 
 @given(classes, st.sampled_from(WITHIN_A_DAY_S), instants)
 def test_no_bucket_crosses_a_trading_day(name: str, length_s: int, at_ns: int) -> None:
-    buckets = Buckets(name, length_s)
+    buckets = TimeBuckets(name, length_s)
     start_ns = buckets.start(at_ns)
     end_ns = buckets.end(start_ns)
     assert day_of(name, start_ns) == day_of(name, end_ns - 1) == day_of(name, at_ns)
@@ -128,7 +128,7 @@ def test_no_bucket_crosses_a_trading_day(name: str, length_s: int, at_ns: int) -
 def test_longer_buckets_hold_whole_trading_days_and_weeks_start_on_monday(
     name: str, length_s: int, at_ns: int
 ) -> None:
-    buckets = Buckets(name, length_s)
+    buckets = TimeBuckets(name, length_s)
     start_ns = buckets.start(at_ns)
     first, last = day_of(name, start_ns), day_of(name, buckets.end(start_ns) - 1)
     assert start_ns == begin_of(name, first)
@@ -146,7 +146,7 @@ def test_longer_buckets_hold_whole_trading_days_and_weeks_start_on_monday(
 def test_many_instants_get_what_each_gets_alone(
     name: str, length_s: int, at_ns: list[int], *, ordered: bool
 ) -> None:
-    buckets = Buckets(name, length_s)
+    buckets = TimeBuckets(name, length_s)
     asked = sorted(at_ns) if ordered else at_ns
     assert buckets.starts(asked).tolist() == [buckets.start(one) for one in asked]
 
@@ -155,7 +155,7 @@ def test_many_instants_get_what_each_gets_alone(
 def test_a_week_of_minutes_gets_what_each_gets_alone(
     name: str, length_s: int, first_ns: int
 ) -> None:
-    buckets = Buckets(name, length_s)
+    buckets = TimeBuckets(name, length_s)
     asked = first_ns + np.arange(0, 7 * DAY_NS, 60 * SECOND_NS)
     found = buckets.starts(asked)
     for place in range(0, len(asked), 997):
@@ -171,7 +171,7 @@ def test_a_week_of_minutes_gets_what_each_gets_alone(
 def test_expected_is_what_one_counts_by_hand(
     name: str, length_s: int, from_ns: int, span_ns: int
 ) -> None:
-    buckets, calendar = Buckets(name, length_s), calendar_of(name)
+    buckets, calendar = TimeBuckets(name, length_s), calendar_of(name)
     until_ns = from_ns + span_ns
     counted, start_ns = 0, buckets.start(from_ns)
     while start_ns < until_ns:
@@ -198,7 +198,7 @@ def test_expected_is_what_one_counts_by_hand(
 def test_expected_is_what_is_known(
     name: str, start: str, end: str, length_s: int, expected: int
 ) -> None:
-    assert Buckets(name, length_s).expected(ns(start), ns(end)) == expected
+    assert TimeBuckets(name, length_s).expected(ns(start), ns(end)) == expected
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_expected_is_what_is_known(
 def test_trading_in_a_bucket_of_a_half_day_ends_at_13_or_17(
     length_s: int, start: str, trading: tuple[str, str] | None, *, extended: bool
 ) -> None:
-    found = Buckets("equity", length_s).trading(
+    found = TimeBuckets("equity", length_s).trading(
         ns(f"2026-11-27 {start}", NEW_YORK), extended=extended
     )
     assert found == (trading and tuple(ns(f"2026-11-27 {one}", NEW_YORK) for one in trading))
@@ -236,7 +236,7 @@ def test_a_bar_is_regular_when_it_holds_some_regular_trading(
         for start, end in zip(starts_ns.tolist(), ends_ns.tolist(), strict=True)
     ]
     assert regular(name, starts_ns, ends_ns).tolist() == by_hand
-    buckets = Buckets(name, length_s)
+    buckets = TimeBuckets(name, length_s)
     assert by_hand == [
         buckets.is_regular(*span) for span in zip(starts_ns.tolist(), ends_ns.tolist(), strict=True)
     ]
@@ -245,9 +245,9 @@ def test_a_bar_is_regular_when_it_holds_some_regular_trading(
 @pytest.mark.parametrize("length_s", [-60, 0, 90_000, 36 * HOUR_S])
 def test_there_are_no_buckets_of_days_in_part(length_s: int) -> None:
     with pytest.raises(ValueError, match=f"no buckets of {length_s} s: up to a day any length"):
-        Buckets("equity", length_s)
+        TimeBuckets("equity", length_s)
 
 
 def test_other_asset_classes_have_no_buckets() -> None:
     with pytest.raises(ValueError, match="no calendar for 'bonds'"):
-        Buckets("bonds", HOUR_S)
+        TimeBuckets("bonds", HOUR_S)

@@ -1,45 +1,45 @@
 from prometheus_client.parser import text_string_to_metric_families
 
-from lean_lite.protocol.heartbeat import Beat, Sample
+from lean_lite.protocol.heartbeat import Heartbeat, Sample
 from lean_lite_metrics.exposition import exposition
 from lean_lite_metrics.instances import Instances
 
 STORED = "lean_lite_store_bars_total"
 
 
-def beat(instance: str, stored: float, *samples: Sample, started_ns: int = 1) -> Beat:
+def beat(instance: str, stored: float, *samples: Sample, started_ns: int = 1) -> Heartbeat:
     counted = (Sample(STORED, {}, stored), *samples)
-    return Beat("store", instance, 1, started_ns, 2, version="0.1.0", samples=counted)
+    return Heartbeat("store", instance, 1, started_ns, 2, version="0.1.0", samples=counted)
 
 
 def test_the_one_silent_for_longest_is_dropped_and_its_counts_stay() -> None:
     instances = Instances(5, limit=2)
-    instances.on_beat(beat("a", 1))
-    instances.on_beat(beat("b", 10))
-    instances.on_beat(beat("a", 2))
-    instances.on_beat(beat("c", 100))
-    assert [instance.beat.instance for instance in instances] == ["a", "c"]
+    instances.on_heartbeat(beat("a", 1))
+    instances.on_heartbeat(beat("b", 10))
+    instances.on_heartbeat(beat("a", 2))
+    instances.on_heartbeat(beat("c", 100))
+    assert [instance.heartbeat.instance for instance in instances] == ["a", "c"]
     assert instances.dropped == 1
     assert instances.totals()["stored"] == 112
 
 
 def test_a_process_that_comes_back_under_its_old_name_does_not_lower_the_total() -> None:
     instances = Instances(5)
-    instances.on_beat(beat("a", 50))
-    instances.on_beat(beat("a", 3, started_ns=9))
+    instances.on_heartbeat(beat("a", 50))
+    instances.on_heartbeat(beat("a", 3, started_ns=9))
     assert instances.totals()["stored"] == 53
 
 
 def test_a_restart_is_an_end_that_a_start_follows() -> None:
     now = 0.0
     instances = Instances(5, clock=lambda: now)
-    instances.on_beat(beat("a", 1))
-    instances.on_beat(beat("b", 1))
+    instances.on_heartbeat(beat("a", 1))
+    instances.on_heartbeat(beat("b", 1))
     now = 1.0
-    instances.on_beat(beat("c", 1))
+    instances.on_heartbeat(beat("c", 1))
     assert instances.restarts("store") == 0
     now = 6.0
-    instances.on_beat(beat("c", 2))
+    instances.on_heartbeat(beat("c", 2))
     assert instances.restarts("store") == 1
     assert [instances.state(instance) for instance in instances] == ["gone", "gone", "ready"]
 
@@ -48,7 +48,7 @@ def test_histograms_and_awkward_labels_survive_the_text_format() -> None:
     name = "lean_lite_lag_seconds"
     awkward = 'a "quoted" \\ line\nand more'
     instances = Instances(5)
-    instances.on_beat(
+    instances.on_heartbeat(
         beat(
             "a",
             1,

@@ -10,8 +10,8 @@ from lean_lite.blocks import Block, Origin, from_bars
 from lean_lite.model import DataQualityLevel, Resolution, TradeBar
 from lean_lite.protocol.control import SubscribeReply
 from lean_lite.protocol.events import Event, FeedEvent, GapEvent
-from lean_lite.protocol.heartbeat import Beat, Sample
-from lean_lite.protocol.live import LiveBar, LiveHead, live_bars
+from lean_lite.protocol.heartbeat import Heartbeat, Sample
+from lean_lite.protocol.live import LiveBar, Watermark, live_bars
 from tests.harness.bars import MESSAGES, Row, block_of, live_bar, trade_bars
 
 MAPS = {name: sample for name, sample in MESSAGES.items() if not isinstance(sample, Sample)}
@@ -125,19 +125,19 @@ def test_an_unknown_state_of_a_feed_is_refused() -> None:
 
 
 def test_messages_share_no_default() -> None:
-    one, other = LiveHead(1, 0), LiveHead(2, 1)
+    one, other = Watermark(1, 0), Watermark(2, 1)
     assert one.rows is not other.rows
     assert SubscribeReply(()).refused is not SubscribeReply(()).refused
 
 
 def test_a_service_is_ready_when_nothing_fails() -> None:
-    assert Beat("store", "store-0", 1, 1, 1).ready
-    assert not Beat("store", "store-0", 1, 1, 1, failing=("bus",)).ready
+    assert Heartbeat("store", "store-0", 1, 1, 1).ready
+    assert not Heartbeat("store", "store-0", 1, 1, 1, failing=("bus",)).ready
 
 
 def test_a_beat_finds_its_samples_by_name() -> None:
     samples = tuple(Sample(name, {"n": str(n)}, 1.0) for n, name in enumerate(["a", "b", "a"]))
-    beat = Beat("store", "store-0", 1, 1, 1, samples=samples)
+    beat = Heartbeat("store", "store-0", 1, 1, 1, samples=samples)
     assert list(beat.counted("a")) == [samples[0], samples[2]]
     assert list(beat.counted("c")) == []
 

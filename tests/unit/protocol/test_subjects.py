@@ -77,8 +77,8 @@ def test_a_pair_comes_back_from_its_token(symbol: str) -> None:
 
 @pytest.mark.parametrize("lane", [LANE, Lane("crypto", 15)])
 def test_a_lane_comes_back_from_every_subject_of_frames(lane: Lane) -> None:
-    for subject in (subjects.raw("iex", lane), subjects.graded(lane), subjects.live_head(lane)):
-        assert Lane.of_subject(subject) == lane
+    for subject in (subjects.raw("iex", lane), subjects.graded(lane), subjects.watermark(lane)):
+        assert Lane.from_subject(subject) == lane
 
 
 def test_a_pair_has_a_lane_of_crypto() -> None:
@@ -140,13 +140,13 @@ def subscribers(subject: str) -> set[str]:
         (subjects.graded(LANE), {"validate"}, set()),
         (subjects.live_bar("BRK.B"), {"validate"}, {"client"}),
         (subjects.live_invalid("BTC/USD"), {"validate"}, {"client"}),
-        (subjects.live_head(LANE), {"validate"}, {"client"}),
+        (subjects.watermark(LANE), {"validate"}, {"client"}),
         (subjects.SUBSCRIBE, {"client"}, {"ingest"}),
         (subjects.feed_control("fx"), {"client"}, {"ingest", "feed"}),
         (subjects.HISTORY, {"client"}, {"store"}),
         (subjects.credit("c0ffee") + ".1", {"client"}, {"ingest", "store", "feed"}),
-        (subjects.beat("store", "store-0"), SERVICES, {"metrics", "client"}),
-        (subjects.beat("feed", "feed-0"), SERVICES | {"feed"}, {"metrics", "client"}),
+        (subjects.heartbeat("store", "store-0"), SERVICES, {"metrics", "client"}),
+        (subjects.heartbeat("feed", "feed-0"), SERVICES | {"feed"}, {"metrics", "client"}),
         (subjects.event("gap"), SERVICES, {"metrics"}),
         (subjects.event("feed"), SERVICES | {"feed"}, {"metrics"}),
         (f"$KV.{subjects.LEASES}.{subjects.lease('feed', 'fx')}", KEEPERS | {"feed"}, set()),
@@ -246,14 +246,14 @@ def test_a_stream_keeps_its_subjects_alone(stream: str, subject: str) -> None:
 
 
 def test_live_records_are_kept_by_no_stream() -> None:
-    for subject in (subjects.live_bar("SPY"), subjects.live_head(LANE), subjects.HISTORY):
+    for subject in (subjects.live_bar("SPY"), subjects.watermark(LANE), subjects.HISTORY):
         assert not any(matches(kept, subject) for kept in subjects.STREAMS.values())
 
 
 def test_filters_catch_what_they_name() -> None:
     assert matches(subjects.raw_of_lane(LANE), subjects.raw("sip", LANE))
     assert not matches(subjects.raw_of_lane(LANE), subjects.raw("sip", Lane("equity", 4)))
-    assert matches(subjects.BEATS, subjects.beat("store", "store-0"))
+    assert matches(subjects.HEARTBEATS, subjects.heartbeat("store", "store-0"))
     assert matches(subjects.CREDITS, subjects.credit("c0ffee") + ".1")
-    assert subjects.live_head(LANE).startswith(subjects.HEADS_PREFIX)
+    assert subjects.watermark(LANE).startswith(subjects.HEADS_PREFIX)
     assert not subjects.live_bar("SPY").startswith(subjects.HEADS_PREFIX)

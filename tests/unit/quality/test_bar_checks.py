@@ -12,8 +12,8 @@ from lean_lite.blocks import Block
 from lean_lite.model import DataQualityLevel, Resolution
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.partitions import ASSET_CLASSES
-from lean_lite.quality import Check, Grader, checks_of
-from lean_lite.quality.bar_checks import PRICES, judge_bars
+from lean_lite.quality import Check, Grader, failed_checks
+from lean_lite.quality.bar_checks import PRICES, check_bars
 from lean_lite.quality.checks import LEVELS, TEXTS, level_of
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, Row, block_of, blocks
 
@@ -24,7 +24,7 @@ BIG = 1e9
 
 def hits(asset_class: str = "equity", **changes: Any) -> set[Check]:
     """Return the checks that a good bar fails after some changes."""
-    found = judge_bars(block_of([Row()._replace(**changes)]), asset_class)
+    found = check_bars(block_of([Row()._replace(**changes)]), asset_class)
     return {check for check, mask in found.items() if mask[0]}
 
 
@@ -149,7 +149,7 @@ def test_b10_whole_days_of_an_equity_end_with_their_trading(
     day: date, length: str, arrival: int, *, is_early: bool
 ) -> None:
     row = Row(start_ns=in_new_york(day), received_ns=arrival - SKEW_NS)
-    found = judge_bars(of_length(length, row, Row(received_ns=0)), "equity")
+    found = check_bars(of_length(length, row, Row(received_ns=0)), "equity")
     assert found[Check.B10_EARLY].tolist() == [is_early, True]
     assert found[Check.B10_FUTURE].tolist() == [False, True]
 
@@ -159,13 +159,13 @@ def test_b10_a_day_that_starts_elsewhere_lasts_24_hours() -> None:
     start_ns = to_ns(datetime(2026, 11, 24, tzinfo=UTC))
     for hours, expected in ((22, True), (24, False)):
         row = Row(start_ns=start_ns, received_ns=start_ns + hours * 3_600 * SECOND_NS)
-        assert judge_bars(of_length("daily", row), "equity")[Check.B10_EARLY].tolist() == [expected]
+        assert check_bars(of_length("daily", row), "equity")[Check.B10_EARLY].tolist() == [expected]
 
 
 @pytest.mark.parametrize("asset_class", ["crypto", "forex"])
 def test_b10_a_day_that_never_closes_lasts_24_hours(asset_class: str) -> None:
     row = Row(start_ns=in_new_york(TUESDAY), received_ns=in_new_york(TUESDAY, 20))
-    assert judge_bars(of_length("daily", row), asset_class)[Check.B10_EARLY].tolist() == [True]
+    assert check_bars(of_length("daily", row), asset_class)[Check.B10_EARLY].tolist() == [True]
 
 
 def of_length(length: str, *rows: Row) -> Block:
@@ -180,19 +180,19 @@ def test_b14_a_bar_has_no_extreme_range(asset_class: str, resolution: str, most:
     for high, expected in ((100.0 * most, set()), (100.0 * most + 1, {Check.B14_RANGE})):
         row = Row(low=100.0, high=high, received_ns=NINE_THIRTY_NS + 86_400 * SECOND_NS)
         block = msgspec.structs.replace(block_of([row]), resolution=Resolution(resolution))
-        found = judge_bars(block, asset_class)
+        found = check_bars(block, asset_class)
         assert {check for check, mask in found.items() if mask[0]} == expected
 
 
 def test_every_row_is_judged_by_itself() -> None:
     good, bad = Row(), Row(low=0.0)
-    found = judge_bars(block_of([good, bad, good]), "equity")
+    found = check_bars(block_of([good, bad, good]), "equity")
     assert found[Check.B03_PRICE].tolist() == [False, True, False]
 
 
 @given(st.sets(st.sampled_from(Check)))
 def test_reasons_name_their_checks(checks: set[Check]) -> None:
-    assert set(checks_of(sum(check.mask for check in checks))) == checks
+    assert set(failed_checks(sum(check.mask for check in checks))) == checks
 
 
 def test_the_bits_of_checks_never_change() -> None:
@@ -236,7 +236,7 @@ def test_a_grade_is_that_of_the_worst_check(block: Block, asset_class: str) -> N
     graded = Grader(asset_class).grade(1, block).block
     for level, reasons in zip(graded["level"].tolist(), graded["reasons"].tolist(), strict=True):
         worst = min(
-            (LEVELS[check] for check in checks_of(reasons) if check in LEVELS),
+            (LEVELS[check] for check in failed_checks(reasons) if check in LEVELS),
             default=DataQualityLevel.EXCELLENT,
         )
         assert DataQualityLevel.from_code(level) is worst

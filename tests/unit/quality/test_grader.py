@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lean_lite.blocks import Block, decode_block, encode_block
-from lean_lite.quality import Check, Grade, Grader, checks_of
+from lean_lite.quality import Check, GradedBlock, Grader, failed_checks
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, Row, block_of
 
 Frames = dict[int, Block]
@@ -15,7 +15,7 @@ SPY = Row().flat(100.0)
 
 def reasons(grader: Grader, seq: int, *rows: Row) -> list[list[Check]]:
     graded = grader.grade(seq, block_of(rows)).block
-    return [checks_of(mask) for mask in graded["reasons"].tolist()]
+    return [failed_checks(mask) for mask in graded["reasons"].tolist()]
 
 
 def test_s01_a_bar_that_comes_again_unchanged_is_marked() -> None:
@@ -219,7 +219,7 @@ def histories(draw: st.DrawFn) -> Frames:
     return frames
 
 
-def graded(frames: Frames, asset_class: str, start: int = 0) -> dict[int, Grade]:
+def graded(frames: Frames, asset_class: str, start: int = 0) -> dict[int, GradedBlock]:
     grader = Grader(asset_class)
     return {seq: grader.grade(seq, block) for seq, block in frames.items() if seq >= start}
 

@@ -10,8 +10,8 @@ from lean_lite.blocks import QUOTE, Block, Origin, decode_block, encode_block, f
 from lean_lite.model import QuoteBar
 from lean_lite.model.timestamps import from_ns
 from lean_lite.protocol.partitions import ASSET_CLASSES
-from lean_lite.quality import Check, Grader, checks_of
-from lean_lite.quality.quote_checks import PRICES, SIZES, judge_quotes
+from lean_lite.quality import Check, Grader, failed_checks
+from lean_lite.quality.quote_checks import PRICES, SIZES, check_quotes
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS
 
 BID = {"bid_open": 99.9, "bid_high": 100.4, "bid_low": 99.5, "bid_close": 100.0, "bid_size": 5.0}
@@ -33,7 +33,7 @@ def block_of(*changes: dict[str, float], received_ns: int = NINE_THIRTY_NS + MIN
 
 def hits(asset_class: str = "equity", /, **changes: float) -> set[Check]:
     """Return the checks that a good quote fails after some changes."""
-    found = judge_quotes(block_of(changes), asset_class)
+    found = check_quotes(block_of(changes), asset_class)
     return {check for check, mask in found.items() if mask[0]}
 
 
@@ -88,7 +88,7 @@ def test_q06_who_names_a_price_names_a_size(name: str) -> None:
 
 
 def test_b10_a_quote_does_not_come_before_its_time() -> None:
-    found = judge_quotes(block_of({}, received_ns=NINE_THIRTY_NS - MINUTE_NS), "equity")
+    found = check_quotes(block_of({}, received_ns=NINE_THIRTY_NS - MINUTE_NS), "equity")
     assert found[Check.B10_FUTURE].all()
     assert found[Check.B10_EARLY].all()
 
@@ -97,7 +97,7 @@ def test_quotes_are_graded_against_the_one_before() -> None:
     far = dict.fromkeys((*PRICES, *SIZES), 210.0) | {"ask_high": 210.1, "ask_close": 210.1}
     block = block_of({}, far, {}, received_ns=NINE_THIRTY_NS + 9 * MINUTE_NS)
     graded = Grader("equity").grade(1, block).block
-    assert [checks_of(mask) for mask in graded["reasons"].tolist()] == [
+    assert [failed_checks(mask) for mask in graded["reasons"].tolist()] == [
         [],
         [Check.S08_STEP],
         [Check.S08_STEP],
@@ -108,7 +108,7 @@ def test_quotes_are_graded_against_the_one_before() -> None:
 def test_a_side_that_comes_is_no_step() -> None:
     block = block_of(NO_BID, {}, received_ns=NINE_THIRTY_NS + 9 * MINUTE_NS)
     graded = Grader("equity").grade(1, block).block
-    assert checks_of(int(graded["reasons"][1])) == []
+    assert failed_checks(int(graded["reasons"][1])) == []
 
 
 def test_quotes_travel_as_bars_do() -> None:
@@ -133,5 +133,5 @@ def test_no_quotes_are_a_block_without_rows() -> None:
 def test_any_numbers_at_all_get_a_grade(values: dict[str, Any], asset_class: str) -> None:
     graded = Grader(asset_class).grade(1, block_of(values)).block
     finite = all(map(math.isfinite, values.values()))
-    assert finite == (Check.B01_SCHEMA not in checks_of(int(graded["reasons"][0])))
+    assert finite == (Check.B01_SCHEMA not in failed_checks(int(graded["reasons"][0])))
     assert finite or graded["level"][0] == 0

@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite_sim.faults import Blow, FaultHistory, Faults, part_of, read_order
+from lean_lite_sim.faults import ConnectionFault, FaultHistory, Faults, part_of, read_order
 from lean_lite_sim.market.bar import Bar
 
 
 def test_an_order_adds_to_the_standing_faults_and_names_the_blow() -> None:
     faults, blow = read_order(Faults(frame_size=3), {"late_fraction": 0.5, "mute_s": 2})
     assert faults == Faults(frame_size=3, late_fraction=0.5)
-    assert blow == Blow(mute_s=2)
+    assert blow == ConnectionFault(mute_s=2)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from lean_lite_sim.market.timeframe import fold, is_regular, parse_timeframe
 from lean_lite_sim.market.timestamps import MINUTE_NS, SECOND_NS, format_instant, parse_instant
 from lean_lite_sim.protocol.endpoints import Tempo
 from lean_lite_sim.protocol.wire import Message
-from lean_lite_sim.timeline import Tape
+from lean_lite_sim.timeline import Timeline
 from tests.harness.simulator_clients import TODAY, Record
 
 MARKET = Market(TODAY, synthetic=("SYN0000", "SYN0001"))
@@ -18,8 +18,8 @@ FIRST_MARK_NS = parse_instant("2026-11-19T15:00:00Z")
 FRACTIONS = st.sampled_from([0.0, 0.3, 1.0])
 
 
-def tape_of(**faults: float) -> Tape:
-    return Tape(MARKET, FaultHistory(Faults(**faults)), 0)  # type: ignore[arg-type]
+def tape_of(**faults: float) -> Timeline:
+    return Timeline(MARKET, FaultHistory(Faults(**faults)), 0)  # type: ignore[arg-type]
 
 
 def read(message: Message) -> Record:
@@ -44,7 +44,7 @@ def test_whatever_the_faults_every_bar_arrives_and_ends_up_whole(
         out_of_order_fraction=out_of_order,
         seed=seed,
     )
-    tape = Tape(MARKET, FaultHistory(faults), 0)
+    tape = Timeline(MARKET, FaultHistory(faults), 0)
     known: dict[tuple[str, str], Record] = {}
     updated: set[tuple[str, str]] = set()
     for mark_ns in range(FIRST_MARK_NS, FIRST_MARK_NS + 12 * MINUTE_NS, MINUTE_NS):
@@ -82,8 +82,8 @@ def test_a_straggler_comes_one_mark_later() -> None:
 def test_rest_knows_a_late_bar_in_part_until_its_update_is_due() -> None:
     tape = tape_of(late_fraction=1.0)
     (bar, *_) = MARKET.starting_at("stocks", FIRST_MARK_NS)
-    assert tape.as_known(bar, bar.end_ns + 30 * SECOND_NS - 1) == part_of(bar)
-    assert tape.as_known(bar, bar.end_ns + 30 * SECOND_NS) == bar
+    assert tape.known_version(bar, bar.end_ns + 30 * SECOND_NS - 1) == part_of(bar)
+    assert tape.known_version(bar, bar.end_ns + 30 * SECOND_NS) == bar
 
 
 def test_unknown_types_and_keys_are_added() -> None:

@@ -26,8 +26,8 @@ def test_a_live_stack_is_found_before_a_demo(tmp_path: Path) -> None:
     config = Config().replace(stack={"folder": str(tmp_path)})
     for mode in ("demo", "live"):
         folder = StackFolder(default_folder(config, mode), mode)
-        folder.take()
-        folder.describe({"feed": "iex"})
+        folder.acquire()
+        folder.publish_description({"feed": "iex"})
         found = find_stack(config)
         assert found is not None
         assert (found["mode"], found["feed"], found["pid"]) == (mode, "iex", os.getpid())
@@ -45,14 +45,14 @@ def test_a_description_whose_process_is_gone_is_no_stack(tmp_path: Path) -> None
 def test_a_demo_does_not_wipe_a_folder_it_does_not_know(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     with pytest.raises(StackError, match="holds live data"):
-        StackFolder(tmp_path, "demo").take()
+        StackFolder(tmp_path, "demo").acquire()
     assert (tmp_path / "store").exists()
 
 
 def test_a_released_folder_can_be_taken_again(tmp_path: Path) -> None:
     for _ in range(2):
         folder = StackFolder(tmp_path, "live")
-        folder.take()
+        folder.acquire()
         folder.release()
         folder.release()
 

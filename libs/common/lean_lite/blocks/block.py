@@ -35,7 +35,7 @@ class Block(msgspec.Struct, frozen=True, eq=False):
     def __reduce__(self) -> tuple[object, ...]:
         """Say how to make the same block again: the view of its columns can't be pickled."""
         head = self.kind, self.resolution, self.feed, self.symbols
-        return _made_again, (head, dict(self.columns), self.simulated)
+        return _restore, (head, dict(self.columns), self.simulated)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -97,7 +97,7 @@ class Block(msgspec.Struct, frozen=True, eq=False):
         return (self.bar(row) for row in range(len(self)))
 
 
-def _made_again(
+def _restore(
     head: tuple[Kind, Resolution, str, tuple[str, ...]],
     columns: dict[str, Column],
     simulated: bool,  # noqa: FBT001 - pickle passes no names
@@ -158,13 +158,13 @@ def from_bars(
 ) -> Block:
     """Return bars of one resolution as a block; ValueError when resolutions differ."""
     values = {
-        "open": _filled([bar.open for bar in bars]),
-        "high": _filled([bar.high for bar in bars]),
-        "low": _filled([bar.low for bar in bars]),
-        "close": _filled([bar.close for bar in bars]),
-        "volume": _filled([bar.volume for bar in bars]),
-        "vwap": _filled([bar.vwap for bar in bars]),
-        "trade_count": _filled(
+        "open": _to_column([bar.open for bar in bars]),
+        "high": _to_column([bar.high for bar in bars]),
+        "low": _to_column([bar.low for bar in bars]),
+        "close": _to_column([bar.close for bar in bars]),
+        "volume": _to_column([bar.volume for bar in bars]),
+        "vwap": _to_column([bar.vwap for bar in bars]),
+        "trade_count": _to_column(
             [-1 if bar.trade_count is None else bar.trade_count for bar in bars], "<i8", -1
         ),
     }
@@ -181,12 +181,12 @@ def from_quotes(
     simulated: bool = False,
 ) -> Block:
     """Return quote bars of one resolution as a block; ValueError when resolutions differ."""
-    values = {name: _filled([getattr(quote, name) for quote in quotes]) for name in QUOTE.values}
+    values = {name: _to_column([getattr(quote, name) for quote in quotes]) for name in QUOTE.values}
     arrival = {"origin": origin, "received_ns": received_ns}
     return _from_records(quotes, QUOTE, values, arrival, feed, simulated=simulated)
 
 
-def _filled(values: list[Any], dtype: str = "<f8", missing: float = np.nan) -> Column:
+def _to_column(values: list[Any], dtype: str = "<f8", missing: float = np.nan) -> Column:
     """Return values as a column; None, NaN and pandas' NA are missing ones."""
     try:
         return np.asarray(values, dtype)  # to which None is NaN already
@@ -242,8 +242,8 @@ def concat(blocks: Sequence[Block]) -> Block:
     first = blocks[0]
     if len(blocks) == 1:
         return first
-    shape = _shape(first)
-    if any(_shape(block) != shape for block in blocks):
+    shape = _schema_of(first)
+    if any(_schema_of(block) != shape for block in blocks):
         message = "blocks of different kind, resolution, feed or columns can't be joined"
         raise ValueError(message)
     symbols = tuple(dict.fromkeys(symbol for block in blocks for symbol in block.symbols))
@@ -259,5 +259,5 @@ def concat(blocks: Sequence[Block]) -> Block:
     return msgspec.structs.replace(first, symbols=symbols, columns=MappingProxyType(columns))
 
 
-def _shape(block: Block) -> tuple[object, ...]:
+def _schema_of(block: Block) -> tuple[object, ...]:
     return block.kind.name, block.resolution, block.feed, block.simulated, block.columns.keys()

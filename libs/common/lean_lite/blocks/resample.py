@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from lean_lite.blocks.block import Block
 from lean_lite.blocks.schema import BAR
-from lean_lite.blocks.trading_time import bucket_starts, regular_rows
+from lean_lite.blocks.trading_time import bucket_starts, regular_session_mask
 from lean_lite.market.time_buckets import Instants
 from lean_lite.model import Resolution
 
-Places = npt.NDArray[np.intp]
+RowIndices = npt.NDArray[np.intp]
 # What grading and the store add: the worst level, all reasons, the newest place.
 FOLDS = MappingProxyType[str, np.ufunc](
     {
@@ -44,7 +44,7 @@ def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> 
     check_longer(block.resolution, resolution)
     rows = _in_order(_valid(block))
     if not extended:
-        rows = _chosen(rows, regular_rows(rows))
+        rows = _select(rows, regular_session_mask(rows))
     if block.resolution is resolution:
         return rows
     return _fold(rows, _runs(rows, resolution), resolution)
@@ -62,7 +62,7 @@ def check_longer(shorter: Resolution, longer: Resolution) -> None:
 
 def _valid(block: Block) -> Block:
     levels = block.columns.get("level")
-    return block if levels is None else _chosen(block, levels > 0)
+    return block if levels is None else _select(block, levels > 0)
 
 
 def _in_order(block: Block) -> Block:
@@ -73,7 +73,7 @@ def _in_order(block: Block) -> Block:
     if block.resolution is Resolution.TICK:
         return rows
     # The sort has kept the order of equal ones.
-    return _chosen(rows, np.append(_ascending(rows), np.True_))
+    return _select(rows, np.append(_ascending(rows), np.True_))
 
 
 def _ascending(block: Block) -> npt.NDArray[np.bool_]:
@@ -86,15 +86,15 @@ def _ascending(block: Block) -> npt.NDArray[np.bool_]:
     return ascending
 
 
-def _chosen(block: Block, rows: npt.NDArray[np.bool_]) -> Block:
+def _select(block: Block, rows: npt.NDArray[np.bool_]) -> Block:
     return block if rows.all() else block.take(rows)
 
 
 class _Runs(NamedTuple):
     """Hold the first and last row of each longer bar, and its start."""
 
-    firsts: Places
-    lasts: Places
+    firsts: RowIndices
+    lasts: RowIndices
     starts_ns: Instants
 
 
@@ -110,15 +110,15 @@ def _runs(rows: Block, resolution: Resolution) -> _Runs:
 
 def _fold(rows: Block, runs: _Runs, resolution: Resolution) -> Block:
     firsts, lasts, starts_ns = runs
-    volume = _over(np.add, rows["volume"], firsts)
+    volume = _reduce_runs(np.add, rows["volume"], firsts)
     folded = {
         "symbol": rows["symbol"][firsts],
         "start_ns": starts_ns,
         "origin": rows["origin"][lasts],
-        "received_ns": _over(np.maximum, rows["received_ns"], firsts),
+        "received_ns": _reduce_runs(np.maximum, rows["received_ns"], firsts),
         "open": rows["open"][firsts],
-        "high": _over(np.maximum, rows["high"], firsts),
-        "low": _over(np.minimum, rows["low"], firsts),
+        "high": _reduce_runs(np.maximum, rows["high"], firsts),
+        "low": _reduce_runs(np.minimum, rows["low"], firsts),
         "close": rows["close"][lasts],
         "volume": volume,
         "vwap": _vwap(rows, volume, firsts),
@@ -126,33 +126,35 @@ def _fold(rows: Block, runs: _Runs, resolution: Resolution) -> Block:
     }
     for name, fold in FOLDS.items():
         if name in rows.columns:
-            folded[name] = _over(fold, rows[name], firsts)
+            folded[name] = _reduce_runs(fold, rows[name], firsts)
     return msgspec.structs.replace(rows, resolution=resolution, columns=MappingProxyType(folded))
 
 
-def _over(fold: np.ufunc, column: npt.NDArray[Any], firsts: Places) -> npt.NDArray[Any]:
+def _reduce_runs(fold: np.ufunc, column: npt.NDArray[Any], firsts: RowIndices) -> npt.NDArray[Any]:
     """Fold each run of a column; numpy can't reduce no runs at all."""
     folded: npt.NDArray[Any] = fold.reduceat(column, firsts) if len(firsts) else column[:0]
     return folded
 
 
-def _vwap(rows: Block, volume: npt.NDArray[np.float64], firsts: Places) -> npt.NDArray[np.float64]:
+def _vwap(
+    rows: Block, volume: npt.NDArray[np.float64], firsts: RowIndices
+) -> npt.NDArray[np.float64]:
     """Return the mean weighted by volume; NaN where a bar with volume has none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         value = rows["vwap"] * rows["volume"]
         value[rows["volume"] == 0] = 0.0
-        vwap: npt.NDArray[np.float64] = _over(np.add, value, firsts) / volume
+        vwap: npt.NDArray[np.float64] = _reduce_runs(np.add, value, firsts) / volume
     vwap[volume == 0] = np.nan
     return vwap
 
 
-def _trade_count(rows: Block, firsts: Places) -> npt.NDArray[np.int64]:
+def _trade_count(rows: Block, firsts: RowIndices) -> npt.NDArray[np.int64]:
     """Return the sums; -1 where a bar with volume has no count, or no bar has one."""
     counts = rows["trade_count"]
     unknown = counts < 0
     if not unknown.any():
-        return _over(np.add, counts, firsts)
-    total = _over(np.add, np.maximum(counts, 0), firsts)
-    unclear = _over(np.logical_or, unknown & (rows["volume"] != 0), firsts)
-    total[unclear | _over(np.logical_and, unknown, firsts)] = -1
+        return _reduce_runs(np.add, counts, firsts)
+    total = _reduce_runs(np.add, np.maximum(counts, 0), firsts)
+    unclear = _reduce_runs(np.logical_or, unknown & (rows["volume"] != 0), firsts)
+    total[unclear | _reduce_runs(np.logical_and, unknown, firsts)] = -1
     return total

@@ -36,17 +36,17 @@ class Kind(msgspec.Struct, frozen=True):
     @property
     def columns(self) -> dict[str, str]:
         """Return the dtype of every column that this kind can have, in wire order."""
-        return HEAD | self.values | GRADES | PLACES
+        return KEY | self.values | GRADES | STORED
 
     @property
     def required(self) -> dict[str, str]:
         """Return the columns that every block of this kind has."""
-        return HEAD | self.values
+        return KEY | self.values
 
 
-HEAD = {"symbol": "<u2", "start_ns": "<i8", "origin": "|u1", "received_ns": "<i8"}
+KEY = {"symbol": "<u2", "start_ns": "<i8", "origin": "|u1", "received_ns": "<i8"}
 GRADES = {"level": "|u1", "reasons": "<u8"}
-PLACES = {"seq": "<i8", "stored_ns": "<i8"}
+STORED = {"seq": "<i8", "stored_ns": "<i8"}
 
 BAR = Kind(
     "bar",

@@ -1,30 +1,30 @@
 """How this project speaks to NATS."""
 
-from lean_lite.bus.balancer import Shares
+from lean_lite.bus.balancer import LeaseBalancer
 from lean_lite.bus.connection import Bus, connect
 from lean_lite.bus.consumer import Consumer, Frame
 from lean_lite.bus.leases import Lease, Leases
-from lean_lite.bus.positions import Position, Slowest
+from lean_lite.bus.positions import PositionReporter, SlowestConsumer
 from lean_lite.bus.provisioning import create_streams, server_config
-from lean_lite.bus.publisher import FencedSubject
-from lean_lite.bus.requests import ask, ask_many
-from lean_lite.bus.responder import Answer, Responder
+from lean_lite.bus.publisher import FencedPublisher
+from lean_lite.bus.requests import request_chunks, request_reply
+from lean_lite.bus.responder import ChunkedReply, Responder
 
 __all__ = [
-    "Answer",
     "Bus",
+    "ChunkedReply",
     "Consumer",
-    "FencedSubject",
+    "FencedPublisher",
     "Frame",
     "Lease",
+    "LeaseBalancer",
     "Leases",
-    "Position",
+    "PositionReporter",
     "Responder",
-    "Shares",
-    "Slowest",
-    "ask",
-    "ask_many",
+    "SlowestConsumer",
     "connect",
     "create_streams",
+    "request_chunks",
+    "request_reply",
     "server_config",
 ]

@@ -6,15 +6,15 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from lean_lite.bus.connection import TROUBLE
+from lean_lite.bus.connection import TRANSIENT_ERRORS
 from lean_lite.bus.leases import Lease, Leases
 from lean_lite.errors import Fenced, LeaseLost
-from lean_lite.tasks import whole
+from lean_lite.tasks import finish
 
 log = logging.getLogger(__name__)
 
 
-class Shares:
+class LeaseBalancer:
     """
     Share a set of keys evenly among all members.
 
@@ -46,39 +46,39 @@ class Shares:
             while True:
                 started = time.monotonic()
                 try:
-                    await whole(self._leases.join())
-                    await self._balance(await self._leases.members())
-                except TROUBLE as error:
+                    await finish(self._leases.register())
+                    await self._balance(await self._leases.count_members())
+                except TRANSIENT_ERRORS as error:
                     log.info("shares.bus_trouble", extra={"error": str(error)})
-                await self._settle(started + self._leases.every_s)
+                await self._wait_for_next_round(started + self._leases.renew_interval_s)
         finally:
             await self._stop()
 
     async def _balance(self, members: int) -> None:
         fair = math.ceil(len(self._keys) / max(members, 1))
         for key in sorted(self._owned)[fair:]:
-            await self._drop(key)
+            await self._release(key)
         for key in self._keys:
             if len(self._owned) >= fair:
                 break
             if key not in self._owned:
-                await self._try(key)
+                await self._try_acquire(key)
 
-    async def _try(self, key: str) -> None:
-        lease = await whole(self._take(key))
+    async def _try_acquire(self, key: str) -> None:
+        lease = await finish(self._acquire(key))
         if lease is not None:
-            self._owned[key] = asyncio.create_task(self._own(lease), name=key)
+            self._owned[key] = asyncio.create_task(self._run_work(lease), name=key)
 
-    async def _take(self, key: str) -> Lease | None:
-        lease = await self._leases.take(key)
+    async def _acquire(self, key: str) -> Lease | None:
+        lease = await self._leases.acquire(key)
         if lease is not None:
             # Noted at once: whoever is cancelled meanwhile still gives it back.
             self._held[key] = lease
         return lease
 
-    async def _own(self, lease: Lease) -> None:
+    async def _run_work(self, lease: Lease) -> None:
         work = asyncio.ensure_future(self._work(lease))
-        renewal = asyncio.ensure_future(self._leases.hold(lease))
+        renewal = asyncio.ensure_future(self._leases.renew_until_lost(lease))
         try:
             await asyncio.wait([work, renewal], return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -87,23 +87,23 @@ class Shares:
             await asyncio.wait([work])
             renewal.cancel()
             await asyncio.wait([renewal])
-            lease.end()
+            lease.invalidate()
         if not work.cancelled():
-            self._judge(lease, work.exception())
+            self._on_work_ended(lease, work.exception())
 
     @staticmethod
-    def _judge(lease: Lease, error: BaseException | None) -> None:
+    def _on_work_ended(lease: Lease, error: BaseException | None) -> None:
         """Step down from what another owner has or the bus can't tell; fail for anything else."""
         if error is None:
             return
         harmless, others = BaseExceptionGroup(lease.key, [error]).split(
-            (Fenced, LeaseLost, *TROUBLE)
+            (Fenced, LeaseLost, *TRANSIENT_ERRORS)
         )
         if others is not None:
             raise error
         log.warning("shares.stepped_down", extra={"key": lease.key, "error": repr(harmless)})
 
-    async def _settle(self, until: float) -> None:
+    async def _wait_for_next_round(self, until: float) -> None:
         """Wait for the next round, and notice at once when a key's work has ended."""
         tasks = list(self._owned.values())
         left_s = max(until - time.monotonic(), 0.01)
@@ -115,16 +115,16 @@ class Shares:
             lease = self._held.pop(task.get_name())
             self._owned.pop(task.get_name()).result()
             # Ours until it expires, unless it has: then this deletes nothing.
-            await self._leases.give_back(lease)
+            await self._leases.release(lease)
 
-    async def _drop(self, key: str) -> None:
+    async def _release(self, key: str) -> None:
         task, lease = self._owned.pop(key, None), self._held.pop(key)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        await self._leases.give_back(lease)
+        await self._leases.release(lease)
 
     async def _stop(self) -> None:
         for key in list(self._held):
-            await self._drop(key)
-        await self._leases.leave()
+            await self._release(key)
+        await self._leases.unregister()

@@ -17,7 +17,7 @@ from lean_lite.config import BusConfig
 from lean_lite.errors import BusUnavailable, ConfigError, ServerTooOld
 from lean_lite.protocol.permissions import inbox_prefix
 
-FLOOR = (2, 10)
+MIN_SERVER_VERSION = (2, 10)
 PENDING_BYTES = 16 * 1024**2
 MESSAGES_PENDING = 65_536
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 encode = msgspec.msgpack.Encoder().encode
 
 # What a call to a server raises that is gone, restarting, or still without a leader.
-TROUBLE = (NatsError, NatsTimeoutError, NoRespondersError, OSError, TimeoutError)
+TRANSIENT_ERRORS = (NatsError, NatsTimeoutError, NoRespondersError, OSError, TimeoutError)
 
 
 class Bus:
@@ -61,7 +61,7 @@ class Bus:
         """Send a message that nobody confirms."""
         await self.connection.publish(subject, payload)
 
-    async def send(self, subject: str, message: msgspec.Struct) -> None:
+    async def publish_message(self, subject: str, message: msgspec.Struct) -> None:
         """Send a message of `lean_lite.messages` that nobody confirms."""
         await self.connection.publish(subject, encode(message))
 
@@ -79,11 +79,11 @@ class Bus:
         """Call back no more; a connection that is gone has done so already."""
         try:
             await subscription.unsubscribe()
-        except TROUBLE as error:
+        except TRANSIENT_ERRORS as error:
             extra = {"subject": subscription.subject, "error": str(error)}
             log.info("bus.not_unsubscribed", extra=extra)
 
-    async def barrier(self) -> None:
+    async def flush(self) -> None:
         """Return when the server has taken all that was sent before."""
         # nats-py writes its PING before messages still pending: only a second one is behind them.
         for _ in range(2):
@@ -98,7 +98,7 @@ class Bus:
         try:
             async with asyncio.timeout(self.config.request_timeout_s):
                 await self.connection.drain()
-        except TROUBLE as error:
+        except TRANSIENT_ERRORS as error:
             log.warning("bus.drain_failed", extra={"error": str(error)})
             await _abandon(self.connection)
 
@@ -137,7 +137,7 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
             await connection.connect(**options)
     except BaseException as error:
         await connection.close()
-        if not isinstance(error, TROUBLE):
+        if not isinstance(error, TRANSIENT_ERRORS):
             raise
         message = (
             f"no answer from NATS at {config.url} as user {config.user or '(none)'}: "
@@ -146,10 +146,10 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
         )
         raise BusUnavailable(message) from error
     version = connection.connected_server_version
-    if (version.major, version.minor) < FLOOR:
+    if (version.major, version.minor) < MIN_SERVER_VERSION:
         await connection.close()
         found = f"{version.major}.{version.minor}.{version.patch}"
-        raise ServerTooOld(found, ".".join(map(str, FLOOR)))
+        raise ServerTooOld(found, ".".join(map(str, MIN_SERVER_VERSION)))
     return bus
 
 

@@ -10,7 +10,7 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 
-from lean_lite.bus.connection import TROUBLE, Bus
+from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus
 from lean_lite.model.timestamps import to_ns
 
 HEARTBEAT_S = 1.0
@@ -81,7 +81,7 @@ class Consumer:
                     ordered_consumer=True,
                     idle_heartbeat=HEARTBEAT_S,
                 )
-            except TROUBLE as error:
+            except TRANSIENT_ERRORS as error:
                 log.info("consumer.retry", extra={"stream": self._stream, "error": str(error)})
                 await asyncio.sleep(RETRY_S)
 

@@ -10,14 +10,14 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from lean_lite.bus.connection import Bus
-from lean_lite.protocol.heartbeat import Beat
-from lean_lite.protocol.subjects import BEATS
+from lean_lite.protocol.heartbeat import Heartbeat
+from lean_lite.protocol.subjects import HEARTBEATS
 
 # Heartbeats come every second: several in a row were lost, or the process is gone.
 SILENT_S = 5.0
 PROCESSES = 1_024
 
-_decode = msgspec.msgpack.Decoder(Beat).decode
+_decode = msgspec.msgpack.Decoder(Heartbeat).decode
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +32,17 @@ class HeartbeatMonitor:
 
     def __init__(
         self,
-        subject: str = BEATS,
+        subject: str = HEARTBEATS,
         *,
         limit: int = PROCESSES,
-        on_heartbeat: Callable[[Beat], None] | None = None,
+        on_heartbeat: Callable[[Heartbeat], None] | None = None,
         on_undecodable: Callable[[], None] | None = None,
     ) -> None:
         self._subject = subject
         self._limit = limit
         self._on_heartbeat = on_heartbeat
         self._on_undecodable = on_undecodable
-        self._last: dict[tuple[str, str], tuple[Beat, float]] = {}
+        self._last: dict[tuple[str, str], tuple[Heartbeat, float]] = {}
         self._subscription: Subscription | None = None
         self._bus: Bus | None = None
 
@@ -50,7 +50,7 @@ class HeartbeatMonitor:
         """Subscribe; returns once the server has the subscription."""
         self._bus = bus
         self._subscription = await bus.subscribe(self._subject, self._on_message)
-        await bus.barrier()
+        await bus.flush()
 
     async def stop(self) -> None:
         """Unsubscribe and forget every process."""
@@ -59,11 +59,11 @@ class HeartbeatMonitor:
         self._bus = self._subscription = None
         self._last.clear()
 
-    def all(self) -> list[Beat]:
+    def all(self) -> list[Heartbeat]:
         """Return the last heartbeat of every process, those that are silent included."""
         return [heartbeat for heartbeat, _ in self._last.values()]
 
-    def live(self, silent_s: float = SILENT_S) -> list[Beat]:
+    def live(self, silent_s: float = SILENT_S) -> list[Heartbeat]:
         """Return the last heartbeat of every process heard within `silent_s`."""
         since = time.monotonic() - silent_s
         return [heartbeat for heartbeat, received_at in self._last.values() if received_at > since]

@@ -13,26 +13,26 @@ from nats.js.kv import KV_OP
 
 from lean_lite.bus.connection import Bus
 
-AT_ONCE = 64
+MAX_CONCURRENT = 64
 
 
-async def keys(bus: Bus, bucket: str, under: str) -> list[str]:
+async def read_keys(bus: Bus, bucket: str, under: str) -> list[str]:
     """Return the keys below `under`, those of deleted values included."""
     prefix = f"$KV.{bucket}."
     info = await bus.jetstream.stream_info(f"KV_{bucket}", subjects_filter=f"{prefix}{under}.>")
     return [subject.removeprefix(prefix) for subject in info.state.subjects or {}]
 
 
-async def values(bus: Bus, bucket: str, under: str) -> dict[str, bytes]:
+async def read_values(bus: Bus, bucket: str, under: str) -> dict[str, bytes]:
     """Return the newest value of every key below `under`, as the leader has them."""
     found: dict[str, bytes] = {}
-    for some in batched(await keys(bus, bucket, under), AT_ONCE):
-        newest = await asyncio.gather(*(_value(bus, bucket, key) for key in some))
+    for some in batched(await read_keys(bus, bucket, under), MAX_CONCURRENT):
+        newest = await asyncio.gather(*(_read_value(bus, bucket, key) for key in some))
         found |= {key: value for key, value in zip(some, newest, strict=True) if value is not None}
     return found
 
 
-async def _value(bus: Bus, bucket: str, key: str) -> bytes | None:
+async def _read_value(bus: Bus, bucket: str, key: str) -> bytes | None:
     try:
         message = await bus.jetstream.get_last_msg(f"KV_{bucket}", f"$KV.{bucket}.{key}")
     except NotFoundError:

@@ -12,10 +12,10 @@ import time
 from nats.js.errors import KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
-from lean_lite.bus.connection import TROUBLE, Bus
-from lean_lite.bus.key_value import keys
+from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus
+from lean_lite.bus.key_value import read_keys
 from lean_lite.protocol.subjects import LEASES, MEMBERS
-from lean_lite.tasks import whole
+from lean_lite.tasks import finish
 
 RENEW_SHARE = 1 / 3
 SAFE_SHARE = 0.9
@@ -26,29 +26,29 @@ log = logging.getLogger(__name__)
 class Lease:
     """Hold one key of the bucket; `revision` is the first one, an epoch unlike all others."""
 
-    def __init__(self, key: str, revision: int, ttl_s: float, *, asked_at: float) -> None:
+    def __init__(self, key: str, revision: int, ttl_s: float, *, requested_at: float) -> None:
         """Start a lease that was asked for at a moment of the monotonic clock."""
         self.key = key
         self.revision = revision
         self.current = revision
         self._ttl_s = ttl_s
-        self._asked_at = asked_at
-        self._ended = False
+        self._requested_at = requested_at
+        self._invalidated = False
 
     @property
     def held(self) -> bool:
         """Say whether nobody else can own the key yet."""
-        age_s = time.monotonic() - self._asked_at
-        return not self._ended and age_s < self._ttl_s * SAFE_SHARE
+        age_s = time.monotonic() - self._requested_at
+        return not self._invalidated and age_s < self._ttl_s * SAFE_SHARE
 
-    def renewed(self, revision: int, *, asked_at: float) -> None:
+    def on_renewed(self, revision: int, *, requested_at: float) -> None:
         """Note a renewal that was asked for at that moment."""
         self.current = revision
-        self._asked_at = asked_at
+        self._requested_at = requested_at
 
-    def end(self) -> None:
+    def invalidate(self) -> None:
         """Stop owning, whatever the clock says."""
-        self._ended = True
+        self._invalidated = True
 
 
 class Leases:
@@ -64,11 +64,11 @@ class Leases:
         self._buckets: dict[str, KeyValue] = {}
 
     @property
-    def every_s(self) -> float:
+    def renew_interval_s(self) -> float:
         """Return how often a lease is to be renewed."""
         return self._ttl_s * RENEW_SHARE
 
-    async def take(self, key: str) -> Lease | None:
+    async def acquire(self, key: str) -> Lease | None:
         """Return the lease of a key, or None while another owner has it."""
         asked_at = time.monotonic()
         try:
@@ -77,7 +77,7 @@ class Leases:
             revision = await bucket.update(key, self._owner.encode(), last=0)
         except KeyWrongLastSequenceError:
             return None
-        return Lease(key, revision, self._ttl_s, asked_at=asked_at)
+        return Lease(key, revision, self._ttl_s, requested_at=asked_at)
 
     async def renew(self, lease: Lease) -> bool:
         """Prolong a lease; False when it is no longer ours."""
@@ -87,36 +87,36 @@ class Leases:
             revision = await bucket.update(lease.key, self._owner.encode(), last=lease.current)
         except KeyWrongLastSequenceError:
             return False
-        lease.renewed(revision, asked_at=asked_at)
+        lease.on_renewed(revision, requested_at=asked_at)
         return True
 
-    async def give_back(self, lease: Lease) -> None:
+    async def release(self, lease: Lease) -> None:
         """End a lease so that another owner can take it at once."""
-        lease.end()
+        lease.invalidate()
         await self._purge(LEASES, lease.key, lease.current)
 
-    async def hold(self, lease: Lease) -> None:
+    async def renew_until_lost(self, lease: Lease) -> None:
         """Renew a lease for as long as that works; return when it is lost."""
         while lease.held:
-            await asyncio.sleep(self.every_s)
+            await asyncio.sleep(self.renew_interval_s)
             try:
-                if not await whole(self.renew(lease)):
+                if not await finish(self.renew(lease)):
                     break
-            except TROUBLE as error:
+            except TRANSIENT_ERRORS as error:
                 log.info("lease.renew_failed", extra={"key": lease.key, "error": str(error)})
-        lease.end()
+        lease.invalidate()
 
-    async def join(self) -> None:
+    async def register(self) -> None:
         """Tell that this owner is there."""
         await (await self._bucket(MEMBERS)).put(self._member, b"")
 
-    async def leave(self) -> None:
+    async def unregister(self) -> None:
         """Take this owner out of the members."""
         await self._purge(MEMBERS, self._member)
 
-    async def members(self) -> int:
+    async def count_members(self) -> int:
         """Return how many owners of this kind are there."""
-        return len(await keys(self._bus, MEMBERS, self._kind))
+        return len(await read_keys(self._bus, MEMBERS, self._kind))
 
     async def _bucket(self, name: str) -> KeyValue:
         if name not in self._buckets:
@@ -132,5 +132,5 @@ class Leases:
             await self._bus.jetstream.purge_stream(
                 f"KV_{bucket}", seq=before, subject=f"$KV.{bucket}.{key}"
             )
-        except TROUBLE as error:
+        except TRANSIENT_ERRORS as error:
             log.info("lease.purge_failed", extra={"key": key, "error": str(error)})

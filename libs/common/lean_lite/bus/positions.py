@@ -10,7 +10,7 @@ import time
 
 import msgspec
 
-from lean_lite.bus.connection import TROUBLE, Bus, encode
+from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus, encode
 from lean_lite.bus.consumer import Consumer, Frame
 from lean_lite.bus.provisioning import POSITION_TTL_S
 from lean_lite.protocol.subjects import POSITIONS
@@ -21,7 +21,7 @@ REPEAT_S = POSITION_TTL_S / 4
 _decode = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 
-class Position:
+class PositionReporter:
     """Tell how far one consumer has come."""
 
     def __init__(self, bus: Bus, key: str) -> None:
@@ -31,7 +31,7 @@ class Position:
         self._seqs: dict[str, int] = {}
         self._changed = True
 
-    def note(self, lane: str, seq: int) -> None:
+    def update(self, lane: str, seq: int) -> None:
         """Note that a lane is done up to a sequence."""
         self._seqs[lane] = seq
         self._changed = True
@@ -47,22 +47,22 @@ class Position:
             if self._changed or time.monotonic() - told_at > REPEAT_S:
                 self._changed = False
                 told_at = time.monotonic()
-                await self._tell()
+                await self._publish()
             await asyncio.sleep(EVERY_S)
 
-    async def _tell(self) -> None:
+    async def _publish(self) -> None:
         try:
             await self._bus.jetstream.publish(self._subject, encode(self._seqs))
-        except TROUBLE:
+        except TRANSIENT_ERRORS:
             self._changed = True
 
 
-class _Said(msgspec.Struct, frozen=True):
+class _Reported(msgspec.Struct, frozen=True):
     seqs: dict[str, int]
-    heard_at: float
+    received_at: float
 
 
-class Slowest:
+class SlowestConsumer:
     """Know how far the slowest living consumer has come."""
 
     def __init__(self, bus: Bus, *, shared: str, each: str) -> None:
@@ -75,7 +75,7 @@ class Slowest:
         self._bus = bus
         self._shared = shared
         self._each = each
-        self._said: dict[str, _Said] = {}
+        self._said: dict[str, _Reported] = {}
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
@@ -83,29 +83,29 @@ class Slowest:
         subject = f"$KV.{POSITIONS}.>"
         await Consumer(self._bus, f"KV_{POSITIONS}", subject, self._on_position).run()
 
-    async def reach(self, lane: str, seq: int) -> None:
+    async def wait_for(self, lane: str, seq: int) -> None:
         """Return when every living consumer is done with a lane up to a sequence."""
-        while not self._done(lane, seq):
+        while not self._min_seq(lane, seq):
             self._heard.clear()
             await self._heard.wait()
 
-    def _done(self, lane: str, seq: int) -> bool:
-        owner = [seqs.get(lane, 0) for seqs in self._living(self._shared)]
-        readers = [seqs.get(lane, 0) for seqs in self._living(self._each)]
+    def _min_seq(self, lane: str, seq: int) -> bool:
+        owner = [seqs.get(lane, 0) for seqs in self._alive(self._shared)]
+        readers = [seqs.get(lane, 0) for seqs in self._alive(self._each)]
         return max(owner, default=0) >= seq and min(readers, default=0) >= seq
 
-    def _living(self, service: str) -> list[dict[str, int]]:
+    def _alive(self, service: str) -> list[dict[str, int]]:
         since = time.monotonic() - POSITION_TTL_S
         return [
             said.seqs
             for key, said in self._said.items()
-            if key.startswith(f"{service}.") and said.heard_at > since
+            if key.startswith(f"{service}.") and said.received_at > since
         ]
 
     async def _on_position(self, frame: Frame) -> None:
         key = frame.subject.removeprefix(f"$KV.{POSITIONS}.")
         try:
-            self._said[key] = _Said(_decode(frame.payload), time.monotonic())
+            self._said[key] = _Reported(_decode(frame.payload), time.monotonic())
         except msgspec.MsgspecError:
             return
         self._heard.set()

@@ -10,6 +10,7 @@ from lean_lite.bus.connection import Bus
 from lean_lite.config import StreamsConfig
 from lean_lite.protocol.permissions import ADMIN, ROLES, inbox_prefix
 from lean_lite.protocol.subjects import (
+    BOOKMARKS,
     BULK_GRADED,
     BULK_RAW,
     EVENTS,
@@ -17,7 +18,6 @@ from lean_lite.protocol.subjects import (
     LEASES,
     MEMBERS,
     POSITIONS,
-    STRATEGIES,
     STREAMS,
 )
 
@@ -119,5 +119,5 @@ def _buckets(lease_ttl_s: float) -> dict[str, float | None]:
         MEMBERS: lease_ttl_s,
         POSITIONS: POSITION_TTL_S,
         INTEREST: None,
-        STRATEGIES: None,
+        BOOKMARKS: None,
     }

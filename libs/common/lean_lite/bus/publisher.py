@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 from nats.js.errors import NotFoundError
 
-from lean_lite.bus.connection import TROUBLE, Bus
+from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus
 from lean_lite.bus.leases import Lease
 from lean_lite.errors import BusError, Fenced, LeaseLost
 from lean_lite.protocol.headers import EXPECTED_LAST, MARKER, MSG_ID
@@ -22,7 +22,7 @@ WRONG_LAST_SEQUENCE = 10071
 RETRY_S = 0.1
 
 
-class Last(NamedTuple):
+class LastFrame(NamedTuple):
     """Hold the newest frame of a subject; sequence 0 means there is none."""
 
     seq: int
@@ -43,7 +43,7 @@ class _Ack(msgspec.Struct):
 _decode_ack = msgspec.json.Decoder(_Ack).decode
 
 
-class FencedSubject:
+class FencedPublisher:
     """
     Own one subject of a stream under a lease.
 
@@ -60,14 +60,14 @@ class FencedSubject:
         self._count = 0
         self.last_seq = 0
 
-    async def take_over(self, payload: bytes, *, keep: tuple[str, ...] = ()) -> Last:
+    async def take_over(self, payload: bytes, *, keep: tuple[str, ...] = ()) -> LastFrame:
         """
         Write an empty frame that fences every earlier owner off, and return the frame before it.
 
         `payload` is that empty frame; `keep` names the headers it carries on from the frame before.
         """
         while True:
-            last = await self.last()
+            last = await self.last_frame()
             self.last_seq = last.seq
             carried = {name: last.headers[name] for name in keep if name in last.headers}
             try:
@@ -77,18 +77,18 @@ class FencedSubject:
                 continue
             return last
 
-    async def last(self) -> Last:
+    async def last_frame(self) -> LastFrame:
         """Return the newest frame of the subject, waiting for the server while the lease holds."""
         while True:
             self._check()
             try:
                 message = await self._bus.jetstream.get_last_msg(self._stream, self.subject)
             except NotFoundError:
-                return Last(0, {}, b"")
-            except TROUBLE:
+                return LastFrame(0, {}, b"")
+            except TRANSIENT_ERRORS:
                 await asyncio.sleep(RETRY_S)
                 continue
-            return Last(message.seq or 0, message.headers or {}, message.data or b"")
+            return LastFrame(message.seq or 0, message.headers or {}, message.data or b"")
 
     async def publish(self, payload: bytes, headers: Mapping[str, str]) -> int:
         """
@@ -111,7 +111,7 @@ class FencedSubject:
                     timeout=self._bus.config.request_timeout_s,
                     headers=fenced,
                 )
-            except TROUBLE:
+            except TRANSIENT_ERRORS:
                 await asyncio.sleep(RETRY_S)
                 continue
             ack = _decode_ack(reply.data)
@@ -119,15 +119,15 @@ class FencedSubject:
                 self.last_seq = ack.seq
                 return ack.seq
             if ack.error.err_code == WRONG_LAST_SEQUENCE:
-                return await self._settle(message_id)
+                return await self._resolve_lost_ack(message_id)
             if ack.error.err_code:
                 message = f"{self.subject}: the server refused a frame: {ack.error.description}"
                 raise BusError(message)
             await asyncio.sleep(RETRY_S)
 
-    async def _settle(self, message_id: str) -> int:
+    async def _resolve_lost_ack(self, message_id: str) -> int:
         """Tell our own frame, whose acknowledgement was lost, from another owner's."""
-        last = await self.last()
+        last = await self.last_frame()
         if last.headers.get(MSG_ID) != message_id:
             raise Fenced(self.subject, self.last_seq, last.seq)
         self.last_seq = last.seq

@@ -27,7 +27,7 @@ CHUNKS = "Chunks"
 log = logging.getLogger(__name__)
 
 
-async def ask[Reply: msgspec.Struct](
+async def request_reply[Reply: msgspec.Struct](
     bus: Bus,
     subject: str,
     request: msgspec.Struct,
@@ -41,14 +41,14 @@ async def ask[Reply: msgspec.Struct](
     RequestError when the service refuses or the request is too large for a message, Busy when it
     can't answer now, BusUnavailable when nobody answers in time.
     """
-    async with aclosing(ask_many(bus, subject, request, timeout_s=timeout_s)) as parts:
+    async with aclosing(request_chunks(bus, subject, request, timeout_s=timeout_s)) as parts:
         async for part in parts:
             return _decoded(part, reply_type)
     message = f"no answer on {subject}"
     raise BusUnavailable(message)
 
 
-async def ask_many(
+async def request_chunks(
     bus: Bus,
     subject: str,
     request: msgspec.Struct,
@@ -67,18 +67,18 @@ async def ask_many(
     subscription = await bus.subscribe(inbox, messages.put)
     try:
         await bus.connection.publish(subject, payload, reply=inbox)
-        head = await _next(messages, subject, limit_s)
+        head = await _next_message(messages, subject, limit_s)
         yield head.data
         headers = head.headers or {}
         for taken in range(1, int(headers.get(CHUNKS, 0)) + 1):
-            chunk = await _next(messages, subject, limit_s)
+            chunk = await _next_message(messages, subject, limit_s)
             yield chunk.data
             await bus.publish(headers[CREDIT], str(taken).encode())
     finally:
         await bus.unsubscribe(subscription)
 
 
-async def _next(messages: asyncio.Queue[Msg], subject: str, limit_s: float) -> Msg:
+async def _next_message(messages: asyncio.Queue[Msg], subject: str, limit_s: float) -> Msg:
     try:
         async with asyncio.timeout(limit_s):
             message = await messages.get()

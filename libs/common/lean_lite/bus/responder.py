@@ -11,17 +11,17 @@ from nats.aio.msg import Msg
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service, ServiceConfig
 
-from lean_lite.bus.connection import TROUBLE, Bus, encode
+from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus, encode
 from lean_lite.bus.requests import CHUNKS, CREDIT, CREDIT_LIMIT_S, WINDOW, _fitting
 from lean_lite.errors import RequestError
 from lean_lite.protocol.subjects import credit
 
-ACTIVE = 64
+MAX_ACTIVE = 64
 
 log = logging.getLogger(__name__)
 
 
-class Answer(NamedTuple):
+class ChunkedReply(NamedTuple):
     """Hold the head of an answer and the chunks that follow it."""
 
     head: msgspec.Struct
@@ -53,11 +53,11 @@ class Responder:
         self._service = await micro.add_service(self._bus.connection, config)
         await self._bus.subscribe(f"{credit(self._instance)}.*", self._on_credit)
 
-    async def add[Ask: msgspec.Struct](
+    async def add_endpoint[Ask: msgspec.Struct](
         self,
         subject: str,
         request_type: type[Ask],
-        handle: Callable[[Ask], Awaitable[Answer]],
+        handle: Callable[[Ask], Awaitable[ChunkedReply]],
     ) -> None:
         """Answer requests of one type on a subject, shared with the service's replicas."""
         if self._service is None:
@@ -66,10 +66,10 @@ class Responder:
         decoder = msgspec.msgpack.Decoder(request_type)
 
         async def on_request(request: Request) -> None:
-            if len(self._tasks) >= ACTIVE:
-                await request.respond_error("busy", f"{ACTIVE} requests are at work; ask again")
+            if len(self._tasks) >= MAX_ACTIVE:
+                await request.respond_error("busy", f"{MAX_ACTIVE} requests are at work; ask again")
                 return
-            task = asyncio.create_task(self._answer(request, decoder, handle))
+            task = asyncio.create_task(self._reply(request, decoder, handle))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -85,20 +85,20 @@ class Responder:
         if self._service is not None:
             await self._service.stop()
 
-    async def _answer[Ask: msgspec.Struct](
+    async def _reply[Ask: msgspec.Struct](
         self,
         request: Request,
         decoder: msgspec.msgpack.Decoder[Ask],
-        handle: Callable[[Ask], Awaitable[Answer]],
+        handle: Callable[[Ask], Awaitable[ChunkedReply]],
     ) -> None:
         try:
             answer = await handle(decoder.decode(request.data))
-            await self._send(request, answer)
+            await self._send_reply(request, answer)
         except msgspec.MsgspecError as error:
             await request.respond_error("bad-request", f"the request can't be read: {error}")
         except RequestError as error:
             await request.respond_error(error.code, str(error))
-        except TROUBLE as error:
+        except TRANSIENT_ERRORS as error:
             log.warning("request.failed", extra={"error": repr(error)})
         except Exception:
             log.exception("request.crashed", extra={"subject": request.subject})
@@ -106,7 +106,7 @@ class Responder:
                 "internal", f"{self._name} failed at {request.subject}: see its log"
             )
 
-    async def _send(self, request: Request, answer: Answer) -> None:
+    async def _send_reply(self, request: Request, answer: ChunkedReply) -> None:
         head = _fitting(self._bus, encode(answer.head), "answer")
         if not answer.chunks:
             await request.respond(head, {CHUNKS: "0"})

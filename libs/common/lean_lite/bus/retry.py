@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from lean_lite.bus.connection import TROUBLE
+from lean_lite.bus.connection import TRANSIENT_ERRORS
 from lean_lite.errors import BusUnavailable, Busy
 
 LIMIT_S = 20.0
 RETRY_S = 0.2
 
 
-async def patiently[Result](
+async def retry_unavailable[Result](
     attempt: Callable[[], Awaitable[Result]], limit_s: float | None = None
 ) -> Result:
     """Return what an attempt returns; one nobody answers is made again for 20 s, or so long."""
@@ -19,7 +19,7 @@ async def patiently[Result](
     while True:
         try:
             return await attempt()
-        except (Busy, BusUnavailable, *TROUBLE):
+        except (Busy, BusUnavailable, *TRANSIENT_ERRORS):
             if time.monotonic() > until:
                 raise
         await asyncio.sleep(RETRY_S)

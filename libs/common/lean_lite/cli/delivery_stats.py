@@ -9,7 +9,7 @@ KEYS_MAX = 1_000_000
 LATENCIES_MAX = 100_000
 
 
-class Tally:
+class DeliveryStats:
     """
     Count bars, bars that came twice, and how long they took from the wire to here.
 

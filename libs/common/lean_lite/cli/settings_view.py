@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from lean_lite.config import Source
+from lean_lite.config import SettingSource
 from lean_lite.config.keys import variable_of
 from lean_lite.config.sections import Secret
 
 MASKED = "***"
 
 
-def settings_table(sources: Iterable[Source]) -> str:
+def settings_table(sources: Iterable[SettingSource]) -> str:
     """Return one line per setting: key, value, origin."""
     rows = [(source.key, repr(source.value), source.origin) for source in sources]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
@@ -20,7 +20,7 @@ def settings_table(sources: Iterable[Source]) -> str:
     )
 
 
-def settings_json(sources: Iterable[Source]) -> str:
+def settings_json(sources: Iterable[SettingSource]) -> str:
     """Return one JSON object: the value, the origin and the variable of every setting by key."""
     said = {
         source.key: {

@@ -15,8 +15,8 @@ from lean_lite.config import BusConfig, Config
 from lean_lite.config.sections import Secret
 from lean_lite.errors import BusError
 from lean_lite.stack import MODES, SERVICES, default_folder, find_stack
-from lean_lite.stack.folder import owner
-from lean_lite.stack.shared.users import Users
+from lean_lite.stack.folder import read_owner
+from lean_lite.stack.shared.users import UserLock
 
 READY = "ready"
 NOT_READY, NONE_RUNS = 1, 3
@@ -72,7 +72,7 @@ async def read_status(config: Config, facts: Mapping[str, Any]) -> Status:
     """Ask a running stack, within a few beats of its services."""
     folder = Path(facts["folder"])
     services = await _services(config, facts)
-    users = Users(folder)
+    users = UserLock(folder)
     return Status(
         facts["mode"],
         facts["feed"],
@@ -96,7 +96,7 @@ def show(found: Status, *, as_json: bool) -> None:
 
 
 def _absent(config: Config, *, as_json: bool) -> int:
-    busy = next((mode for mode in MODES if owner(default_folder(config, mode))), None)
+    busy = next((mode for mode in MODES if read_owner(default_folder(config, mode))), None)
     state = f"a {busy} stack is starting or stopping" if busy else "no stack runs"
     hint = "" if busy else ": `lean-lite up` starts one"
     if as_json:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lean_lite.cli.delivery_stats import Tally
+from lean_lite.cli.delivery_stats import DeliveryStats
 from lean_lite.config import Config
 from lean_lite.data import DataEngine, Live
 from lean_lite.model.timestamps import from_ns
 from lean_lite.protocol.live import LiveBar
-from lean_lite.quality import checks_of
+from lean_lite.quality import failed_checks
 
 PATIENCE_S = 5.0
 
@@ -61,7 +61,7 @@ async def tail(
         live = await engine.live(*symbols, after={} if from_start else None)
         if as_json:
             _write(msgspec.json.encode(TailStart(live.accepted)).decode())
-        tally = Tally()
+        tally = DeliveryStats()
         printing = asyncio.create_task(_print(live, tally, as_json=as_json))
         explaining = asyncio.create_task(_explain(engine, tally))
         await _until_signal(printing)
@@ -73,13 +73,13 @@ async def tail(
     return 0
 
 
-async def _print(live: Live, tally: Tally, *, as_json: bool) -> None:
+async def _print(live: Live, tally: DeliveryStats, *, as_json: bool) -> None:
     async for bar in live:
         latency_ms = tally.add(bar)
         _write(_as_json(bar, latency_ms) if as_json else as_line(bar, latency_ms))
 
 
-async def _explain(engine: DataEngine, tally: Tally) -> None:
+async def _explain(engine: DataEngine, tally: DeliveryStats) -> None:
     """Say on standard error what keeps the first bar from coming, each reason once."""
     told: set[str] = set()
     while True:
@@ -126,7 +126,7 @@ def _as_json(bar: LiveBar, latency_ms: float | None) -> str:
         bar.close,
         bar.volume,
         bar.quality.name,
-        [check.name for check in checks_of(bar.reasons)],
+        [check.name for check in failed_checks(bar.reasons)],
         bar.late,
         bar.simulated,
         bar.seq,

@@ -19,7 +19,7 @@ async def up(config: Config, *, as_json: bool) -> int:
     membership = await join_stack(config)
     foreground = not membership.facts["session"]
     if not foreground:
-        membership.keep()
+        membership.keep_running()
     await membership.leave()
     if foreground:
         raise _in_foreground(membership.facts)

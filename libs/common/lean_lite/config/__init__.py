@@ -1,6 +1,6 @@
 """Every setting of Lean-Lite: what it is called, what it means and where its value came from."""
 
-from lean_lite.config.loader import Config, Source
+from lean_lite.config.loader import Config, SettingSource
 from lean_lite.config.sections import (
     AlpacaConfig,
     BusConfig,
@@ -20,7 +20,7 @@ __all__ = [
     "IngestConfig",
     "MetricsConfig",
     "ServiceConfig",
-    "Source",
+    "SettingSource",
     "StackConfig",
     "StoreConfig",
     "StreamsConfig",

@@ -40,7 +40,7 @@ def types_of(section: str) -> dict[str, object]:
     return {field.encode_name: field.type for field in msgspec.structs.fields(SECTIONS[section])}
 
 
-def places() -> list[tuple[str, str]]:
+def setting_names() -> list[tuple[str, str]]:
     """Return every setting as its section and its key."""
     return [(section, key) for section in SECTIONS for key in types_of(section)]
 

@@ -45,7 +45,7 @@ IN_CODE = "code"
 FOREIGN = {PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION")}
 
 
-class Source(NamedTuple):
+class SettingSource(NamedTuple):
     """Say which setting is in force, its value and where it came from."""
 
     key: str
@@ -98,10 +98,10 @@ class Config:
             setattr(copy, name, msgspec.structs.replace(getattr(self, name), **changed))
         return copy
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[SettingSource]:
         """Return every setting in force with the place it came from; secrets are masked."""
         return [
-            Source(f"{name}.{key}", value, self._origins.get((name, key), "default"))
+            SettingSource(f"{name}.{key}", value, self._origins.get((name, key), "default"))
             for name in SECTIONS
             for key, value in msgspec.structs.asdict(getattr(self, name)).items()
         ]

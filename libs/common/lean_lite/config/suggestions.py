@@ -9,7 +9,7 @@ from lean_lite.config.keys import (
     FILE_VARIABLE,
     PREFIX,
     SECTIONS,
-    places,
+    setting_names,
     types_of,
     variable_of,
 )
@@ -31,7 +31,7 @@ def unknown_section(section: str, origin: str = "") -> ConfigError:
 
 def unknown_in_file(name: str, origin: str) -> ConfigError:
     """Return that a key stands above every section of the file, with the place of its own."""
-    (key,) = _near(name, dict.fromkeys(key for _, key in places())) or [name]
+    (key,) = _near(name, dict.fromkeys(key for _, key in setting_names())) or [name]
     meant = [f"{section}.{key}, under [{section}]" for section in _sections_with(key)]
     return _unknown(name, origin, meant or _near(name, SECTIONS), _sections())
 
@@ -68,7 +68,7 @@ def _near(name: str, known: Mapping[str, object]) -> list[str]:
 
 
 def _sections_with(key: str) -> list[str]:
-    return [section for section, one in places() if one == key]
+    return [section for section, one in setting_names() if one == key]
 
 
 def _sections() -> str:
@@ -77,9 +77,9 @@ def _sections() -> str:
 
 def _short_variables() -> dict[str, str]:
     """Return the variables by what may be left of their names: the prefix or the section gone."""
-    whole = [FILE_VARIABLE, *ALIASES, *(variable_of(*place) for place in places())]
+    whole = [FILE_VARIABLE, *ALIASES, *(variable_of(*place) for place in setting_names())]
     known = {variable.removeprefix(PREFIX): variable for variable in whole}
-    for section, key in places():
+    for section, key in setting_names():
         known.setdefault(key.upper(), variable_of(section, key))
     return known
 

@@ -12,8 +12,8 @@ from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
 from lean_lite.feeds import ConnectionStatus
 from lean_lite.model import Resolution
-from lean_lite.protocol.heartbeat import Beat
-from lean_lite.protocol.subjects import beat
+from lean_lite.protocol.heartbeat import Heartbeat
+from lean_lite.protocol.subjects import heartbeat
 from lean_lite.stack import account_of
 
 
@@ -54,7 +54,7 @@ class AlpacaDataFeed(DataFeed):
         self._host: Host | None = None
         self._bus: Bus | None = None
         self._heartbeats: HeartbeatMonitor | None = None
-        self._ingest: Beat | None = None
+        self._ingest: Heartbeat | None = None
 
     async def serve(self, host: Host, bus: Bus, facts: Mapping[str, Any]) -> None:
         """
@@ -64,7 +64,9 @@ class AlpacaDataFeed(DataFeed):
         """
         self._compare(facts)
         self._host, self._bus = host, bus
-        self._heartbeats = HeartbeatMonitor(beat("ingest", "*"), on_heartbeat=self._on_heartbeat)
+        self._heartbeats = HeartbeatMonitor(
+            heartbeat("ingest", "*"), on_heartbeat=self._on_heartbeat
+        )
         await self._heartbeats.start(bus)
 
     async def connect(self) -> bool:
@@ -109,7 +111,7 @@ class AlpacaDataFeed(DataFeed):
         failing = "; ".join(self._ingest.failing)
         return ConnectionStatus(not failing, failing or f"served by {self._ingest.instance}")
 
-    def _on_heartbeat(self, told: Beat) -> None:
+    def _on_heartbeat(self, told: Heartbeat) -> None:
         # Of several, the one that stands by is failing: the one at work speaks for the account.
         if self._ingest is None or told.ready or told.instance == self._ingest.instance:
             self._ingest = told

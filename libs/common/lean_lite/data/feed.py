@@ -8,7 +8,7 @@ from lean_lite.config import Config
 from lean_lite.data.buffer import DataBuffer
 from lean_lite.data.metrics import DataMetrics
 from lean_lite.errors import FeedError
-from lean_lite.feeds import Carrier, ConnectionStatus
+from lean_lite.feeds import ConnectionStatus, FeedHost
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.protocol.partitions import ASSET_CLASSES
 from lean_lite.protocol.subjects import NAME
@@ -38,7 +38,7 @@ class DataFeed(ABC):
         self.config = config or Config()
         self.buffer = DataBuffer()
         self.metrics = DataMetrics()
-        self._carrier: Carrier | None = None
+        self._carrier: FeedHost | None = None
 
     @abstractmethod
     async def connect(self) -> bool:
@@ -71,16 +71,16 @@ class DataFeed(ABC):
         if self._carrier is None:
             raise FeedError(self._not_running())
         await self._carrier.publish(bar)
-        self.note(bar)
+        self.count_bar(bar)
 
     def connection_lost(self, why: str = "") -> None:
         """Say that the source is gone, and why: it is connected again; FeedError as `publish`."""
         self.metrics.increment_errors()
         if self._carrier is None:
             raise FeedError(self._not_running())
-        self._carrier.lost(why)
+        self._carrier.connection_lost(why)
 
-    def note(self, bar: TradeBar) -> None:
+    def count_bar(self, bar: TradeBar) -> None:
         """Count a bar of this feed and keep it in the buffer."""
         self.metrics.increment_messages()
         self.buffer.add(bar)
@@ -92,9 +92,9 @@ class DataFeed(ABC):
             return ConnectionStatus(connected=False, detail="not started")
         return self._carrier.status()
 
-    def attach(self, carrier: Carrier | None) -> None:
+    def attach(self, host: FeedHost | None) -> None:
         """Be carried from now on, or no more; the engine calls this."""
-        self._carrier = carrier
+        self._carrier = host
 
     def _not_running(self) -> str:
         return f"the feed {self.name} is not running: add it to a DataEngine and start that"

@@ -12,7 +12,7 @@ Values = npt.NDArray[np.float64]
 PRICES, VOLUME = slice(0, 4), slice(4, 5)
 
 
-def normal(values: Values, method: Method, *, jointly: bool) -> Values:
+def normalize(values: Values, method: Method, *, jointly: bool) -> Values:
     """
     Return the normalised columns of open, high, low, close and volume: shape (n, 5).
 
@@ -27,10 +27,10 @@ def normal(values: Values, method: Method, *, jointly: bool) -> Values:
         return _logarithm(values)
     scaled = _minmax if method == "minmax" else _zscore
     parts = (PRICES, VOLUME) if jointly else [slice(at, at + 1) for at in range(VOLUME.stop)]
-    return np.hstack([_scaled(values[:, part], scaled) for part in parts])
+    return np.hstack([_scale(values[:, part], scaled) for part in parts])
 
 
-def _scaled(part: Values, scaled: Callable[[Values], Values]) -> Values:
+def _scale(part: Values, scaled: Callable[[Values], Values]) -> Values:
     """Return what a scale makes of columns; what is constant has none, and becomes 0."""
     return scaled(part) if np.ptp(part) else np.zeros_like(part)
 

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 
-def load(library: str, extra: str) -> Any:  # noqa: ANN401 - any library
+def import_optional(library: str, extra: str) -> Any:  # noqa: ANN401 - any library
     """Return a module; ImportError names the extra that brings it."""
     try:
         return import_module(library)

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from lean_lite.data.bars import Bars
 from lean_lite.data.bars.bars import OHLCV
-from lean_lite.data.bars.dataframe import index_of
+from lean_lite.data.bars.dataframe import utc_index
 from lean_lite.data.indicators import Indicators
-from lean_lite.data.normalization import Method, normal
-from lean_lite.data.optional import load
-from lean_lite.data.resampling.fold import longer
+from lean_lite.data.normalization import Method, normalize
+from lean_lite.data.optional import import_optional
+from lean_lite.data.resampling.fold import fold_bars
 from lean_lite.model import Length, Resolution, TradeBar
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class DataTransformer:
         stay as they are. ValueError when the bars do not add up to the resolution.
         """
         length = Resolution.of(resolution)
-        return longer(Bars.of(bars, resolution=length), length, extended=extended)
+        return fold_bars(Bars.of(bars, resolution=length), length, extended=extended)
 
     @staticmethod
     def normalize_data(
@@ -55,9 +55,9 @@ class DataTransformer:
         """
         given = Bars.of(bars)
         given.check_one_symbol()
-        pandas = load("pandas", "pandas")
-        values = normal(given.to_numpy(), method, jointly=jointly)
-        frame: pd.DataFrame = pandas.DataFrame(values, index=index_of(given), columns=OHLCV)
+        pandas = import_optional("pandas", "pandas")
+        values = normalize(given.to_numpy(), method, jointly=jointly)
+        frame: pd.DataFrame = pandas.DataFrame(values, index=utc_index(given), columns=OHLCV)
         return frame
 
     @staticmethod
@@ -72,7 +72,7 @@ class DataTransformer:
         """
         given = Bars.of(bars)
         given.check_one_symbol()
-        pandas = load("pandas", "pandas")
-        index = index_of(given)
+        pandas = import_optional("pandas", "pandas")
+        index = utc_index(given)
         lines = Indicators().over(given)
         return {name: pandas.Series(line, index, name=name) for name, line in lines.items()}

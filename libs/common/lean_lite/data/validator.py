@@ -9,7 +9,7 @@ from lean_lite.blocks import Block, from_bars, from_quotes
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.model import DataQualityLevel, QuoteBar, TradeBar
 from lean_lite.model.timestamps import to_ns, utc
-from lean_lite.quality import Grader, checks_of
+from lean_lite.quality import Grader, failed_checks
 
 FEED = "by-hand"
 PASSED = "passes every check"
@@ -58,7 +58,7 @@ def _judged(records: Block) -> Verdict:
     """Return what grading says of the last of some records of one symbol."""
     graded = Grader(asset_class_of(records.symbols[0])).grade(1, records).block
     level = DataQualityLevel.from_code(int(graded["level"][-1]))
-    failed = checks_of(int(graded["reasons"][-1]))
+    failed = failed_checks(int(graded["reasons"][-1]))
     message = "; ".join(f"{check.name}: {check.text}" for check in failed) or PASSED
     return level is not DataQualityLevel.INVALID, level, message
 

@@ -3,21 +3,21 @@
 import time
 from collections.abc import Callable, Iterable
 
-FORGET_S = 15.0
+EXPIRY_S = 15.0
 
 
-class Wishes:
+class ClientInterest:
     """Remember what each client asked for last; one that is silent for `forget_s` is forgotten."""
 
     def __init__(
-        self, forget_s: float = FORGET_S, clock: Callable[[], float] = time.monotonic
+        self, forget_s: float = EXPIRY_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Start with nobody."""
         self._forget_s = forget_s
         self._clock = clock
         self._clients: dict[str, tuple[frozenset[str], float]] = {}
 
-    def hear(self, client: str, symbols: Iterable[str]) -> None:
+    def update(self, client: str, symbols: Iterable[str]) -> None:
         """Take all that a client wants now in the place of what it wanted before."""
         self._clients[client] = (frozenset(symbols), self._clock())
 

@@ -14,7 +14,7 @@ class ConnectionStatus(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-class Carrier(Protocol):
+class FeedHost(Protocol):
     """Be what takes a feed's bars to the bus."""
 
     async def publish(self, bar: TradeBar) -> None:
@@ -23,11 +23,11 @@ class Carrier(Protocol):
     def status(self) -> ConnectionStatus:
         """Say how it stands."""
 
-    def lost(self, why: str) -> None:
+    def connection_lost(self, why: str) -> None:
         """Hear that the source is gone, and connect again."""
 
 
-class Source(Protocol):
+class RunnableFeed(Protocol):
     """Be a feed that can be run."""
 
     name: str
@@ -44,5 +44,5 @@ class Source(Protocol):
     async def unsubscribe(self, symbol: str) -> bool:
         """Stop publishing a symbol's bars."""
 
-    def attach(self, carrier: Carrier | None) -> None:
+    def attach(self, host: FeedHost | None) -> None:
         """Be carried from now on, or no more."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lean_lite.blocks import Block, empty_block, encode_block, from_bars
-from lean_lite.bus import Bus, FencedSubject, Lease
+from lean_lite.bus import Bus, FencedPublisher, Lease
 from lean_lite.errors import FeedError
 from lean_lite.model import TradeBar
 from lean_lite.protocol import subjects
@@ -25,14 +25,14 @@ from lean_lite.protocol.partitions import Lane, lane_of
 FRAME_ROWS = 1_024
 
 
-class Arrival(NamedTuple):
+class QueuedBar(NamedTuple):
     """Hold a bar and when it was published, by this machine's clock."""
 
     bar: TradeBar
     received_ns: int
 
 
-class Outbox:
+class FeedPublisher:
     """Publish the bars of one feed to RAW, in the order they came."""
 
     def __init__(self, bus: Bus, feed: str, *, bound: int) -> None:
@@ -40,7 +40,7 @@ class Outbox:
         self._bus = bus
         self._feed = feed
         self._bound = bound
-        self._waiting: deque[Arrival] = deque()
+        self._waiting: deque[QueuedBar] = deque()
         self._filled = asyncio.Event()
         self._sent = asyncio.Event()
         self.published = 0
@@ -51,19 +51,19 @@ class Outbox:
 
         FeedError when the bar can't travel, or when nothing has left the queue in time.
         """
-        arrival = Arrival(bar, time.time_ns())
+        arrival = QueuedBar(bar, time.time_ns())
         self._check(bar)
-        await self._until(self._bound - 1, self._bus.config.request_timeout_s)
+        await self._wait_until(self._bound - 1, self._bus.config.request_timeout_s)
         self._waiting.append(arrival)
         self._filled.set()
 
     async def drained(self, limit_s: float) -> None:
         """Return when everything queued has been acknowledged; FeedError when that takes longer."""
-        await self._until(0, limit_s)
+        await self._wait_until(0, limit_s)
 
     async def run(self, lease: Lease) -> None:
         """Publish under a lease until cancelled; lanes are taken over when they are first used."""
-        outputs: dict[Lane, FencedSubject] = {}
+        outputs: dict[Lane, FencedPublisher] = {}
         while True:
             await self._filled.wait()
             batch = tuple(islice(self._waiting, FRAME_ROWS))
@@ -80,25 +80,25 @@ class Outbox:
     async def _publish(
         self,
         lane: Lane,
-        arrivals: Sequence[Arrival],
+        arrivals: Sequence[QueuedBar],
         lease: Lease,
-        outputs: dict[Lane, FencedSubject],
+        outputs: dict[Lane, FencedPublisher],
     ) -> None:
         if lane not in outputs:
             subject = subjects.raw(self._feed, lane)
-            outputs[lane] = FencedSubject(self._bus, subjects.RAW, subject, lease)
+            outputs[lane] = FencedPublisher(self._bus, subjects.RAW, subject, lease)
             await outputs[lane].take_over(encode_block(empty_block(self._feed)))
         for block in self._blocks(arrivals):
             wall_ns = int(block["received_ns"][0])
             await outputs[lane].publish(encode_block(block), {WALL: str(wall_ns)})
 
-    def _blocks(self, arrivals: Sequence[Arrival]) -> Iterator[Block]:
+    def _blocks(self, arrivals: Sequence[QueuedBar]) -> Iterator[Block]:
         for _, run in groupby(arrivals, lambda arrival: arrival.bar.resolution):
             bars, received_ns = zip(*run, strict=True)
             block = from_bars(bars, feed=self._feed)
             yield block.with_columns(received_ns=np.array(received_ns, "<i8"))
 
-    async def _until(self, most: int, limit_s: float) -> None:
+    async def _wait_until(self, most: int, limit_s: float) -> None:
         """Return when at most so many bars wait."""
         try:
             async with asyncio.timeout(limit_s):
@@ -124,8 +124,8 @@ class Outbox:
             raise FeedError(message) from error
 
 
-def _by_lane(batch: Sequence[Arrival]) -> dict[Lane, list[Arrival]]:
-    lanes: dict[Lane, list[Arrival]] = {}
+def _by_lane(batch: Sequence[QueuedBar]) -> dict[Lane, list[QueuedBar]]:
+    lanes: dict[Lane, list[QueuedBar]] = {}
     for arrival in batch:
         lanes.setdefault(lane_of(arrival.bar.symbol), []).append(arrival)
     return lanes

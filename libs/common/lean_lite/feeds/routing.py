@@ -7,7 +7,7 @@ from lean_lite.config.sections import FEEDS
 from lean_lite.errors import FeedError
 
 
-def check_name(name: str) -> None:
+def check_feed_name(name: str) -> None:
     """Raise FeedError for the name of an account's feed, whose bars are kept under it."""
     if name in FEEDS:
         message = (
@@ -21,7 +21,7 @@ INGEST = ""
 NO_FEEDS: Mapping[str, str] = MappingProxyType({})
 
 
-def grouped(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def group_by_feed(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Return symbols by the feed that a mapping names for them; `INGEST` for those it does not."""
     groups: dict[str, list[str]] = {}
     for symbol in symbols:

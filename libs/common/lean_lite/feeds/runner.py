@@ -15,18 +15,18 @@ import time
 from collections.abc import Awaitable, Iterable, Iterator
 from itertools import count
 
-from lean_lite.bus import Answer, Bus, Lease, Leases, Responder, Shares
+from lean_lite.bus import Bus, ChunkedReply, Lease, LeaseBalancer, Leases, Responder
 from lean_lite.errors import FeedError, FeedUnavailable
-from lean_lite.feeds.interest import Wishes
-from lean_lite.feeds.interfaces import ConnectionStatus, Source
-from lean_lite.feeds.publisher import Outbox
-from lean_lite.feeds.routing import check_name
+from lean_lite.feeds.interest import ClientInterest
+from lean_lite.feeds.interfaces import ConnectionStatus, RunnableFeed
+from lean_lite.feeds.publisher import FeedPublisher
+from lean_lite.feeds.routing import check_feed_name
 from lean_lite.model import TradeBar
 from lean_lite.protocol import subjects
 from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.events import FeedEvent
-from lean_lite.protocol.heartbeat import Beat, Sample
-from lean_lite.tasks import cancelled
+from lean_lite.protocol.heartbeat import Heartbeat, Sample
+from lean_lite.tasks import is_being_cancelled
 from lean_lite.version import VERSION
 
 KIND = "feed"
@@ -45,18 +45,18 @@ log = logging.getLogger(__name__)
 class FeedRunner:
     """Carry the bars of one feed to the bus, while the feed's lease is ours."""
 
-    def __init__(self, feed: Source, bus: Bus, *, pending: int = PENDING_BARS) -> None:
+    def __init__(self, feed: RunnableFeed, bus: Bus, *, pending: int = PENDING_BARS) -> None:
         """Use a connection with the role `feed`; FeedError when the name is an account's."""
-        check_name(feed.name)
+        check_feed_name(feed.name)
         self._feed = feed
         self._bus = bus
         self._instance = f"{KIND}-{secrets.token_hex(4)}"
-        self._outbox = Outbox(bus, feed.name, bound=pending)
-        self._wishes = Wishes()
+        self._outbox = FeedPublisher(bus, feed.name, bound=pending)
+        self._wishes = ClientInterest()
         self._subscribed: set[str] = set()
         self._turn = asyncio.Lock()
         leases = Leases(bus, KIND, self._instance)
-        self._shares = Shares(leases, [subjects.lease(KIND, feed.name)], self._own)
+        self._shares = LeaseBalancer(leases, [subjects.lease(KIND, feed.name)], self._own)
         self._lost = asyncio.Event()
         self._losses = 0
         self._why = ""
@@ -86,7 +86,7 @@ class FeedRunner:
         """Queue a bar of the feed."""
         await self._outbox.put(bar)
 
-    def lost(self, why: str) -> None:
+    def connection_lost(self, why: str) -> None:
         """Hear that the source is gone: it is connected again."""
         log.warning("the feed %s has lost its source: %s", self._feed.name, why or "no reason")
         self._why = f": {why}" if why else ""
@@ -106,7 +106,7 @@ class FeedRunner:
             raise
         except (asyncio.CancelledError, Exception) as error:
             # A cancellation of what it awaits is a failure of its own, as in `_bounded`.
-            if cancelled():
+            if is_being_cancelled():
                 raise
             message = f"the feed {self._feed.name} could not connect: {error!r}"
             raise FeedUnavailable(message) from error
@@ -121,9 +121,9 @@ class FeedRunner:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting], timeout=ANSWER_S)
-        await self._bounded(self._unsubscribe_all(), "unsubscribe everything")
+        await self._call_bounded(self._unsubscribe_all(), "unsubscribe everything")
         self._subscribed.clear()
-        await self._bounded(self._feed.disconnect(), "disconnect")
+        await self._call_bounded(self._feed.disconnect(), "disconnect")
         if self._work is not None:
             try:
                 await self._outbox.drained(DRAIN_S)
@@ -136,14 +136,14 @@ class FeedRunner:
     async def _unsubscribe_all(self) -> bool:
         """Unsubscribe one after the other, as the user's code is used to."""
         for symbol in sorted(self._subscribed):
-            await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
+            await self._call_bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
         return True
 
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._shares.run())
-                group.create_task(self._look())
+                group.create_task(self._expire_clients())
                 self._connecting = group.create_task(self._stay_connected())
                 group.create_task(self._beat())
         except Exception:
@@ -153,55 +153,55 @@ class FeedRunner:
     async def _stay_connected(self) -> None:
         while True:
             await self._lost.wait()
-            await self._connect_again()
+            await self._reconnect()
             self._lost.clear()
             self._why = ""
             self._subscribed.clear()
-            await self._follow_wishes()
+            await self._apply_interest()
 
-    async def _connect_again(self) -> None:
+    async def _reconnect(self) -> None:
         """Return when the source is there, and was not lost again while it came back."""
-        await self._bounded(self._feed.disconnect(), "disconnect")
+        await self._call_bounded(self._feed.disconnect(), "disconnect")
         for most_s in (min(RETRY_MAX_S, RETRY_S * 2 ** min(n, 10)) for n in count()):
             # Full jitter: feeds that lose one source together do not come back together.
             await asyncio.sleep(random.uniform(0, most_s))  # noqa: S311 - no secret
             losses = self._losses
-            if await self._bounded(self._feed.connect(), "connect", CONNECT_S):
+            if await self._call_bounded(self._feed.connect(), "connect", CONNECT_S):
                 if losses == self._losses:
                     return
-                await self._bounded(self._feed.disconnect(), "disconnect")
+                await self._call_bounded(self._feed.disconnect(), "disconnect")
 
     async def _own(self, lease: Lease) -> None:
         responder = Responder(self._bus, KIND, self._instance, VERSION)
         try:
             await responder.start()
             subject = subjects.feed_control(self._feed.name)
-            await responder.add(subject, SubscribeRequest, self._on_subscribe)
-            await self._tell()
+            await responder.add_endpoint(subject, SubscribeRequest, self._on_subscribe)
+            await self._publish_state()
             await self._outbox.run(lease)
         finally:
             await responder.stop()
 
-    async def _on_subscribe(self, request: SubscribeRequest) -> Answer:
-        self._wishes.hear(request.client, request.symbols)
-        refused = await self._follow_wishes()
+    async def _on_subscribe(self, request: SubscribeRequest) -> ChunkedReply:
+        self._wishes.update(request.client, request.symbols)
+        refused = await self._apply_interest()
         accepted = tuple(symbol for symbol in request.symbols if symbol in self._subscribed)
         reasons = {symbol: refused[symbol] for symbol in request.symbols if symbol in refused}
         feeds = dict.fromkeys(accepted, self._feed.name)
-        return Answer(SubscribeReply(accepted, reasons, feeds))
+        return ChunkedReply(SubscribeReply(accepted, reasons, feeds))
 
-    async def _follow_wishes(self) -> dict[str, str]:
+    async def _apply_interest(self) -> dict[str, str]:
         """Subscribe to what is wanted, unsubscribe from the rest, and say what was refused."""
         async with self._turn:
             refused = {}
             for symbol in self._until_stopped(self._wishes.symbols - self._subscribed):
-                if await self._bounded(self._feed.subscribe(symbol), f"subscribe {symbol}"):
+                if await self._call_bounded(self._feed.subscribe(symbol), f"subscribe {symbol}"):
                     self._subscribed.add(symbol)
                 else:
                     refused[symbol] = f"the feed {self._feed.name} refuses it"
             for symbol in self._until_stopped(self._subscribed - self._wishes.symbols):
                 self._subscribed.discard(symbol)
-                await self._bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
+                await self._call_bounded(self._feed.unsubscribe(symbol), f"unsubscribe {symbol}")
             return refused
 
     def _until_stopped(self, symbols: frozenset[str] | set[str]) -> Iterator[str]:
@@ -211,7 +211,7 @@ class FeedRunner:
                 return
             yield symbol
 
-    async def _bounded(
+    async def _call_bounded(
         self, call: Awaitable[bool | None], what: str, limit_s: float = ANSWER_S
     ) -> bool:
         """Call into the user's code; whatever goes wrong there ends here."""
@@ -219,27 +219,27 @@ class FeedRunner:
             async with asyncio.timeout(limit_s):
                 return bool(await call)
         except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and cancelled():
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                 raise
             log.exception("the feed %s failed to %s", self._feed.name, what)
             return False
 
-    async def _look(self) -> None:
+    async def _expire_clients(self) -> None:
         """Notice the clients that have fallen silent."""
         while True:
             await asyncio.sleep(LOOK_S)
             if self._subscribed - self._wishes.symbols:
-                await self._follow_wishes()
+                await self._apply_interest()
 
-    async def _tell(self) -> None:
+    async def _publish_state(self) -> None:
         event = FeedEvent(self._feed.name, "connected", time.time_ns(), self._instance)
-        await self._bus.send(subjects.event("feed"), event)
+        await self._bus.publish_message(subjects.event("feed"), event)
 
     async def _beat(self) -> None:
         while True:
             labels = {"feed": self._feed.name}
             published = Sample("lean_lite_feed_published_total", labels, self._outbox.published)
-            beat = Beat(
+            beat = Heartbeat(
                 KIND,
                 self._instance,
                 os.getpid(),
@@ -250,5 +250,5 @@ class FeedRunner:
                 samples=(published,),
             )
             if self._bus.connected:
-                await self._bus.send(subjects.beat(KIND, self._instance), beat)
+                await self._bus.publish_message(subjects.heartbeat(KIND, self._instance), beat)
             await asyncio.sleep(BEAT_S)

@@ -24,7 +24,7 @@ NEVER_NS = (2**63 - 1, 2**63 - 1)
 Instants = npt.NDArray[np.int64]
 
 
-class Buckets:
+class TimeBuckets:
     """Find the buckets of one length, in seconds, for one asset class."""
 
     def __init__(self, asset_class: str, length_s: int) -> None:
@@ -50,7 +50,7 @@ class Buckets:
             return instants
         first = int(instants.min()) // DAY_NS - self._days - 1
         midnights = self._midnights(first, int(instants.max()) // DAY_NS + 2)
-        day = _place(midnights, instants) - 1
+        day = _count_not_after(midnights, instants) - 1
         if self._is_daily:
             place = np.arange(len(midnights))
             firsts: Instants = midnights[place - (place + first - MONDAY) % self._days]
@@ -130,11 +130,11 @@ def regular(asset_class: str, starts_ns: Instants, ends_ns: Instants) -> npt.NDA
     spans = calendar_of(asset_class).spans(int(starts_ns.min()), int(ends_ns.max()), extended=False)
     opens, closes = np.array([*spans, NEVER_NS], np.int64).T
     # The first trading that is not over when the span begins.
-    held: npt.NDArray[np.bool_] = opens[_place(closes, starts_ns)] < ends_ns
+    held: npt.NDArray[np.bool_] = opens[_count_not_after(closes, starts_ns)] < ends_ns
     return held
 
 
-def _place(edges: Instants, instants: Instants) -> npt.NDArray[np.intp]:
+def _count_not_after(edges: Instants, instants: Instants) -> npt.NDArray[np.intp]:
     """Return how many of some edges are not after each instant."""
     if len(instants) <= len(edges) or (instants[1:] < instants[:-1]).any():
         return np.searchsorted(edges, instants, side="right")

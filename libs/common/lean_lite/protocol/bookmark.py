@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 
-class Taken(NamedTuple):
+class DeliveredBar(NamedTuple):
     """Name a bar that was taken, and the GRADED frame that it came with."""
 
     symbol: str
@@ -13,7 +13,7 @@ class Taken(NamedTuple):
     seq: int
 
 
-class Joined(NamedTuple):
+class StartPosition(NamedTuple):
     """Say which live bars of a symbol count: of frames after `seq`, from a start on."""
 
     seq: int
@@ -31,5 +31,5 @@ class Bookmark(msgspec.Struct, frozen=True):
 
     reader: str
     done: dict[str, int]
-    beyond: tuple[Taken, ...] = ()
-    symbols: dict[str, Joined] = {}
+    beyond: tuple[DeliveredBar, ...] = ()
+    symbols: dict[str, StartPosition] = {}

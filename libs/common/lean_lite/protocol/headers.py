@@ -24,7 +24,7 @@ MARKER = "Marker"  # the frame only fences an earlier owner off
 ERROR = "Error"  # the payload is the undecodable bytes themselves
 
 
-class Span(NamedTuple):
+class CoveredSpan(NamedTuple):
     """Name a time of one symbol, `start_ns <= start < end_ns`."""
 
     start_ns: int
@@ -37,7 +37,7 @@ class Span(NamedTuple):
         return f"{self.start_ns} {self.end_ns} {self.symbol}"
 
     @classmethod
-    def of_text(cls, text: str) -> "Span":
+    def from_text(cls, text: str) -> "CoveredSpan":
         """Return the span of a header; ValueError when it is none."""
         start_ns, end_ns, symbol = text.split(" ")
         return cls(int(start_ns), int(end_ns), symbol)

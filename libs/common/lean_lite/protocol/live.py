@@ -9,7 +9,7 @@ from lean_lite.model import DataQualityLevel, Resolution, TradeBar
 from lean_lite.model.timestamps import from_ns
 
 # Bars of these origins come in the order of their minutes; all others are late.
-PUNCTUAL = (Origin.LIVE, Origin.CUSTOM)
+IN_ORDER_ORIGINS = (Origin.LIVE, Origin.CUSTOM)
 
 
 class LiveBar(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,7 +88,7 @@ def live_bars(
             None if count < 0 else count,
             reasons,
             origin,
-            late or origin not in PUNCTUAL,
+            late or origin not in IN_ORDER_ORIGINS,
             block.simulated,
             block.resolution.seconds,
         )
@@ -110,7 +110,7 @@ def live_bars(
     ]
 
 
-class LiveHead(msgspec.Struct, frozen=True):
+class Watermark(msgspec.Struct, frozen=True):
     """
     Say that every live record of a lane up to `seq` has been published.
 

@@ -21,7 +21,7 @@ class Lane(NamedTuple):
         return f"{self.asset_class}.{self.partition}"
 
     @classmethod
-    def of_subject(cls, subject: str) -> "Lane":
+    def from_subject(cls, subject: str) -> "Lane":
         """Return the lane that ends a subject of frames."""
         *_, asset_class, partition = subject.split(".")
         return cls(asset_class, int(partition))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from lean_lite.protocol.subjects import (
     BACKFILL,
+    BOOKMARKS,
     BULK_GRADED,
     BULK_RAW,
     GRADED,
@@ -12,7 +13,6 @@ from lean_lite.protocol.subjects import (
     MEMBERS,
     POSITIONS,
     RAW,
-    STRATEGIES,
     STREAMS,
 )
 
@@ -114,7 +114,7 @@ ROLES: dict[str, Grant] = {
         answers=True,
     ),
     "client": Grant(
-        ("md.history", "md.ctl.>", "md.credit.>", *_keeps(STRATEGIES)),
+        ("md.history", "md.ctl.>", "md.credit.>", *_keeps(BOOKMARKS)),
         ("md.live.>", "md.beat.>"),
     ),
 }

@@ -28,7 +28,7 @@ LEASES = "leases"
 MEMBERS = "members"
 INTEREST = "interest"
 POSITIONS = "positions"
-STRATEGIES = "strategies"
+BOOKMARKS = "strategies"
 
 SUBSCRIBE = "md.ctl.subscribe"
 BACKFILL = "md.ctl.backfill"
@@ -106,7 +106,7 @@ def live_invalid(symbol: str) -> str:
     return f"md.live.invalid.{asset_class_of(symbol)}.{symbol_token(symbol)}"
 
 
-def live_head(lane: Lane) -> str:
+def watermark(lane: Lane) -> str:
     """Return the subject that says how far a lane's live records have come."""
     return f"md.live.frame.{lane}"
 
@@ -116,7 +116,7 @@ def lease(kind: str, name: str) -> str:
     return f"{kind}.{name}"
 
 
-def beat(service: str, instance: str) -> str:
+def heartbeat(service: str, instance: str) -> str:
     """Return the subject on which a service tells its state and counters every second."""
     return f"md.beat.{service}.{instance}"
 
@@ -126,7 +126,7 @@ def event(kind: str) -> str:
     return f"md.event.{kind}"
 
 
-BEATS = "md.beat.>"
+HEARTBEATS = "md.beat.>"
 CREDITS = "md.credit.>"
 HEADS_PREFIX = "md.live.frame."
 

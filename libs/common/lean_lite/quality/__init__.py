@@ -1,6 +1,6 @@
 """How bars are graded: the rules, what they remember and the grader that applies them."""
 
-from lean_lite.quality.checks import RULES_VERSION, Check, checks_of
-from lean_lite.quality.grader import Grade, Grader
+from lean_lite.quality.checks import RULES_VERSION, Check, failed_checks
+from lean_lite.quality.grader import GradedBlock, Grader
 
-__all__ = ["RULES_VERSION", "Check", "Grade", "Grader", "checks_of"]
+__all__ = ["RULES_VERSION", "Check", "GradedBlock", "Grader", "failed_checks"]

@@ -5,7 +5,7 @@ import numpy as np
 from lean_lite.blocks import Block
 from lean_lite.model.timestamps import HOUR_S
 from lean_lite.quality.checks import Check
-from lean_lite.quality.predicates import Mask, inconsistent, unreadable, untimely
+from lean_lite.quality.predicates import Mask, check_timeliness, not_finite, ohlc_inconsistent
 
 PRICES = ("open", "high", "low", "close")
 # The highest price of a bar, in terms of its lowest one.
@@ -13,7 +13,7 @@ RANGE_MAX = 1.5
 LONG_RANGE_MAX = 3.0
 
 
-def judge_bars(block: Block, asset_class: str) -> dict[Check, Mask]:
+def check_bars(block: Block, asset_class: str) -> dict[Check, Mask]:
     """
     Return which rows fail which check, judging every row by itself.
 
@@ -25,12 +25,12 @@ def judge_bars(block: Block, asset_class: str) -> dict[Check, Mask]:
     _, high, low, _ = prices
     is_long = block.resolution.seconds > HOUR_S
     hits = {
-        Check.B01_SCHEMA: unreadable(block, (*PRICES, "volume")) | np.isinf(block["vwap"]),
-        Check.B02_OHLC: inconsistent(prices, asset_class),
+        Check.B01_SCHEMA: not_finite(block, (*PRICES, "volume")) | np.isinf(block["vwap"]),
+        Check.B02_OHLC: ohlc_inconsistent(prices, asset_class),
         Check.B03_PRICE: np.logical_or.reduce([price <= 0 for price in prices]),
         Check.B04_VOLUME: (block["volume"] < 0) | (block["trade_count"] < -1),
         Check.B14_RANGE: (low > 0) & (high / (LONG_RANGE_MAX if is_long else RANGE_MAX) > low),
-        **untimely(block, asset_class),
+        **check_timeliness(block, asset_class),
     }
     if asset_class == "equity":
         counts = block["trade_count"]

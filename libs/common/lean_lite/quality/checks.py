@@ -92,7 +92,7 @@ TEXTS = MappingProxyType(
 )
 
 
-def checks_of(reasons: int) -> list[Check]:
+def failed_checks(reasons: int) -> list[Check]:
     """Return the checks whose bits are set."""
     return [check for check in Check if reasons & check.mask]
 
@@ -100,5 +100,5 @@ def checks_of(reasons: int) -> list[Check]:
 @lru_cache(4_096)
 def level_of(reasons: int) -> DataQualityLevel:
     """Return the grade of a record that failed these checks: that of the worst."""
-    levels = (LEVELS[check] for check in checks_of(reasons) if check in LEVELS)
+    levels = (LEVELS[check] for check in failed_checks(reasons) if check in LEVELS)
     return min(levels, default=DataQualityLevel.EXCELLENT)

@@ -7,14 +7,14 @@ import numpy.typing as npt
 
 from lean_lite.blocks import Block
 from lean_lite.quality.checks import Check, level_of
-from lean_lite.quality.predicates import is_step
-from lean_lite.quality.rulesets import rules_of
-from lean_lite.quality.window import Known, Window
+from lean_lite.quality.predicates import is_price_step
+from lean_lite.quality.rulesets import ruleset_for
+from lean_lite.quality.window import SeenRecord, Window
 
 INVALID = 0
 
 
-class Grade(NamedTuple):
+class GradedBlock(NamedTuple):
     """Hold a graded block and the sequence of the frame where a rebuild would start."""
 
     block: Block
@@ -40,9 +40,9 @@ class Grader:
         self._rewinds = rewinds
         self._window = Window()
 
-    def grade(self, seq: int, block: Block) -> Grade:
+    def grade(self, seq: int, block: Block) -> GradedBlock:
         """Return the block with level and reasons, and remember it; `seq` is the frame's."""
-        hits = rules_of(block).judge(block, self._asset_class)
+        hits = ruleset_for(block).check(block, self._asset_class)
         reasons = _reasons(len(block), hits)
         good = _levels(reasons) > INVALID
         if good.any():
@@ -52,7 +52,7 @@ class Grader:
             self._window.advance(seq, last_start_ns)
         self._compare(block, good, reasons)
         graded = block.with_columns(level=_levels(reasons), reasons=reasons)
-        return Grade(graded, self._window.tail(seq))
+        return GradedBlock(graded, self._window.tail(seq))
 
     def tail(self, seq: int) -> int:
         """Return where a rebuild would start after a frame that changes nothing."""
@@ -61,28 +61,30 @@ class Grader:
     def _compare(
         self, block: Block, good: npt.NDArray[np.bool_], reasons: npt.NDArray[np.uint64]
     ) -> None:
-        rules = rules_of(block)
+        rules = ruleset_for(block)
         values = np.column_stack([block[name].view("<i8") for name in block.kind.values])
         flat = rules.flat(block) & (self._asset_class == "equity")
         symbols, starts = block.symbol_names, block["start_ns"].tolist()
         prices = rules.price(block).tolist()
         for row in np.flatnonzero(good).tolist():
             key = f"{block.feed} {symbols[row]}"
-            record = Known(values[row].tobytes(), prices[row])
-            known = self._window.known(key, starts[row])
+            record = SeenRecord(values[row].tobytes(), prices[row])
+            known = self._window.seen(key, starts[row])
             if known is not None and known.values == record.values:
                 reasons[row] |= np.uint64(Check.S01_REPEATED.mask)
                 continue
-            before = self._window.before(key, starts[row])
+            before = self._window.previous(key, starts[row])
             if before is not None:
-                reasons[row] |= np.uint64(_against(before.price, record.price, flat=flat[row]))
-            self._window.remember(key, starts[row], record)
+                reasons[row] |= np.uint64(
+                    _compare_to_previous(before.price, record.price, flat=flat[row])
+                )
+            self._window.add(key, starts[row], record)
 
 
-def _against(before: float, price: float, *, flat: bool) -> int:
+def _compare_to_previous(before: float, price: float, *, flat: bool) -> int:
     """Return the checks that a record fails against the one before it."""
     spike = Check.B06_FLAT_SPIKE.mask if flat and before != price else 0
-    return spike | (Check.S08_STEP.mask if is_step(price, before) else 0)
+    return spike | (Check.S08_STEP.mask if is_price_step(price, before) else 0)
 
 
 def _reasons(rows: int, hits: dict[Check, npt.NDArray[np.bool_]]) -> npt.NDArray[np.uint64]:

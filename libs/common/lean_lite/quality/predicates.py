@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lean_lite.blocks import Block
 from lean_lite.blocks.block import Column
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model.timestamps import DAY_S, SECOND_NS
 from lean_lite.quality.checks import Check
 
@@ -18,7 +18,7 @@ SKEW_NS = 2 * SECOND_NS
 STEP_MAX = 0.5
 
 
-def untimely(block: Block, asset_class: str) -> dict[Check, Mask]:
+def check_timeliness(block: Block, asset_class: str) -> dict[Check, Mask]:
     """
     Return the rows that came before they can have started, or ended.
 
@@ -28,25 +28,25 @@ def untimely(block: Block, asset_class: str) -> dict[Check, Mask]:
     future, early = block["start_ns"] > latest_ns, block.end_ns > latest_ns
     length_s = block.resolution.seconds
     if asset_class == "equity" and length_s >= DAY_S:
-        days = Buckets(asset_class, length_s)
+        days = TimeBuckets(asset_class, length_s)
         for row in np.flatnonzero(early & ~future).tolist():
             early[row] = not _is_over(days, int(block["start_ns"][row]), int(latest_ns[row]))
     return {Check.B10_FUTURE: future, Check.B10_EARLY: early}
 
 
-def _is_over(days: Buckets, start_ns: int, at_ns: int) -> bool:
+def _is_over(days: TimeBuckets, start_ns: int, at_ns: int) -> bool:
     """Tell whether trading of a day is over; of a start that begins no trading day it is not."""
     trading = days.trading(start_ns, extended=True) if days.start(start_ns) == start_ns else None
     return trading is not None and trading[1] <= at_ns
 
 
-def unreadable(block: Block, names: tuple[str, ...]) -> Mask:
+def not_finite(block: Block, names: tuple[str, ...]) -> Mask:
     """Return the rows of which one of these columns is no finite number."""
     readable: Mask = np.logical_and.reduce([np.isfinite(block[name]) for name in names])
     return ~readable
 
 
-def inconsistent(prices: Sequence[Column], asset_class: str) -> Mask:
+def ohlc_inconsistent(prices: Sequence[Column], asset_class: str) -> Mask:
     """
     Return where high and low are not the highest and lowest, by more than half a tick.
 
@@ -61,7 +61,7 @@ def inconsistent(prices: Sequence[Column], asset_class: str) -> Mask:
     return wrong
 
 
-def is_step(price: float, before: float) -> bool:
+def is_price_step(price: float, before: float) -> bool:
     """Tell whether a price is too far from the one before it."""
     return before > 0 and abs(price - before) > STEP_MAX * before
 

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from lean_lite.blocks import Block
 from lean_lite.blocks.schema import QUOTE
 from lean_lite.quality.checks import Check
-from lean_lite.quality.predicates import Mask, inconsistent, unreadable, untimely
+from lean_lite.quality.predicates import Mask, check_timeliness, not_finite, ohlc_inconsistent
 
 SIDES = ("bid", "ask")
 SIZES = tuple(f"{side}_size" for side in SIDES)
@@ -16,7 +16,7 @@ CROSSED_MAX = 0.01
 SPREAD_MAX = 0.1
 
 
-def judge_quotes(block: Block, asset_class: str) -> dict[Check, Mask]:
+def check_quotes(block: Block, asset_class: str) -> dict[Check, Mask]:
     """
     Return which rows fail which check, judging every row by itself.
 
@@ -27,11 +27,11 @@ def judge_quotes(block: Block, asset_class: str) -> dict[Check, Mask]:
     there = {side: np.logical_or.reduce(_prices(block, side)) != 0 for side in SIDES}
     both = (bid > 0) & (ask > 0)
     with np.errstate(invalid="ignore", over="ignore"):
-        spread, middle = ask - bid, middle_of(block)
+        spread, middle = ask - bid, mid_price(block)
         return {
-            Check.B01_SCHEMA: unreadable(block, tuple(QUOTE.values)),
+            Check.B01_SCHEMA: not_finite(block, tuple(QUOTE.values)),
             Check.B02_OHLC: np.logical_or.reduce(
-                [there[s] & inconsistent(_prices(block, s), asset_class) for s in SIDES]
+                [there[s] & ohlc_inconsistent(_prices(block, s), asset_class) for s in SIDES]
             ),
             Check.B03_PRICE: np.logical_or.reduce([block[name] < 0 for name in PRICES]),
             Check.B04_VOLUME: np.logical_or.reduce([block[name] < 0 for name in SIZES]),
@@ -42,11 +42,11 @@ def judge_quotes(block: Block, asset_class: str) -> dict[Check, Mask]:
             Check.Q03_WIDE: both & (spread > SPREAD_MAX * middle),
             Check.Q06_SIZE: ((bid > 0) & (block["bid_size"] == 0))
             | ((ask > 0) & (block["ask_size"] == 0)),
-            **untimely(block, asset_class),
+            **check_timeliness(block, asset_class),
         }
 
 
-def middle_of(block: Block) -> npt.NDArray[np.float64]:
+def mid_price(block: Block) -> npt.NDArray[np.float64]:
     """Return the price halfway between bid and ask at the end of each bar, or the only side's."""
     bid, ask = block["bid_close"], block["ask_close"]
     halves = bid / 2 + ask / 2

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import BAR, QUOTE, Block
-from lean_lite.quality.bar_checks import flat_without_volume, judge_bars
+from lean_lite.quality.bar_checks import check_bars, flat_without_volume
 from lean_lite.quality.checks import Check
 from lean_lite.quality.predicates import Mask
-from lean_lite.quality.quote_checks import judge_quotes, middle_of
+from lean_lite.quality.quote_checks import check_quotes, mid_price
 
 
-class Rules(NamedTuple):
+class Ruleset(NamedTuple):
     """
     Hold the rules of one kind of record.
 
@@ -22,7 +22,7 @@ class Rules(NamedTuple):
     compared by; `flat` says which rows are a spike if the price before was another one.
     """
 
-    judge: Callable[[Block, str], dict[Check, Mask]]
+    check: Callable[[Block, str], dict[Check, Mask]]
     price: Callable[[Block], npt.NDArray[np.float64]]
     flat: Callable[[Block], Mask]
 
@@ -36,14 +36,14 @@ def _nowhere(block: Block) -> Mask:
     return np.zeros(len(block), np.bool_)
 
 
-RULES = MappingProxyType(
+RULESETS = MappingProxyType(
     {
-        BAR.name: Rules(judge_bars, _close, flat_without_volume),
-        QUOTE.name: Rules(judge_quotes, middle_of, _nowhere),
+        BAR.name: Ruleset(check_bars, _close, flat_without_volume),
+        QUOTE.name: Ruleset(check_quotes, mid_price, _nowhere),
     }
 )
 
 
-def rules_of(block: Block) -> Rules:
+def ruleset_for(block: Block) -> Ruleset:
     """Return the rules of a block's kind."""
-    return RULES[block.kind.name]
+    return RULESETS[block.kind.name]

@@ -19,7 +19,7 @@ class _Frame(NamedTuple):
     last_start_ns: int
 
 
-class Known(NamedTuple):
+class SeenRecord(NamedTuple):
     """Hold what was last seen of one record: its values as bytes, and its price."""
 
     values: bytes
@@ -32,7 +32,7 @@ class Window:
     def __init__(self) -> None:
         """Start with nothing."""
         self._frames: deque[_Frame] = deque()
-        self._bars: dict[str, dict[int, Known]] = {}
+        self._bars: dict[str, dict[int, SeenRecord]] = {}
         self._newest_of: dict[str, int] = {}
         self._newest_ns = 0
 
@@ -52,22 +52,22 @@ class Window:
         """Return the sequence of the oldest frame in the window, or the given one if empty."""
         return self._frames[0].seq if self._frames else seq
 
-    def known(self, symbol: str, start_ns: int) -> Known | None:
+    def seen(self, symbol: str, start_ns: int) -> SeenRecord | None:
         """Return what was last seen of this very bar."""
         if start_ns < self.horizon_ns:
             return None
         return self._bars.get(symbol, {}).get(start_ns)
 
-    def before(self, symbol: str, start_ns: int) -> Known | None:
+    def previous(self, symbol: str, start_ns: int) -> SeenRecord | None:
         """Return the symbol's newest bar that starts earlier."""
         newest_ns = self._newest_of.get(symbol, start_ns)
         if newest_ns < start_ns:  # in order, as nearly all are
-            return self.known(symbol, newest_ns)
+            return self.seen(symbol, newest_ns)
         bars = self._bars.get(symbol, {})
         earlier = max((at for at in bars if self.horizon_ns <= at < start_ns), default=None)
         return None if earlier is None else bars[earlier]
 
-    def remember(self, symbol: str, start_ns: int, known: Known) -> None:
+    def add(self, symbol: str, start_ns: int, known: SeenRecord) -> None:
         """Keep a bar; one older than the window is not kept."""
         if start_ns < self.horizon_ns:
             return

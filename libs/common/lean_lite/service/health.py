@@ -46,7 +46,7 @@ class Health:
         self._server.shutdown()
         self._server.server_close()
 
-    def alive(self) -> None:
+    def loop_alive(self) -> None:
         """Note that the event loop runs."""
         self._alive_at = time.monotonic()
 
@@ -76,7 +76,7 @@ class _Quiet(WSGIRequestHandler):
         """Log nothing: probes come every few seconds."""
 
 
-class Outside(str):
+class ExternalReason(str):
     """Be a reason that only the world outside can mend: a stack starts although it is there."""
 
     __slots__ = ()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from prometheus_client import REGISTRY
 
 from lean_lite.bus import Bus
-from lean_lite.protocol.heartbeat import Beat, Sample
-from lean_lite.protocol.subjects import beat
-from lean_lite.service.health import Outside
+from lean_lite.protocol.heartbeat import Heartbeat, Sample
+from lean_lite.protocol.subjects import heartbeat
+from lean_lite.service.health import ExternalReason
 from lean_lite.version import VERSION
 
 OURS = "lean_lite_"
@@ -20,7 +20,7 @@ LOOK_S = 0.05
 log = logging.getLogger(__name__)
 
 
-class Beats:
+class HeartbeatPublisher:
     """Publish the state of one process."""
 
     def __init__(
@@ -44,16 +44,16 @@ class Beats:
         while True:
             on_beat()
             ready = self._ready()
-            await self.once()
+            await self.publish()
             for _ in range(max(round(every_s / LOOK_S), 1)):
                 await asyncio.sleep(min(LOOK_S, every_s))
                 if self._ready() != ready:
                     break
 
-    async def once(self) -> None:
+    async def publish(self) -> None:
         """Beat now; a bus that is away is no reason to fail."""
         failing = tuple(self._failing())
-        message = Beat(
+        message = Heartbeat(
             self._service,
             self._instance,
             os.getpid(),
@@ -63,10 +63,10 @@ class Beats:
             self._url,
             VERSION,
             tuple(_samples()),
-            tuple(str(reason) for reason in failing if isinstance(reason, Outside)),
+            tuple(str(reason) for reason in failing if isinstance(reason, ExternalReason)),
         )
         if self._bus.connected:
-            await self._bus.send(beat(self._service, self._instance), message)
+            await self._bus.publish_message(heartbeat(self._service, self._instance), message)
 
     def _ready(self) -> bool:
         return not any(True for _ in self._failing())

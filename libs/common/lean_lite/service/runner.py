@@ -16,7 +16,7 @@ from lean_lite.bus import Bus, connect
 from lean_lite.config import Config
 from lean_lite.errors import ConfigError, LeanLiteError
 from lean_lite.service.health import Health
-from lean_lite.service.heartbeat import Beats
+from lean_lite.service.heartbeat import HeartbeatPublisher
 from lean_lite.service.logs import configure_logs
 
 COULD_NOT_START = 3
@@ -80,13 +80,13 @@ async def _live(
         log.error("service.could_not_start", extra={"error": str(error)})  # noqa: TRY400 - one line
         return COULD_NOT_START
     health.start()
-    beats = Beats(bus, name, instance, health.url, failing)
-    beating = asyncio.create_task(beats.run(config.service.beat_s, health.alive))
+    beats = HeartbeatPublisher(bus, name, instance, health.url, failing)
+    beating = asyncio.create_task(beats.run(config.service.beat_s, health.loop_alive))
     try:
         return await _work(service, config.service.drain_s)
     finally:
         beating.cancel()
-        await beats.once()
+        await beats.publish()
         health.stop()
         await bus.close()
 

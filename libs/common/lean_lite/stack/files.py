@@ -12,7 +12,7 @@ class FileLock:
         self.path = path
         self.descriptor = descriptor
 
-    def take(self, *, shared: bool = False) -> bool:
+    def acquire(self, *, shared: bool = False) -> bool:
         """Return whether the file is ours now; OSError when it can't be opened."""
         import fcntl  # noqa: PLC0415 - not there on Windows, where the package still imports
 
@@ -32,9 +32,9 @@ class FileLock:
         if self.descriptor is not None:
             # Unlocked before it is closed: a forked process may hold a copy of the descriptor.
             fcntl.flock(self.descriptor, fcntl.LOCK_UN)
-            self.let_go()
+            self.detach()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Hold it no longer ourselves; a process that has inherited it still does."""
         if self.descriptor is not None:
             os.close(self.descriptor)

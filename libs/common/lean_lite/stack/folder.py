@@ -12,7 +12,7 @@ from lean_lite.config import Config
 from lean_lite.config.environment import data_folder
 from lean_lite.errors import StackError
 from lean_lite.stack.files import FileLock, write_private
-from lean_lite.stack.processes.pid import alive, started
+from lean_lite.stack.processes.pid import is_same_process, start_time
 
 Mode = Literal["live", "demo"]
 MODES: tuple[Mode, ...] = ("live", "demo")
@@ -43,7 +43,7 @@ def read_description(folder: Path) -> dict[str, Any] | None:
     """Return what `stack.json` says of the stack that runs in this folder."""
     try:
         said = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-        return dict(said) if alive(said["pid"], said["started"]) else None
+        return dict(said) if is_same_process(said["pid"], said["started"]) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -64,30 +64,35 @@ class StackFolder:
         self._lock = owner_lock(self.path, lock)
         self._resumes = resumes
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Lock the folder; a demo's data is wiped. StackError when it is not ours to take."""
         try:
             make_folder(self.path)
-            self._take_lock()
-            self._take_mode()
-            self.withdraw()
+            self._acquire_lock()
+            self._claim_mode()
+            self.remove_description()
             if self.mode == "demo" and not self._resumes:
                 self._wipe()
         except OSError as error:
             self.release()
-            raise unusable(self.path, error) from error
+            raise describe_unusable(self.path, error) from error
         except StackError:
             self.release()
             raise
 
-    def describe(self, facts: Mapping[str, object]) -> None:
+    def publish_description(self, facts: Mapping[str, object]) -> None:
         """Write `stack.json` for those who look for a running stack."""
         pid = os.getpid()
-        who = {"mode": self.mode, "pid": pid, "started": started(pid), "since_ns": time.time_ns()}
+        who = {
+            "mode": self.mode,
+            "pid": pid,
+            "started": start_time(pid),
+            "since_ns": time.time_ns(),
+        }
         said = {**who, "folder": str(self.path), **facts}
         write_private(self.path / DESCRIPTION, json.dumps(said, indent=2))
 
-    def withdraw(self) -> None:
+    def remove_description(self) -> None:
         """Remove the description, so that nobody finds our stack any more."""
         if self._lock.descriptor is not None:
             (self.path / DESCRIPTION).unlink(missing_ok=True)
@@ -95,21 +100,21 @@ class StackFolder:
     def release(self) -> None:
         """Remove the description and unlock; does nothing when the folder is not held."""
         if self._lock.descriptor is not None:
-            self.withdraw()
+            self.remove_description()
             self._lock.path.write_text("", "utf-8")
             self._lock.release()
 
-    def _take_lock(self) -> None:
-        if self._lock.descriptor is None and not self._lock.take():
-            holder = owner(self.path) or "unknown"
+    def _acquire_lock(self) -> None:
+        if self._lock.descriptor is None and not self._lock.acquire():
+            holder = read_owner(self.path) or "unknown"
             message = (
                 f"a stack already runs in {self.path} (process {holder}): stop it "
                 "(`lean-lite down`), use it, or set `stack.folder` to another folder"
             )
             raise StackError(message)
-        name_owner(self.path, os.getpid())
+        write_owner(self.path, os.getpid())
 
-    def _take_mode(self) -> None:
+    def _claim_mode(self) -> None:
         marker = self.path / MODE
         if marker.exists():
             found = marker.read_text("utf-8").strip()
@@ -131,7 +136,7 @@ class StackFolder:
                 shutil.rmtree(path)
 
 
-def unusable(path: Path, error: OSError) -> StackError:
+def describe_unusable(path: Path, error: OSError) -> StackError:
     """Return why a folder can't be a stack's, and what to do."""
     return StackError(
         f"{path} can't be used as a stack's folder: {error}; give yourself the right to write "
@@ -149,15 +154,15 @@ def owner_lock(folder: Path, descriptor: int | None = None) -> FileLock:
     return FileLock(folder / LOCK, descriptor)
 
 
-def name_owner(folder: Path, pid: int) -> None:
+def write_owner(folder: Path, pid: int) -> None:
     """Write down who holds the lock."""
-    (folder / LOCK).write_text(f"{pid} {started(pid)}\n", "utf-8")
+    (folder / LOCK).write_text(f"{pid} {start_time(pid)}\n", "utf-8")
 
 
-def owner(folder: Path) -> int:
+def read_owner(folder: Path) -> int:
     """Return the process that runs or starts a stack in a folder; 0 when there is none."""
     try:
         pid, started_at = map(int, (folder / LOCK).read_text("utf-8").split())
     except (OSError, ValueError):
         return 0
-    return pid if alive(pid, started_at) else 0
+    return pid if is_same_process(pid, started_at) else 0

@@ -22,12 +22,12 @@ from lean_lite.stack.credentials import new_password
 from lean_lite.stack.folder import Mode, StackFolder
 from lean_lite.stack.identity import SIMULATOR
 from lean_lite.stack.processes.brokers import NatsServer, ValkeyServer
-from lean_lite.stack.processes.child import Child, end
+from lean_lite.stack.processes.child import ChildProcess, stop_children
 from lean_lite.stack.processes.child_log import ChildLog
 from lean_lite.stack.processes.readiness import Readiness
-from lean_lite.stack.processes.restarter import Keeper
+from lean_lite.stack.processes.restarter import Restarter
 from lean_lite.stack.processes.simulator import SimulatorChild, SimulatorOptions
-from lean_lite.stack.state import Session, new_session, write_session
+from lean_lite.stack.state import StackState, new_state, write_state
 
 SERVICES = ("ingest", "validate", "store", "metrics")
 LOOK_S = 0.02
@@ -58,25 +58,25 @@ class Stack:
         folder: Path,
         services: tuple[str, ...] = SERVICES,
         simulator: SimulatorOptions | None = None,
-        session: Session | None = None,
+        state: StackState | None = None,
         lock: int | None = None,
         resumes: bool = False,
     ) -> None:
         """Start nothing before `start` or `async with`."""
         self.config = config.replace(stack={"feed": SIMULATOR}) if simulator else config
         self.folder = folder.absolute()
-        self.children: dict[str, Child] = {}
+        self.children: dict[str, ChildProcess] = {}
         self.metrics_url = ""
         self.outside: tuple[str, ...] = ()
         self._names = services
         self._simulator = simulator
-        self._session = session or new_session(self.config)
-        self._is_shared = session is not None
+        self._session = state or new_state(self.config)
+        self._is_shared = state is not None
         mode: Mode = "demo" if simulator else "live"
         self._held = StackFolder(self.folder, mode, lock=lock, resumes=resumes)
-        self._services: dict[str, Child] = {}
+        self._services: dict[str, ChildProcess] = {}
         self._readiness = Readiness(self._services)
-        self._keeper = Keeper(self._readiness.on_exit)
+        self._keeper = Restarter(self._readiness.on_exit)
         self._stopping: asyncio.Task[None] | None = None
 
     @property
@@ -97,11 +97,11 @@ class Stack:
             changes["alpaca"] = {"key_id": Secret(""), "secret_key": Secret("")}
         return self.config.replace(**changes)
 
-    async def retire(self, name: str) -> None:
+    async def stop_child(self, name: str) -> None:
         """End one child for good, within the time that a stop of the services may take."""
         child = self.children[name]
-        await self._keeper.forget(name)
-        await end([child], limit_s=STOP_SERVICES_S)
+        await self._keeper.unwatch(name)
+        await stop_children([child], limit_s=STOP_SERVICES_S)
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -124,7 +124,7 @@ class Stack:
         Nothing is left running when that fails.
         """
         self._check_installed()
-        self._held.take()
+        self._held.acquire()
         try:
             await self._start(time.monotonic() + self.config.stack.start_s)
         except BaseException:
@@ -155,7 +155,7 @@ class Stack:
             # The first one tells why; the others were cut off by it.
             raise errors.exceptions[0] from None
         if self._is_shared:
-            write_session(self.folder, self._session)
+            write_state(self.folder, self._session)
         # The beats of later starts interest nobody here, so the connection ends with the start.
         bus = await connect(self.bus_config(ADMIN), ADMIN, name="stack")
         try:
@@ -163,7 +163,7 @@ class Stack:
             await self._start_services(bus, until)
         finally:
             await bus.connection.close()
-        self._held.describe(self._facts())
+        self._held.publish_description(self._facts())
 
     def _facts(self) -> dict[str, object]:
         session = self._session
@@ -192,7 +192,7 @@ class Stack:
         limit_s = max(until - time.monotonic(), LOOK_S)
         await asyncio.gather(*(broker.start(limit_s=limit_s) for broker in (nats, valkey)))
         for broker in (nats, valkey):
-            self._keeper.keep(broker.child)
+            self._keeper.watch(broker.child)
         self.config = self.config.replace(
             bus={"url": nats.url},
             store={"path": str(self.folder / "store"), "redis_url": Secret(valkey.url)},
@@ -204,7 +204,7 @@ class Stack:
         child.start()
         while (settings := child.settings()) is None:
             if not child.running:
-                raise StackError(f"the simulator could not start: {child.log.last_words()}")
+                raise StackError(f"the simulator could not start: {child.log.last_error()}")
             if time.monotonic() > until:
                 limit_s = self.config.stack.start_s
                 message = f"the simulator was not ready within {limit_s:g} s (`stack.start_s`)"
@@ -212,16 +212,16 @@ class Stack:
             await asyncio.sleep(LOOK_S)
         self.config = self.config.replace(alpaca=settings)
         self._session = msgspec.structs.replace(self._session, clock=child.reading)
-        self._keeper.keep(child)
+        self._keeper.watch(child)
 
     async def _create_streams(self, bus: Bus) -> None:
         try:
-            await create_streams(bus, self._affordable_streams())
+            await create_streams(bus, self._fit_streams_to_disk())
         except APIError as error:
             message = f"the streams could not be created: {error.description or error}"
             raise StackError(message) from error
 
-    def _affordable_streams(self) -> StreamsConfig:
+    def _fit_streams_to_disk(self) -> StreamsConfig:
         # The server refuses streams that might need more than three quarters of the disk.
         streams = self.config.streams
         share = shutil.disk_usage(self.folder).free // 8
@@ -238,10 +238,10 @@ class Stack:
         await self._readiness.listen(bus)
         for name in self._names:
             command = (sys.executable, "-m", f"lean_lite_{name}")
-            child = Child(name, command, self._log(name), self._environment(name))
+            child = ChildProcess(name, command, self._log(name), self._environment(name))
             self._services[name] = self.children[name] = child
             child.start()
-            self._keeper.keep(child)
+            self._keeper.watch(child)
         beats = await self._readiness.wait(limit_s=max(until - time.monotonic(), LOOK_S))
         self.outside = tuple(reason for beat in beats.values() for reason in beat.outside)
         if "metrics" in beats:
@@ -254,11 +254,11 @@ class Stack:
         return child_environment(config.environment())
 
     async def _stop(self) -> None:
-        self._held.withdraw()
+        self._held.remove_description()
         await self._keeper.stop()
         brokers = [self.children.pop(name) for name in ("nats", "valkey") if name in self.children]
-        await end(self.children.values(), limit_s=STOP_SERVICES_S)
-        await end(brokers, limit_s=STOP_BROKERS_S)
+        await stop_children(self.children.values(), limit_s=STOP_SERVICES_S)
+        await stop_children(brokers, limit_s=STOP_BROKERS_S)
         self.children.clear()
         self._held.release()
 

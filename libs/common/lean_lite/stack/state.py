@@ -12,14 +12,14 @@ from lean_lite.stack.credentials import new_passwords
 from lean_lite.stack.files import write_private
 from lean_lite.stack.identity import account_of
 from lean_lite.stack.processes.ports import free_port, is_free
-from lean_lite.stack.processes.simulator import Reading
+from lean_lite.stack.processes.simulator import ClockReading
 
-SESSION = "session.json"
+STATE_FILE = "session.json"
 DYING_S = 5.0
 LOOK_S = 0.02
 
 
-class Session(msgspec.Struct, frozen=True):
+class StackState(msgspec.Struct, frozen=True):
     """
     Hold what users of a stack rely on, from its fresh start to its orderly end.
 
@@ -32,13 +32,13 @@ class Session(msgspec.Struct, frozen=True):
     passwords: dict[str, str]
     nats_port: int
     metrics_port: int
-    clock: Reading | None = None
+    clock: ClockReading | None = None
 
 
-def new_session(config: Config) -> Session:
+def new_state(config: Config) -> StackState:
     """Return a session with passwords and ports of its own."""
     metrics_port = config.stack.metrics_port or config.metrics.port or free_port()
-    return Session(
+    return StackState(
         secrets.token_hex(8),
         config.alpaca.feed,
         account_of(config),
@@ -48,25 +48,25 @@ def new_session(config: Config) -> Session:
     )
 
 
-def read_session(folder: Path) -> Session | None:
+def read_state(folder: Path) -> StackState | None:
     """Return the session of a folder; None when it has ended in order, or never began."""
     try:
-        return msgspec.json.decode((folder / SESSION).read_bytes(), type=Session)
+        return msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=StackState)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def write_session(folder: Path, session: Session) -> None:
+def write_state(folder: Path, session: StackState) -> None:
     """Keep a session, for its owner's eyes only."""
-    write_private(folder / SESSION, msgspec.json.encode(session).decode())
+    write_private(folder / STATE_FILE, msgspec.json.encode(session).decode())
 
 
-def end_session(folder: Path) -> None:
+def remove_state(folder: Path) -> None:
     """Leave nothing to go on from."""
-    (folder / SESSION).unlink(missing_ok=True)
+    (folder / STATE_FILE).unlink(missing_ok=True)
 
 
-async def resumed(session: Session) -> Session:
+async def resume_state(session: StackState) -> StackState:
     """
     Return the session to go on with.
 

@@ -32,13 +32,13 @@ def keys_in_headers(headers: Mapping[str, str]) -> tuple[str, str] | None:
 _OPEN_PATHS: Final = "/v1beta3/crypto/"
 
 
-class Gatekeeper:
+class RequestGuard:
     """Check keys and rates of requests for market data; crypto needs no keys."""
 
     def __init__(self, settings: SimulatorSettings, faults: FaultHistory) -> None:
         self._settings = settings
         self._faults = faults
-        self._rate_limit = RateLimit(settings.rate_limit_per_minute)
+        self._rate_limit = RequestQuota(settings.rate_limit_per_minute)
 
     def check(self, request: Request) -> tuple[Response | None, dict[str, str]]:
         """Give the refusal of a request, if any, and the rate-limit headers of its answer."""
@@ -63,7 +63,7 @@ class Allowance(NamedTuple):
     headers: dict[str, str]
 
 
-class RateLimit:
+class RequestQuota:
     """Count requests by key in windows of one wall minute."""
 
     def __init__(self, per_minute: int) -> None:

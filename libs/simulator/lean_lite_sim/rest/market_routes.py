@@ -12,9 +12,9 @@ from starlette.routing import Route
 from lean_lite_sim.market.clock import FeedClock
 from lean_lite_sim.market.market import Kind
 from lean_lite_sim.market.timestamps import MINUTE_NS
-from lean_lite_sim.rest.auth import Gatekeeper
+from lean_lite_sim.rest.auth import RequestGuard
 from lean_lite_sim.rest.bar_query import check_common, parse_bar_query, parse_symbols
-from lean_lite_sim.rest.pages import BarShelf, Page
+from lean_lite_sim.rest.pages import BarPages, Page
 from lean_lite_sim.rest.replies import error_reply, json_reply, row_of
 from lean_lite_sim.settings import SimulatorSettings
 from lean_lite_sim.stats import Stats
@@ -34,8 +34,8 @@ class MarketRoutes:
         self,
         settings: SimulatorSettings,
         clock: FeedClock,
-        shelf: BarShelf,
-        gatekeeper: Gatekeeper,
+        shelf: BarPages,
+        gatekeeper: RequestGuard,
         stats: Stats,
     ) -> None:
         self._recent_sip = settings.recent_sip

@@ -10,7 +10,7 @@ from lean_lite_sim.market.timeframe import fold_bars
 from lean_lite_sim.market.timestamps import MINUTE_NS
 from lean_lite_sim.rest.bar_query import BarQuery
 from lean_lite_sim.rest.page_token import PageToken, encode_page_token
-from lean_lite_sim.timeline import Tape
+from lean_lite_sim.timeline import Timeline
 
 
 class Page(NamedTuple):
@@ -20,10 +20,10 @@ class Page(NamedTuple):
     next_token: str | None
 
 
-class BarShelf:
+class BarPages:
     """The bars that are known at a feed time: complete ones only."""
 
-    def __init__(self, market: Market, tape: Tape) -> None:
+    def __init__(self, market: Market, tape: Timeline) -> None:
         self._market = market
         self._tape = tape
 
@@ -42,7 +42,7 @@ class BarShelf:
     def latest(self, symbol: str, now_ns: int) -> Bar | None:
         """Give the last complete minute of a symbol."""
         bar = self._market.latest(symbol, now_ns - MINUTE_NS)
-        return None if bar is None else self._tape.as_known(bar, now_ns)
+        return None if bar is None else self._tape.known_version(bar, now_ns)
 
     def _rest(self, query: BarQuery, now_ns: int) -> Iterator[Bar]:
         token = query.token
@@ -73,7 +73,7 @@ class BarShelf:
     def _minutes(self, symbol: str, first_ns: int, last_ns: int, now_ns: int) -> Iterator[Bar]:
         last_complete_ns = min(last_ns, now_ns - MINUTE_NS)
         for bar in self._market.bars(symbol, first_ns, last_complete_ns):
-            yield self._tape.as_known(bar, now_ns)
+            yield self._tape.known_version(bar, now_ns)
 
     def _folded(
         self,

@@ -12,7 +12,7 @@ from typing import Final
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from lean_lite_sim.faults import Blow, FaultHistory
+from lean_lite_sim.faults import ConnectionFault, FaultHistory
 from lean_lite_sim.market.clock import FeedClock
 from lean_lite_sim.protocol.endpoints import Endpoint
 from lean_lite_sim.protocol.wire import (
@@ -26,9 +26,9 @@ from lean_lite_sim.protocol.wire import (
 from lean_lite_sim.rest.auth import keys_in_headers
 from lean_lite_sim.settings import SimulatorSettings
 from lean_lite_sim.stats import Stats
-from lean_lite_sim.stream.connection_limit import ConnectionSlots
+from lean_lite_sim.stream.connection_limit import ConnectionLimit
 from lean_lite_sim.stream.delivery import Delivery
-from lean_lite_sim.stream.send_queue import Outbox
+from lean_lite_sim.stream.send_queue import SendQueue
 from lean_lite_sim.stream.subscription import Subscription
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _BROKE_OFF: Final = 1006
 _LAST_WORDS_S: Final = 1.0
 
 
-class SessionContext:
+class ConnectionContext:
     """What all sessions of a simulator share."""
 
     def __init__(
@@ -53,18 +53,18 @@ class SessionContext:
         self.clock = clock
         self.faults = faults
         self.stats = stats
-        self.slots = ConnectionSlots(settings.connection_limit)
+        self.slots = ConnectionLimit(settings.connection_limit)
         self.auth_failures_left = faults.latest.auth_fail
 
 
-class Session:
+class ClientConnection:
     """A client on an endpoint: greets, checks keys, keeps subscriptions, queues what is due."""
 
     def __init__(
         self,
         connection: ServerConnection,
         endpoint: Endpoint,
-        context: SessionContext,
+        context: ConnectionContext,
     ) -> None:
         settings = context.settings
         self.endpoint = endpoint
@@ -76,7 +76,7 @@ class Session:
         self.codec: Codec = _codec_of(connection)
         self._connection = connection
         self._context = context
-        self._outbox = Outbox(connection)
+        self._outbox = SendQueue(connection)
         self._place: tuple[str, str] | None = None
         self._authenticated = False
         self._mute_until = 0.0
@@ -96,7 +96,7 @@ class Session:
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            self._leave(broke_off=self._connection.close_code == _BROKE_OFF)
+            self._release_slot(broke_off=self._connection.close_code == _BROKE_OFF)
 
     def deliver(self, delivery: Delivery) -> None:
         """Queue what this client wants of a delivery; a client too far behind is closed."""
@@ -109,9 +109,9 @@ class Session:
         self._context.stats.frames_sent += len(frames)
         limit = self._context.faults.latest.slow_client_frames
         if len(self._outbox) > (limit or self._context.settings.queue_frames):
-            self._closing = asyncio.create_task(self._expel())
+            self._closing = asyncio.create_task(self._disconnect_slow())
 
-    def strike(self, blow: Blow) -> None:
+    def apply_fault(self, blow: ConnectionFault) -> None:
         """Do to this connection what a fault says."""
         if blow.mute_s is not None:
             self._mute_until = time.monotonic() + blow.mute_s
@@ -171,7 +171,7 @@ class Session:
         if self.endpoint.feed not in context.settings.feeds:
             return 409
         place = (self.endpoint.path, key)
-        if not context.slots.take(place):
+        if not context.slots.acquire(place):
             return 406
         self._place = place
         return None
@@ -189,7 +189,7 @@ class Session:
     def _put_error(self, code: int) -> None:
         self._outbox.put(encode_error(code, self.codec))
 
-    async def _expel(self) -> None:
+    async def _disconnect_slow(self) -> None:
         log.warning("a client on %s is too slow", self.endpoint.path)
         self._context.stats.slow_clients += 1
         self._outbox.clear()
@@ -209,7 +209,7 @@ class Session:
         self._mute_until = time.monotonic() + duration_s
         self._connection.transport.pause_reading()
         # To the server a dead peer is gone: its place must not depend on when it thaws.
-        self._leave(broke_off=True)
+        self._release_slot(broke_off=True)
         asyncio.get_running_loop().call_later(duration_s, self._thaw)
 
     def _thaw(self) -> None:
@@ -224,10 +224,10 @@ class Session:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         transport.abort()
 
-    def _leave(self, *, broke_off: bool) -> None:
+    def _release_slot(self, *, broke_off: bool) -> None:
         if self._place is not None:
             linger_s = self._context.faults.latest.linger_s if broke_off else 0.0
-            self._context.slots.give_back(self._place, linger_s)
+            self._context.slots.release(self._place, linger_s)
             self._place = None
 
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter, defaultdict
 
 
-class ConnectionSlots:
+class ConnectionLimit:
     """Count the connections of every (endpoint, key); a place may outlive its connection."""
 
     def __init__(self, limit: int) -> None:
@@ -12,7 +12,7 @@ class ConnectionSlots:
         self._open: Counter[tuple[str, str]] = Counter()
         self._lingering_until: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
 
-    def take(self, place: tuple[str, str]) -> bool:
+    def acquire(self, place: tuple[str, str]) -> bool:
         """Take a place if one is free."""
         now = time.monotonic()
         lingering = [until for until in self._lingering_until[place] if until > now]
@@ -22,7 +22,7 @@ class ConnectionSlots:
         self._open[place] += 1
         return True
 
-    def give_back(self, place: tuple[str, str], linger_s: float) -> None:
+    def release(self, place: tuple[str, str], linger_s: float) -> None:
         """Free a place, or keep it taken for some more seconds."""
         self._open[place] -= 1
         if linger_s > 0:

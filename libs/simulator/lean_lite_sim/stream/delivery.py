@@ -8,7 +8,7 @@ from lean_lite_sim.protocol.wire import Codec, Message, encode_frame
 from lean_lite_sim.stream.subscription import Selection
 
 
-class Parcel(NamedTuple):
+class SharedFrames(NamedTuple):
     """The messages for clients that want the same, and their frames."""
 
     messages: list[Message]
@@ -23,10 +23,10 @@ class Delivery:
         self._frame_size = frame_size
         self.parcel = cache(self._pack)
 
-    def _pack(self, codec: Codec, selection: Selection) -> Parcel:
+    def _pack(self, codec: Codec, selection: Selection) -> SharedFrames:
         wanted = [message for message in self._messages if selection.wants(message)]
         frames = [
             encode_frame([m.encode(codec) for m in wanted[at : at + self._frame_size]], codec)
             for at in range(0, len(wanted), self._frame_size)
         ]
-        return Parcel(wanted, frames)
+        return SharedFrames(wanted, frames)

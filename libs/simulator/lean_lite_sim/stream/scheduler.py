@@ -8,7 +8,7 @@ from lean_lite_sim.market.clock import FeedClock
 from lean_lite_sim.market.timestamps import MINUTE_NS
 from lean_lite_sim.protocol.endpoints import ENDPOINTS, Tempo
 from lean_lite_sim.stream.server import StreamServer
-from lean_lite_sim.timeline import Tape
+from lean_lite_sim.timeline import Timeline
 
 _TEMPOS: Final = tuple(dict.fromkeys(endpoint.tempo for endpoint in ENDPOINTS.values()))
 
@@ -19,10 +19,12 @@ class _Tick(NamedTuple):
     is_mark: bool
 
 
-class Pacer:
+class Scheduler:
     """Walk through feed time: bars `delay_ns` after every minute, updated bars 30 s after it."""
 
-    def __init__(self, clock: FeedClock, tape: Tape, server: StreamServer, delay_ns: int) -> None:
+    def __init__(
+        self, clock: FeedClock, tape: Timeline, server: StreamServer, delay_ns: int
+    ) -> None:
         self._clock = clock
         self._tape = tape
         self._server = server
@@ -38,11 +40,11 @@ class Pacer:
 
     def _prepare(self, tick: _Tick) -> None:
         for tempo in _TEMPOS:
-            if tick.is_mark and self._server.wanted(tempo):
+            if tick.is_mark and self._server.subscribers(tempo):
                 self._tape.prepare(tempo.kind, tick.mark_ns - tempo.lag_ns)
 
     def _send(self, tempo: Tempo, tick: _Tick) -> None:
-        sessions = self._server.wanted(tempo)
+        sessions = self._server.subscribers(tempo)
         if not sessions:
             return
         mark_ns = tick.mark_ns - tempo.lag_ns

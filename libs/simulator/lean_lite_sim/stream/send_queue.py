@@ -6,7 +6,7 @@ from collections import deque
 from websockets.asyncio.server import ServerConnection
 
 
-class Outbox:
+class SendQueue:
     """A queue in front of one connection, so that a slow client stops nobody else."""
 
     def __init__(self, connection: ServerConnection) -> None:

@@ -9,10 +9,10 @@ from typing import Final
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from lean_lite_sim.faults import Blow
+from lean_lite_sim.faults import ConnectionFault
 from lean_lite_sim.protocol.endpoints import ENDPOINTS, Tempo
 from lean_lite_sim.protocol.wire import Message
-from lean_lite_sim.stream.connection import Session, SessionContext
+from lean_lite_sim.stream.connection import ClientConnection, ConnectionContext
 from lean_lite_sim.stream.delivery import Delivery
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ _EVERYTHING: Final = 1 << 30
 class StreamServer:
     """All websocket connections of a simulator."""
 
-    def __init__(self, context: SessionContext) -> None:
+    def __init__(self, context: ConnectionContext) -> None:
         self._context = context
-        self._sessions: set[Session] = set()
+        self._sessions: set[ClientConnection] = set()
         self._server: Server | None = None
 
     async def start(self) -> int:
@@ -57,9 +57,9 @@ class StreamServer:
             async with asyncio.timeout(2 * _CLOSE_TIMEOUT_S):
                 await self._server.wait_closed()
         for session in tuple(self._sessions):
-            session.strike(Blow(abort=True))
+            session.apply_fault(ConnectionFault(abort=True))
 
-    def wanted(self, tempo: Tempo) -> list[Session]:
+    def subscribers(self, tempo: Tempo) -> list[ClientConnection]:
         """List the sessions of a tempo that have subscribed to anything."""
         return [
             session
@@ -67,21 +67,21 @@ class StreamServer:
             if session.endpoint.tempo == tempo and not session.subscription.is_empty
         ]
 
-    def deliver(self, sessions: list[Session], messages: list[Message]) -> None:
+    def deliver(self, sessions: list[ClientConnection], messages: list[Message]) -> None:
         """Queue messages that are due for the sessions that want them."""
         armed = self._context.faults.latest.frame_size
         delivery = Delivery(messages, armed or self._context.settings.frame_size or _EVERYTHING)
         for session in sessions:
             session.deliver(delivery)
 
-    def strike(self, blow: Blow) -> None:
+    def apply_fault(self, blow: ConnectionFault) -> None:
         """Do to every open connection what a fault says."""
         for session in tuple(self._sessions):
-            session.strike(blow)
+            session.apply_fault(blow)
 
     async def _on_connection(self, connection: ServerConnection) -> None:
         path = _path_of(connection.request)
-        session = Session(connection, ENDPOINTS[path], self._context)
+        session = ClientConnection(connection, ENDPOINTS[path], self._context)
         self._sessions.add(session)
         self._context.stats.on_connect(path)
         try:

@@ -23,7 +23,7 @@ ADVICE = {
 }
 
 
-def explained(code: int, text: str) -> str:
+def explain(code: int, text: str) -> str:
     """Return a refusal with its code and what to do; codes are those of the socket and of HTTP."""
     advice = ADVICE.get(code)
     return f"{text} ({code})" if advice is None else f"{text} ({code}); {advice}"

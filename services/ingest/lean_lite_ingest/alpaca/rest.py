@@ -24,8 +24,8 @@ from lean_lite.config import AlpacaConfig
 from lean_lite.errors import FeedUnavailable
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import from_ns
-from lean_lite_ingest.alpaca.error_codes import explained
-from lean_lite_ingest.alpaca.wire import row_of
+from lean_lite_ingest.alpaca.error_codes import explain
+from lean_lite_ingest.alpaca.wire import to_row
 from lean_lite_ingest.rate_limit import RateLimit
 from lean_lite_ingest.rows import Row
 
@@ -34,7 +34,7 @@ TEST_SYMBOL = "FAKEPACA"
 TIMEFRAMES = {Resolution.MINUTE: TimeFrame.Minute, Resolution.DAILY: TimeFrame.Day}
 
 
-class Rest:
+class AlpacaHistory:
     """Fetch bars of one asset class."""
 
     def __init__(
@@ -73,25 +73,25 @@ class Rest:
         FeedUnavailable when Alpaca does not answer, or refuses.
         """
         span = (from_ns(start_ns), from_ns(end_ns), TIMEFRAMES[resolution])
-        found = await self._ask(lambda: self._fetch(list(symbols), *span))
+        found = await self._call(lambda: self._fetch(list(symbols), *span))
         wall_ns = time.time_ns()
         return [
-            row_of(bar, Origin.BACKFILL, wall_ns, symbol)
+            to_row(bar, Origin.BACKFILL, wall_ns, symbol)
             for symbol, bars in found.items()
             for bar in bars
         ]
 
-    async def known(self, symbols: Collection[str]) -> set[str]:
+    async def with_bars(self, symbols: Collection[str]) -> set[str]:
         """Return those symbols that have ever had a bar; FeedUnavailable as in `bars`."""
-        found = await self._ask(lambda: self._latest(list(symbols)))
+        found = await self._call(lambda: self._latest(list(symbols)))
         return found & set(symbols)
 
-    async def _ask[Found](self, ask: Callable[[], Found]) -> Found:
-        await self._limit.take()
+    async def _call[Found](self, ask: Callable[[], Found]) -> Found:
+        await self._limit.acquire()
         try:
             return await asyncio.to_thread(ask)
         except APIError as error:
-            message = f"Alpaca's REST service refuses: {explained(error.status_code, str(error))}"
+            message = f"Alpaca's REST service refuses: {explain(error.status_code, str(error))}"
             raise FeedUnavailable(message) from error
         except (requests.RequestException, AttributeError, ValueError) as error:
             message = f"Alpaca's REST service gave no bars: {error}"

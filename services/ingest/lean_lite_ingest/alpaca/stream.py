@@ -17,7 +17,7 @@ from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
 from websockets.exceptions import WebSocketException
 
-from lean_lite_ingest.alpaca.error_codes import explained
+from lean_lite_ingest.alpaca.error_codes import explain
 
 GREETING_S = 10.0
 STOP_S = 1.0
@@ -55,7 +55,7 @@ class Hooks:
         self.on_disconnected = on_disconnected
 
 
-class _Frames(DataStream):
+class _AlpacaStream(DataStream):
     """Hand over whole frames, and end when Alpaca refuses for good."""
 
     _hooks: Hooks
@@ -64,24 +64,24 @@ class _Frames(DataStream):
     # Why the last attempt to connect has failed; the base class tries again.
     trouble: str = ""
 
-    def want(self, symbols: Iterable[str]) -> None:
+    def add_symbols(self, symbols: Iterable[str]) -> None:
         """Add symbols to the set that every subscription asks for."""
         for channel in CHANNELS:
             self._handlers[channel].update(dict.fromkeys(symbols, _unused))
 
-    async def ask(self) -> None:
+    async def subscribe_all(self) -> None:
         """Send the whole wanted set, when connected."""
         if self._running and self._ws is not None:
             await self._send_subscribe_msg()
 
-    async def drop(self, symbols: Iterable[str]) -> None:
+    async def remove_symbols(self, symbols: Iterable[str]) -> None:
         """Take symbols out of the wanted set and tell Alpaca, when connected."""
         for channel in CHANNELS:
             gone = [symbol for symbol in symbols if self._handlers[channel].pop(symbol, None)]
             if gone and self._running and self._ws is not None:
                 await self._send_unsubscribe_msg(channel, gone)
 
-    async def stay(self) -> None:
+    async def run_connected(self) -> None:
         """Stay connected until cancelled; return when Alpaca refuses (see `refusal`)."""
         work = asyncio.create_task(self._run_forever())
         try:
@@ -110,18 +110,18 @@ class _Frames(DataStream):
             self.trouble = f"{error}; {ADDRESS}"
             raise
         except ValueError as error:
-            self._judge(str(error))
+            self._on_refusal(str(error))
             raise
         self.trouble = ""
 
-    def _judge(self, text: str) -> None:
+    def _on_refusal(self, text: str) -> None:
         self.trouble = text
         if "connection limit" in text:
-            self.trouble = explained(CONNECTION_LIMIT, text)
+            self.trouble = explain(CONNECTION_LIMIT, text)
         for words, code in REFUSALS.items():
             if words in text:
                 self.refusal = (code, text)
-                self.trouble = explained(code, text)
+                self.trouble = explain(code, text)
                 self._should_run = False
                 if self._stop_stream_event is not None:
                     self._stop_stream_event.set()
@@ -135,7 +135,7 @@ class _Frames(DataStream):
                 wall_ns = time.time_ns()
                 messages = msgpack.unpackb(data)
                 seen += len(messages)
-                self._hand_over(messages, wall_ns)
+                self._deliver_frame(messages, wall_ns)
                 if seen >= YIELD_EVERY:
                     # recv() does not suspend while frames are queued.
                     seen = 0
@@ -145,7 +145,7 @@ class _Frames(DataStream):
         finally:
             self._hooks.on_disconnected()
 
-    def _hand_over(self, messages: list[Message], wall_ns: int) -> None:
+    def _deliver_frame(self, messages: list[Message], wall_ns: int) -> None:
         data = []
         for message in messages:
             if message.get("T") in {"success", "error", "subscription"}:
@@ -161,7 +161,7 @@ async def _unused(_: object) -> None:
     """Stand in the client's table of handlers, which only lists what to subscribe."""
 
 
-class StockFrames(_Frames, StockDataStream):
+class StockStream(_AlpacaStream, StockDataStream):
     """Stream equities."""
 
     def __init__(self, key_id: str, secret_key: str, feed: str, url: str, hooks: Hooks) -> None:
@@ -177,7 +177,7 @@ class StockFrames(_Frames, StockDataStream):
         self._hooks = hooks
 
 
-class CryptoFrames(_Frames, CryptoDataStream):
+class CryptoStream(_AlpacaStream, CryptoDataStream):
     """Stream crypto."""
 
     def __init__(self, key_id: str, secret_key: str, feed: str, url: str, hooks: Hooks) -> None:

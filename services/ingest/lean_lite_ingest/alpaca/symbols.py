@@ -9,9 +9,9 @@ from itertools import batched
 
 from lean_lite.errors import FeedUnavailable, RequestError
 from lean_lite.market.symbols import asset_class_of
-from lean_lite_ingest.alpaca.rest import TEST_SYMBOL, Rest
+from lean_lite_ingest.alpaca.rest import TEST_SYMBOL, AlpacaHistory
 
-AGAIN_S = 60.0
+RECHECK_S = 60.0
 ANSWER_S = 2.0
 SYMBOLS_PER_REQUEST = 500
 NAMED = 8
@@ -21,20 +21,20 @@ Refusals = dict[str, str]
 log = logging.getLogger(__name__)
 
 
-class Directory:
+class SymbolDirectory:
     """Tell what one feed knows; the socket takes every symbol and stays silent."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: AlpacaHistory) -> None:
         """Ask nothing before `refuse`."""
         self._rest = rest
         self._unknown_at: dict[str, float] = {}
         # What has had a bar once stays known.
         self._known: set[str] = set()
 
-    async def refuse(self, symbols: Collection[str]) -> Refusals:
+    async def unknown(self, symbols: Collection[str]) -> Refusals:
         """Return the symbols that the feed does not know; none while REST does not answer."""
         now = time.monotonic()
-        self._unknown_at = {s: at for s, at in self._unknown_at.items() if at > now - AGAIN_S}
+        self._unknown_at = {s: at for s, at in self._unknown_at.items() if at > now - RECHECK_S}
         asked = [s for s in symbols if s not in self._unknown_at and s not in self._known]
         for some in batched(asked, SYMBOLS_PER_REQUEST):
             found = await self._ask(some)
@@ -63,7 +63,7 @@ class Directory:
         """Return those that are known; None when nobody tells."""
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await self._rest.known(symbols)
+                return await self._rest.with_bars(symbols)
         except (FeedUnavailable, TimeoutError) as error:
             log.warning("directory.silent", extra={"feed": self._rest.feed, "error": repr(error)})
             return None
@@ -73,7 +73,7 @@ EQUITY = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-/][A-Z0-9]{1,4})?")
 CRYPTO = re.compile(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}")
 
 
-def fault_of(symbol: str) -> str | None:
+def invalid_reason(symbol: str) -> str | None:
     """Say why a symbol can't be asked for, or nothing."""
     if symbol == "*":
         return "the whole market can't be asked for yet: name the symbols"
@@ -89,14 +89,14 @@ def fault_of(symbol: str) -> str | None:
     return None
 
 
-def sort_out(symbols: Iterable[str]) -> tuple[list[str], Refusals]:
+def split_valid(symbols: Iterable[str]) -> tuple[list[str], Refusals]:
     """Return the well-formed symbols, and why the others are refused."""
-    faults = {symbol: fault_of(symbol) for symbol in dict.fromkeys(symbols)}
+    faults = {symbol: invalid_reason(symbol) for symbol in dict.fromkeys(symbols)}
     good = [symbol for symbol, fault in faults.items() if fault is None]
     return good, {symbol: fault for symbol, fault in faults.items() if fault is not None}
 
 
-def check(refused: Refusals) -> None:
+def raise_refused(refused: Refusals) -> None:
     """Raise RequestError `symbol` with the first reason there is."""
     for reason in refused.values():
         code = "symbol"

@@ -15,10 +15,10 @@ ORIGINS = {"b": Origin.LIVE, "u": Origin.UPDATED}
 NO_COUNT = -1
 # On the wire -1 is no "absent" but a wrong count: keep it apart, so that validate can see it.
 BAD_COUNT = -2
-LARGEST = 2**63 - 1  # what a column of int64 holds
+MAX_COUNT = 2**63 - 1  # what a column of int64 holds
 
 
-def row_of(message: Mapping[str, Any], origin: Origin, wall_ns: int, symbol: str = "") -> Row:
+def to_row(message: Mapping[str, Any], origin: Origin, wall_ns: int, symbol: str = "") -> Row:
     """Return a bar as a row; KeyError, TypeError or ValueError when it is none."""
     return Row(
         symbol or str(message["S"]),
@@ -42,17 +42,17 @@ def _number(value: float | None) -> float:
 def _count(value: float | None) -> int:
     if value is None:
         return NO_COUNT
-    return int(_fitting(value)) if value >= 0 else BAD_COUNT
+    return int(_check_range(value)) if value >= 0 else BAD_COUNT
 
 
 def _start_ns(stamp: Timestamp | str) -> int:
     if isinstance(stamp, Timestamp):
-        return _fitting(int(stamp.to_unix_nano()))
-    return _fitting(to_ns(datetime.fromisoformat(stamp)))
+        return _check_range(int(stamp.to_unix_nano()))
+    return _check_range(to_ns(datetime.fromisoformat(stamp)))
 
 
-def _fitting[Number: (int, float)](number: Number) -> Number:
-    if abs(number) > LARGEST:
+def _check_range[Number: (int, float)](number: Number) -> Number:
+    if abs(number) > MAX_COUNT:
         message = f"{number} does not fit into a column"
         raise ValueError(message)
     return number

@@ -10,17 +10,17 @@ from lean_lite.blocks import Block, concat, decode_block
 from lean_lite.blocks.schema import GRADES
 from lean_lite.bus import Frame
 from lean_lite.errors import DecodeError
-from lean_lite.protocol.headers import COVERS, ERROR, MARKER, RAW_SEQ, Span
+from lean_lite.protocol.headers import COVERS, ERROR, MARKER, RAW_SEQ, CoveredSpan
 from lean_lite.protocol.subjects import BULK_GRADED, stream_of
 from lean_lite.quality import Check
 from lean_lite_store.storage.coverage import Covered
 from lean_lite_store.storage.journal import Undecodable
-from lean_lite_store.storage.series import Group, Series, Source, day_of, source_of
+from lean_lite_store.storage.series import DayRows, Series, Source, day_of, source_of
 
 BEST = 4  # the code of EXCELLENT
 
 
-class Arrival(NamedTuple):
+class IncomingFrame(NamedTuple):
     """
     Hold one frame: a block with rows, or why it has none; markers have neither.
 
@@ -45,7 +45,7 @@ class Arrival(NamedTuple):
         return 0 if self.block is None else len(self.block)
 
 
-class Batch(NamedTuple):
+class FlushBatch(NamedTuple):
     """
     Hold what one flush stores, of live frames or of history fetched in `bulk`.
 
@@ -56,17 +56,17 @@ class Batch(NamedTuple):
     bulk: bool
     positions: dict[str, int]
     raw_seqs: dict[str, int]
-    groups: list[Group]
+    groups: list[DayRows]
     undecodable: list[Undecodable]
     covered: list[Covered]
     repeated: int
 
 
-def read_frame(frame: Frame) -> Arrival:
+def read_frame(frame: Frame) -> IncomingFrame:
     """Return what a frame brings, rows with the columns `seq` and `stored_ns`; never raises."""
     raw_seq = int(frame.headers.get(RAW_SEQ, 0))
     if MARKER in frame.headers:
-        return Arrival(frame.seq, frame.subject, raw_seq=raw_seq)
+        return IncomingFrame(frame.seq, frame.subject, raw_seq=raw_seq)
     error = frame.headers.get(ERROR)
     if error is None:
         try:
@@ -76,25 +76,25 @@ def read_frame(frame: Frame) -> Arrival:
             error = str(problem)
         else:
             rows = block if len(block) else None
-            return Arrival(frame.seq, frame.subject, rows, None, covered, raw_seq)
+            return IncomingFrame(frame.seq, frame.subject, rows, None, covered, raw_seq)
     lost = Undecodable(frame.seq, frame.subject, error, frame.payload)
-    return Arrival(frame.seq, frame.subject, None, lost, raw_seq=raw_seq)
+    return IncomingFrame(frame.seq, frame.subject, None, lost, raw_seq=raw_seq)
 
 
-def gather(arrivals: Sequence[Arrival]) -> Batch:
+def build_batch(arrivals: Sequence[IncomingFrame]) -> FlushBatch:
     """Return the rows of many frames by source and UTC day, in order of arrival."""
     blocks: dict[Source, list[Block]] = {}
     for arrival in arrivals:
         if arrival.block is not None:
             blocks.setdefault(source_of(arrival.block), []).append(arrival.block)
-    groups: list[Group] = []
+    groups: list[DayRows] = []
     repeated = 0
     for source, parts in blocks.items():
         joined = concat(parts)
         fresh = (joined["reasons"] & np.uint64(Check.S01_REPEATED.mask)) == 0
         repeated += len(joined) - int(fresh.sum())
         groups += _by_day(source, joined.take(fresh) if not fresh.all() else joined)
-    return Batch(
+    return FlushBatch(
         len(arrivals),
         arrivals[0].bulk,
         {arrival.subject: arrival.seq for arrival in arrivals},
@@ -129,7 +129,7 @@ def _covered(frame: Frame, block: Block) -> Covered | None:
     if text is None:
         return None
     try:
-        span = Span.of_text(text)
+        span = CoveredSpan.from_text(text)
     except ValueError as error:
         message = f"the header {COVERS} is no span: {text!r}"
         raise DecodeError(message) from error
@@ -142,9 +142,9 @@ def _compact(block: Block) -> Block:
     return msgspec.structs.replace(block.with_columns(symbol=places.astype("<u2")), symbols=symbols)
 
 
-def _by_day(source: Source, block: Block) -> list[Group]:
+def _by_day(source: Source, block: Block) -> list[DayRows]:
     days = day_of(block["start_ns"])
     found = np.unique(days).tolist()
     if len(found) == 1:
-        return [Group(source, found[0], block)]
-    return [Group(source, day, block.take(days == day)) for day in found]
+        return [DayRows(source, found[0], block)]
+    return [DayRows(source, day, block.take(days == day)) for day in found]

@@ -3,18 +3,18 @@
 import asyncio
 from collections import deque
 
-from lean_lite_store.intake.frames import Arrival
+from lean_lite_store.intake.frames import IncomingFrame
 
 BULK_FRAMES = 8
 
 
-class Pending:
+class FlushQueue:
     """Hold frames in the order they came, so many of each way at most; one flush takes one way."""
 
     def __init__(self, live_frames: int) -> None:
         """Start with nothing."""
-        self._live: deque[Arrival] = deque()
-        self._bulk: deque[Arrival] = deque()
+        self._live: deque[IncomingFrame] = deque()
+        self._bulk: deque[IncomingFrame] = deque()
         self._live_frames = live_frames
         self._taken = 0
         self._changed = asyncio.Condition()
@@ -23,7 +23,7 @@ class Pending:
         """Return how many frames wait."""
         return len(self._live) + len(self._bulk)
 
-    async def put(self, arrival: Arrival) -> None:
+    async def put(self, arrival: IncomingFrame) -> None:
         """Take a frame, waiting while too many of its way do."""
         waiting, bound = (
             (self._bulk, BULK_FRAMES) if arrival.bulk else (self._live, self._live_frames)
@@ -33,7 +33,7 @@ class Pending:
             waiting.append(arrival)
             self._changed.notify_all()
 
-    async def take(self, rows: int) -> list[Arrival]:
+    async def get(self, rows: int) -> list[IncomingFrame]:
         """Return the next frames, live ones of about so many rows in all, or one of history."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self) > 0)
@@ -46,16 +46,16 @@ class Pending:
             self._changed.notify_all()
         return arrivals
 
-    async def done(self) -> None:
+    async def task_done(self) -> None:
         """Note that what was taken last is stored."""
         async with self._changed:
             self._taken = 0
             self._changed.notify_all()
 
-    async def settle(self) -> None:
+    async def join(self) -> None:
         """Return when nothing waits and nothing is at work."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._taken and not len(self))
 
-    def _next(self) -> Arrival:
+    def _next(self) -> IncomingFrame:
         return self._live.popleft() if self._live else self._bulk.popleft()

@@ -9,13 +9,13 @@ from nats.js.api import StreamInfo
 from nats.js.errors import APIError, NotFoundError
 
 from lean_lite.bus import Bus, Consumer, Frame
-from lean_lite.bus.connection import TROUBLE
+from lean_lite.bus.connection import TRANSIENT_ERRORS
 from lean_lite.errors import Busy
 from lean_lite.model.timestamps import to_ns
 from lean_lite.protocol.subjects import STREAMS
-from lean_lite_store.applied import Applied
+from lean_lite_store.applied import AppliedPositions
 from lean_lite_store.intake.frames import read_frame
-from lean_lite_store.intake.writer import Flusher
+from lean_lite_store.intake.writer import GroupCommitWriter
 from lean_lite_store.metrics import REREAD
 
 RETRY_S = 0.25
@@ -25,7 +25,7 @@ COMPARE_EVERY_S = 5.0
 log = logging.getLogger(__name__)
 
 
-class Extent(NamedTuple):
+class StreamExtent(NamedTuple):
     """Tell a stream from others, and which sequences it holds."""
 
     created_ns: int
@@ -48,14 +48,14 @@ class Extent(NamedTuple):
         return ""
 
 
-class GradedReader:
+class StreamReader:
     """Hand every frame above its subject's position to the flusher, once and in order."""
 
     def __init__(
         self,
         bus: Bus,
-        flusher: Flusher,
-        applied: Applied,
+        flusher: GroupCommitWriter,
+        applied: AppliedPositions,
         created_ns: int | None,
     ) -> None:
         """Continue the positions of a file; `created_ns` is None when it never read."""
@@ -72,8 +72,8 @@ class GradedReader:
         """Name what keeps history from being complete."""
         if self._trouble:
             yield self._trouble
-        elif self._applied.head < self._target_seq:
-            yield f"catching up with {self._stream}: {self._applied.head} of {self._target_seq}"
+        elif self._applied.max_seq < self._target_seq:
+            yield f"catching up with {self._stream}: {self._applied.max_seq} of {self._target_seq}"
 
     async def caught_up(self) -> None:
         """Return when all is applied that the stream had when its reading began."""
@@ -84,7 +84,7 @@ class GradedReader:
         """Return the last sequence that the stream has now; Busy when the server does not tell."""
         try:
             info = await self._bus.jetstream.stream_info(self._stream)
-        except (APIError, *TROUBLE) as error:
+        except (APIError, *TRANSIENT_ERRORS) as error:
             message = f"the stream {self._stream} can't be asked for ({error}): ask again"
             raise Busy(message) from error
         return _extent_of(info).end_seq
@@ -100,7 +100,7 @@ class GradedReader:
             self._trouble = ""
             await self._read(max(self._taken.values(), default=0))
             self._trouble = f"the stream {self._stream} is another one: it is read anew"
-            await self._flusher.settle()
+            await self._flusher.drain()
 
     async def on_frame(self, frame: Frame) -> None:
         """Take a frame unless its subject has come further already."""
@@ -108,7 +108,7 @@ class GradedReader:
             await self._flusher.put(read_frame(frame))
             self._taken[frame.subject] = frame.seq
 
-    async def _compare(self, extent: Extent, read_seq: int) -> None:
+    async def _compare(self, extent: StreamExtent, read_seq: int) -> None:
         known_ns = self._created_ns
         mismatch = "" if known_ns is None else extent.mismatch(known_ns, read_seq)
         if mismatch:
@@ -145,22 +145,22 @@ class GradedReader:
             reading.cancel()
             await asyncio.wait([reading])
 
-    def _lost(self, extent: Extent, read_seq: int) -> bool:
+    def _lost(self, extent: StreamExtent, read_seq: int) -> bool:
         return bool(extent.mismatch(self._created_ns or 0, read_seq))
 
-    async def _extent(self) -> Extent:
+    async def _extent(self) -> StreamExtent:
         while True:
             try:
                 info = await self._bus.jetstream.stream_info(self._stream)
             except NotFoundError:
                 self._trouble = f"there is no stream {self._stream}: has setup run?"
-            except (APIError, *TROUBLE) as error:
+            except (APIError, *TRANSIENT_ERRORS) as error:
                 self._trouble = f"the stream {self._stream} can't be asked for: {error}"
             else:
                 return _extent_of(info)
             await asyncio.sleep(RETRY_S)
 
 
-def _extent_of(info: StreamInfo) -> Extent:
+def _extent_of(info: StreamInfo) -> StreamExtent:
     created_ns = to_ns(info.created) if info.created else 0
-    return Extent(created_ns, info.state.first_seq, info.state.last_seq)
+    return StreamExtent(created_ns, info.state.first_seq, info.state.last_seq)

@@ -16,15 +16,15 @@ import apsw
 
 from lean_lite.errors import StoreError
 from lean_lite_store import metrics
-from lean_lite_store.applied import Applied
-from lean_lite_store.intake.frames import Arrival, Batch, gather
-from lean_lite_store.intake.queue import Pending
+from lean_lite_store.applied import AppliedPositions
+from lean_lite_store.intake.frames import FlushBatch, IncomingFrame, build_batch
+from lean_lite_store.intake.queue import FlushQueue
 from lean_lite_store.storage.coverage import Coverage, Spans, write_coverage
 from lean_lite_store.storage.database import transaction
-from lean_lite_store.storage.day_store import JournalShelf
+from lean_lite_store.storage.day_store import JournalDayStore
 from lean_lite_store.storage.day_table import Change
 from lean_lite_store.storage.journal import Entry, write_entry, write_undecodable
-from lean_lite_store.storage.latest import Latest
+from lean_lite_store.storage.latest import LatestBars
 from lean_lite_store.storage.positions import start_stream, write_positions
 from lean_lite_store.storage.series import Series
 
@@ -36,19 +36,19 @@ TODO = "free space on it or mend it; nothing is lost, and the store goes on by i
 log = logging.getLogger(__name__)
 
 
-class Flusher:
+class GroupCommitWriter:
     """Store arrivals in order, `pending` frames waiting at most."""
 
     def __init__(
         self,
         connection: apsw.Connection,
-        shelf: JournalShelf,
+        shelf: JournalDayStore,
         coverage: Coverage,
-        applied: Iterable[Applied],
-        latest: Latest,
+        applied: Iterable[AppliedPositions],
+        latest: LatestBars,
         *,
         pending: int,
-        on_stored: Callable[[Arrival], None],
+        on_stored: Callable[[IncomingFrame], None],
     ) -> None:
         """Write nothing before `run`."""
         self._on_stored = on_stored
@@ -57,7 +57,7 @@ class Flusher:
         self._coverage = coverage
         self._applied = tuple(applied)
         self._latest = latest
-        self._pending = Pending(pending)
+        self._pending = FlushQueue(pending)
         self._thread = ThreadPoolExecutor(1, "writer")
         self._trouble = ""
 
@@ -66,64 +66,64 @@ class Flusher:
         if self._trouble:
             yield self._trouble
 
-    async def put(self, arrival: Arrival) -> None:
+    async def put(self, arrival: IncomingFrame) -> None:
         """Take a frame, waiting while too many are pending."""
         await self._pending.put(arrival)
         metrics.PENDING_FRAMES.set(len(self._pending))
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Return when everything taken so far is stored."""
-        await self._pending.settle()
+        await self._pending.join()
 
-    async def start_stream(self, applied: Applied, created_ns: int) -> None:
+    async def start_stream(self, applied: AppliedPositions, created_ns: int) -> None:
         """Forget the positions in a stream that is another one; nothing of it may be pending."""
         stream = applied.stream
-        await self._insist(lambda: start_stream(self._connection, stream, created_ns))
+        await self._retry_disk(lambda: start_stream(self._connection, stream, created_ns))
         applied.restart()
 
     async def run(self) -> None:
         """Flush until cancelled."""
         while True:
-            arrivals = await self._pending.take(FLUSH_ROWS)
+            arrivals = await self._pending.get(FLUSH_ROWS)
             metrics.PENDING_FRAMES.set(len(self._pending))
             started = time.perf_counter()
-            await self._flush(await self._in_thread(lambda: gather(arrivals)))  # noqa: B023 - awaited
+            await self._flush(await self._in_thread(lambda: build_batch(arrivals)))  # noqa: B023 - awaited
             metrics.FLUSH_SECONDS.observe(time.perf_counter() - started)
             for arrival in arrivals:
                 self._on_stored(arrival)
-            await self._pending.done()
+            await self._pending.task_done()
 
     def close(self) -> None:
         """Finish the transaction at work and let the file go."""
         self._thread.shutdown()
         self._connection.close()
 
-    async def _flush(self, batch: Batch) -> None:
+    async def _flush(self, batch: FlushBatch) -> None:
         while True:
             try:
                 async with self._shelf.holding({group.day for group in batch.groups}):
-                    changes, spans = await self._insist(lambda: self._store(batch))
-                    self._show(batch, changes)
+                    changes, spans = await self._retry_disk(lambda: self._store(batch))
+                    self._publish_changes(batch, changes)
                     self._coverage.apply(spans)
             except (apsw.Error, StoreError) as error:
-                await self._wait_for_mending(error)
+                await self._wait_for_disk(error)
             else:
                 return
 
-    async def _insist[Result](self, work: Callable[[], Result]) -> Result:
+    async def _retry_disk[Result](self, work: Callable[[], Result]) -> Result:
         """Do disk work until it succeeds."""
         while True:
             try:
                 result = await self._in_thread(work)
             except apsw.Error as error:
-                await self._wait_for_mending(error)
+                await self._wait_for_disk(error)
                 continue
             if self._trouble:
                 log.info("store.disk_recovered")
                 self._trouble = ""
             return result
 
-    async def _wait_for_mending(self, error: Exception) -> None:
+    async def _wait_for_disk(self, error: Exception) -> None:
         metrics.FLUSH_FAILED.inc()
         if not self._trouble:
             log.error("store.disk_refuses", extra={"error": repr(error), "todo": TODO})
@@ -133,7 +133,7 @@ class Flusher:
     async def _in_thread[Result](self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _store(self, batch: Batch) -> tuple[list[Change], dict[Series, Spans]]:
+    def _store(self, batch: FlushBatch) -> tuple[list[Change], dict[Series, Spans]]:
         """Commit a batch; runs in the writing thread."""
         changes = [self._shelf.plan(group) for group in batch.groups]
         spans = self._coverage.plan(batch.covered)
@@ -148,11 +148,11 @@ class Flusher:
             write_positions(self._connection, batch.positions, batch.raw_seqs)
         return changes, spans
 
-    def _show(self, batch: Batch, changes: list[Change]) -> None:
+    def _publish_changes(self, batch: FlushBatch, changes: list[Change]) -> None:
         """Let history, Valkey and the counters see what is committed; never waits."""
         for group, change in zip(batch.groups, changes, strict=True):
             self._shelf.apply(group, change)
-            self._latest.offer(group.source, change)
+            self._latest.put_nowait(group.source, change)
             (metrics.BULK if batch.bulk else metrics.BARS).inc(change.bars)
             metrics.QUARANTINED.inc(change.invalid)
             metrics.REPEATED.inc(change.repeated)

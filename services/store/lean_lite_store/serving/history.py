@@ -7,20 +7,20 @@ import apsw
 
 from lean_lite.blocks import Block, concat, encode_block
 from lean_lite.blocks.codec import ROWS_MAX
-from lean_lite.bus import Answer
+from lean_lite.bus import ChunkedReply
 from lean_lite.config import Config
 from lean_lite.errors import Busy, RequestError, StoreError
 from lean_lite.model.timestamps import DAY_NS
 from lean_lite.protocol.history import HistoryReply, HistoryRequest
 from lean_lite.protocol.partitions import lane_of
-from lean_lite_store.applied import Applied
+from lean_lite_store.applied import AppliedPositions
 from lean_lite_store.metrics import HISTORY_REQUESTS
-from lean_lite_store.serving.read_through import FETCHED, Fetches
-from lean_lite_store.storage.day_store import Shelf
+from lean_lite_store.serving.read_through import FETCHED, ReadThrough
+from lean_lite_store.storage.day_store import DayStore
 from lean_lite_store.storage.series import Series, feed_of
 
 
-class Part(NamedTuple):
+class DayPart(NamedTuple):
     """Hold what one day gave, at one revision of it; `newest_ns` also counts rows left out."""
 
     revision: int
@@ -52,7 +52,7 @@ class Chunks(Sequence[bytes]):
         return encode_block(self._blocks[index])
 
 
-class History:
+class HistoryServer:
     """
     Answer requests from a shelf.
 
@@ -63,9 +63,9 @@ class History:
 
     def __init__(
         self,
-        shelf: Shelf,
-        applied: Applied,
-        fetches: Fetches,
+        shelf: DayStore,
+        applied: AppliedPositions,
+        fetches: ReadThrough,
         config: Config,
         end_seq: Callable[[], Awaitable[int]],
     ) -> None:
@@ -81,7 +81,7 @@ class History:
         self._alpaca = config.alpaca
         self._end_seq = end_seq
 
-    async def on_request(self, request: HistoryRequest) -> Answer:
+    async def on_request(self, request: HistoryRequest) -> ChunkedReply:
         """
         Answer with at most 4,096 rows of one symbol per chunk.
 
@@ -104,12 +104,12 @@ class History:
             HISTORY_REQUESTS.labels(outcome).inc()
         return answer
 
-    async def _answer(self, request: HistoryRequest) -> Answer:
+    async def _answer(self, request: HistoryRequest) -> ChunkedReply:
         await self._reach(request)
-        fetched = FETCHED if request.wait_s is None else await self._fetches.settle(request)
+        fetched = FETCHED if request.wait_s is None else await self._fetches.fetch_missing(request)
         if fetched.done < 1 and request.wait_s:
-            return Answer(HistoryReply(self._applied.through, 0, 0, fetched.done))
-        parts: dict[int, Part] = {}
+            return ChunkedReply(HistoryReply(self._applied.through, 0, 0, fetched.done))
+        parts: dict[int, DayPart] = {}
         while stale := self._stale(request, parts):
             for day in stale:
                 async with self._shelf.holding([day]):
@@ -124,16 +124,16 @@ class History:
         rows = sum(map(len, blocks))
         through = self._applied.through
         head = HistoryReply(through, rows, len(blocks), fetched.done, fetched.gaps)
-        return Answer(head, Chunks(blocks))
+        return ChunkedReply(head, Chunks(blocks))
 
     async def _reach(self, request: HistoryRequest) -> None:
         wanted = max(request.min_seq.values(), default=0)
         if not request.symbols:
             # Who begins here wants to know where the stream ends, not how far this replica is.
             wanted = max(wanted, await self._end_seq())
-        await self._applied.reach(wanted, self._config.wait_s)
+        await self._applied.wait_for(wanted, self._config.wait_s)
 
-    def _stale(self, request: HistoryRequest, parts: dict[int, Part]) -> list[int]:
+    def _stale(self, request: HistoryRequest, parts: dict[int, DayPart]) -> list[int]:
         """Return the days of the span that were not read, or have changed since."""
         if not request.symbols or request.start_ns >= request.end_ns:
             return []
@@ -145,8 +145,8 @@ class History:
             and (day not in parts or parts[day].revision != self._shelf.revision(day))
         ]
 
-    def _read_day(self, request: HistoryRequest, day: int) -> Part:
-        part = Part(self._shelf.revision(day), {}, {})
+    def _read_day(self, request: HistoryRequest, day: int) -> DayPart:
+        part = DayPart(self._shelf.revision(day), {}, {})
         start_ns = max(request.start_ns, day * DAY_NS)
         end_ns = min(request.end_ns, (day + 1) * DAY_NS)
         for symbol in dict.fromkeys(request.symbols):
@@ -163,7 +163,7 @@ class History:
                     )
         return part
 
-    def _check_size(self, parts: dict[int, Part]) -> None:
+    def _check_size(self, parts: dict[int, DayPart]) -> None:
         rows = sum(len(block) for part in parts.values() for block in part.blocks.values())
         if rows > self._config.reply_rows:
             code = "too-large"
@@ -174,7 +174,7 @@ class History:
             raise RequestError(code, message)
 
 
-def _chosen(request: HistoryRequest, parts: dict[int, Part]) -> list[Block]:
+def _chosen(request: HistoryRequest, parts: dict[int, DayPart]) -> list[Block]:
     """Return one block per symbol, in the order asked for, of the source with the newest bar."""
     newest: dict[str, tuple[int, Series]] = {}
     for _, part in sorted(parts.items()):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from lean_lite.bus import Bus, ask
+from lean_lite.bus import Bus, request_reply
 from lean_lite.config import Config
 from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
 from lean_lite.market.calendar import calendar_of
@@ -37,14 +37,14 @@ REMEMBER_S = 5.0
 DAILY_S = 86_400
 
 
-class Part(NamedTuple):
+class MissingSpan(NamedTuple):
     """Name a time of a series that is not covered."""
 
     series: Series
     start_ns: int
     end_ns: int
 
-    def lies_in(self, other: "Part") -> bool:
+    def lies_in(self, other: "MissingSpan") -> bool:
         """Say whether this is no more than a part of another one."""
         return (
             self.series == other.series
@@ -71,7 +71,7 @@ class Fetched(NamedTuple):
 FETCHED = Fetched(1.0, ())
 
 
-class Fetches:
+class ReadThrough:
     """Compare requests with the coverage, and fetch what is missing."""
 
     def __init__(self, bus: Bus, config: Config, coverage: Coverage) -> None:
@@ -79,16 +79,16 @@ class Fetches:
         self._bus = bus
         self._alpaca = config.alpaca
         self._coverage = coverage
-        self._jobs: dict[Part, asyncio.Task[None]] = {}
-        self._outcomes: dict[Part, Outcome] = {}
+        self._jobs: dict[MissingSpan, asyncio.Task[None]] = {}
+        self._outcomes: dict[MissingSpan, Outcome] = {}
         self._changed = asyncio.Event()
 
-    def note(self) -> None:
+    def on_coverage_grown(self) -> None:
         """Hear that the coverage has grown."""
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def settle(self, request: HistoryRequest) -> Fetched:
+    async def fetch_missing(self, request: HistoryRequest) -> Fetched:
         """
         Fetch what is missing and return when nothing more can be had, or after `wait_s`.
 
@@ -116,19 +116,19 @@ class Fetches:
             task.cancel()
         await asyncio.gather(*self._jobs.values(), return_exceptions=True)
 
-    def _missing(self, request: HistoryRequest) -> Iterable[Part]:
+    def _missing(self, request: HistoryRequest) -> Iterable[MissingSpan]:
         start_ns = request.start_ns // DAY_NS * DAY_NS
         end_ns = -(-request.end_ns // DAY_NS) * DAY_NS
         for symbol in dict.fromkeys(request.symbols):
             series = self._series(request, symbol)
             for begin_ns, stop_ns in self._coverage.missing(series, [(start_ns, end_ns)]):
-                yield from _trading(Part(series, begin_ns, stop_ns))
+                yield from _trading(MissingSpan(series, begin_ns, stop_ns))
 
     def _series(self, request: HistoryRequest, symbol: str) -> Series:
         feed = feed_of(request, symbol, self._alpaca)
         return Series(Source(feed, request.resolution_s, self._alpaca.simulated), symbol)
 
-    def _begin(self, missing: Iterable[Part]) -> None:
+    def _begin(self, missing: Iterable[MissingSpan]) -> None:
         for part in missing:
             if self._is_running(part) or self._outcome(part) is not None:
                 continue
@@ -137,14 +137,14 @@ class Fetches:
                 raise Busy(message)
             self._jobs[part] = asyncio.create_task(self._fetch(part))
 
-    def _is_running(self, part: Part) -> bool:
+    def _is_running(self, part: MissingSpan) -> bool:
         return any(part.lies_in(job) for job in self._jobs)
 
-    def _outcome(self, part: Part) -> Outcome | None:
+    def _outcome(self, part: MissingSpan) -> Outcome | None:
         outcomes = self._outcomes.items()
         return next((outcome for job, outcome in outcomes if part.lies_in(job)), None)
 
-    def _gaps(self, missing: Iterable[Part]) -> Iterable[Gap]:
+    def _gaps(self, missing: Iterable[MissingSpan]) -> Iterable[Gap]:
         for part in missing:
             outcome = self._outcome(part)
             end_ns = part.end_ns
@@ -161,7 +161,7 @@ class Fetches:
             if part.start_ns < end_ns:
                 yield Gap(part.series.symbol, part.start_ns, end_ns, reason)
 
-    async def _fetch(self, part: Part) -> None:
+    async def _fetch(self, part: MissingSpan) -> None:
         try:
             outcome = await self._outcome_of(part)
         except (BusUnavailable, RequestError, DecodeError) as error:
@@ -169,9 +169,9 @@ class Fetches:
         FETCHES.labels("failed" if outcome.failed else "fetched").inc()
         del self._jobs[part]
         self._outcomes[part] = outcome
-        self.note()
+        self.on_coverage_grown()
 
-    async def _outcome_of(self, part: Part) -> Outcome:
+    async def _outcome_of(self, part: MissingSpan) -> Outcome:
         (source, symbol), start_ns, end_ns = part
         request = BackfillRequest(
             symbol, start_ns, end_ns, source.resolution_s, source.feed, wait_s=ASK_S
@@ -187,7 +187,7 @@ class Fetches:
         until = time.monotonic() + SILENT_S
         while True:
             try:
-                return await ask(
+                return await request_reply(
                     self._bus, BACKFILL, request, BackfillReply, timeout_s=ASK_S + SLACK_S
                 )
             except (Busy, BusUnavailable):
@@ -201,7 +201,7 @@ class Fetches:
         while start_ns < end_ns and time.monotonic() < until:
             changed = self._changed
             missing = self._coverage.missing(series, [(start_ns, end_ns)])
-            if not any(True for part in missing for _ in _trading(Part(series, *part))):
+            if not any(True for part in missing for _ in _trading(MissingSpan(series, *part))):
                 return
             await _wait(changed, ASK_S)
 
@@ -223,7 +223,7 @@ def _check(request: HistoryRequest) -> None:
         raise RequestError(code, message)
 
 
-def _trading(part: Part) -> Iterable[Part]:
+def _trading(part: MissingSpan) -> Iterable[MissingSpan]:
     """Yield the part without the nights at its ends, or nothing when there was no trading."""
     if part.series.source.resolution_s >= DAILY_S:
         yield part
@@ -234,7 +234,7 @@ def _trading(part: Part) -> Iterable[Part]:
         yield part._replace(start_ns=spans[0][0], end_ns=spans[-1][1])
 
 
-def _done(request: HistoryRequest, running: Iterable[Part]) -> float:
+def _done(request: HistoryRequest, running: Iterable[MissingSpan]) -> float:
     whole_ns = (request.end_ns - request.start_ns) * max(len(set(request.symbols)), 1)
     left_ns = sum(part.end_ns - part.start_ns for part in running)
     return 1.0 if not left_ns else max(min(1 - left_ns / max(whole_ns, left_ns), 0.99), 0.0)

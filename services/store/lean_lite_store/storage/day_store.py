@@ -13,12 +13,12 @@ from lean_lite.model.timestamps import DAY_NS
 from lean_lite_store.storage.database import open_reader
 from lean_lite_store.storage.day_table import Change, DayTable
 from lean_lite_store.storage.journal import journaled_days, read_day
-from lean_lite_store.storage.series import Group, Series, Source, source_of
+from lean_lite_store.storage.series import DayRows, Series, Source, source_of
 
 Day = dict[Source, DayTable]
 
 
-class Shelf(Protocol):
+class DayStore(Protocol):
     """
     Hold the stored bars of some UTC days, whatever form they are kept in.
 
@@ -45,7 +45,7 @@ class Shelf(Protocol):
         """
 
 
-class JournalShelf:
+class JournalDayStore:
     """
     Hold days as tables, folded from the journal when they are asked for.
 
@@ -100,13 +100,13 @@ class JournalShelf:
         table = self._loaded[start_ns // DAY_NS][series.source]
         return table.read(series.symbol, start_ns, end_ns)
 
-    def plan(self, group: Group) -> Change:
+    def plan(self, group: DayRows) -> Change:
         """Return what rows of a day that is held would change."""
         day = self._loaded[group.day]
         table = day.get(group.source) or DayTable(group.source)
         return table.plan(group.block)
 
-    def apply(self, group: Group, change: Change) -> None:
+    def apply(self, group: DayRows, change: Change) -> None:
         """Show what has been committed."""
         day = self._loaded[group.day]
         if group.source not in day:

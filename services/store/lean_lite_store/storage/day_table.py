@@ -32,7 +32,7 @@ Records = npt.NDArray[np.void]
 Place = tuple[str, int]
 
 
-class Claim(NamedTuple):
+class Version(NamedTuple):
     """Hold what a version says of a bar, as bytes, and its rank among versions."""
 
     says: bytes
@@ -54,7 +54,7 @@ class Change(NamedTuple):
     repeated: int
     winners: dict[str, dict[int, int]]
     records: Records
-    older: dict[Place, list[Claim]]
+    older: dict[Place, list[Version]]
 
 
 class DayTable:
@@ -71,7 +71,7 @@ class DayTable:
         self._slabs: list[Records] = []
         self._count = 0
         self._series: dict[str, dict[int, int]] = {}
-        self._older: dict[Place, list[Claim]] = {}
+        self._older: dict[Place, list[Version]] = {}
 
     def __len__(self) -> int:
         """Return the number of bars."""
@@ -99,7 +99,7 @@ class DayTable:
                 coming[index][start] = row
         repeated = 0
         for row in contested:
-            kept[row], repeats = self._contest(change, row, block.symbols[symbols[row]])
+            kept[row], repeats = self._resolve(change, row, block.symbols[symbols[row]])
             repeated += repeats
         return change._replace(bars=len(block) - change.invalid - repeated, repeated=repeated)
 
@@ -139,7 +139,7 @@ class DayTable:
             self._source.simulated,
         )
 
-    def _contest(self, change: Change, row: int, symbol: str) -> tuple[bool, bool]:
+    def _resolve(self, change: Change, row: int, symbol: str) -> tuple[bool, bool]:
         """Decide between a row and the version that stands; say if it is kept, if it repeats."""
         record = change.records[row]
         start = int(record["start_ns"])
@@ -190,6 +190,6 @@ def _records_of(block: Block) -> Records:
     return records
 
 
-def _claim(record: np.void) -> Claim:
+def _claim(record: np.void) -> Version:
     version = int(_RANK[record["origin"]]), int(record["stored_ns"]), int(record["seq"])
-    return Claim(record.tobytes()[:IDENTITY_BYTES], version)
+    return Version(record.tobytes()[:IDENTITY_BYTES], version)

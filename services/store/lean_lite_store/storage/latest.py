@@ -64,7 +64,7 @@ class LatestBar(NamedTuple):
     level: int
 
 
-class Latest:
+class LatestBars:
     """
     Keep Valkey's hashes up to date, one call per flush and hash.
 
@@ -82,7 +82,7 @@ class Latest:
         self._wake = asyncio.Event()
         self._up: bool | None = None
 
-    def offer(self, source: Source, change: Change) -> None:
+    def put_nowait(self, source: Source, change: Change) -> None:
         """Take the newest bar of each symbol among those that a flush has changed."""
         if self._redis is None:
             return

@@ -18,7 +18,7 @@ def read_raw_seqs(connection: apsw.Connection, stream: str) -> dict[str, int]:
     """Return the sequence of the raw frame that the last stored frame of each lane grades."""
     rows = connection.execute("SELECT subject, raw_seq FROM position")
     return {
-        str(Lane.of_subject(subject)): raw_seq
+        str(Lane.from_subject(subject)): raw_seq
         for subject, raw_seq in rows
         if stream_of(subject) == stream
     }

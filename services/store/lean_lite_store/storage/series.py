@@ -43,7 +43,7 @@ def day_of(start_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return days
 
 
-class Group(NamedTuple):
+class DayRows(NamedTuple):
     """Hold the rows of one flush that belong to one source and UTC day."""
 
     source: Source

@@ -6,7 +6,7 @@ import pytest
 from lean_lite.blocks import empty_block
 from lean_lite.data.bars import Bars
 from lean_lite.data.bars.bars import ROWS_SHOWN
-from lean_lite.data.bars.html import table_of
+from lean_lite.data.bars.html import html_table
 from lean_lite.protocol.history import Gap
 from tests.harness.bars import Row, block_of
 
@@ -57,7 +57,7 @@ def test_a_few_bars_are_shown_all(count: int) -> None:
     ],
 )
 def test_of_many_bars_the_first_and_the_last_are_shown(shown: int, closes: list[str]) -> None:
-    rows = cells(table_of(bars_of(100), shown))
+    rows = cells(html_table(bars_of(100), shown))
     assert [row[5] if len(row) > 1 else row[0] for row in rows] == closes
 
 

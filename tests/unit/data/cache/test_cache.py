@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from lean_lite.blocks import from_bars
 from lean_lite.config.environment import cache_folder
 from lean_lite.data import Bars, DataCache
-from lean_lite.data.cache.disk import CacheFolder, Key
+from lean_lite.data.cache.disk import DiskCache, Key
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import to_ns
 from lean_lite.protocol.history import Gap
@@ -221,11 +221,11 @@ def test_a_folder_that_can_not_be_made_is_counted_and_memory_serves(
     cache.clear()
     assert cache.failed == 1
     assert [(one.name, one.message) for one in caplog.records] == [
-        ("lean_lite.data.cache_folder", "cache.not_written")
+        ("lean_lite.data.cache.disk", "cache.not_written")
     ]
 
 
-class Slow(CacheFolder):
+class Slow(DiskCache):
     """Let something happen before a file is written, or after one was read."""
 
     happening: Callable[[], object] | None = None

@@ -10,7 +10,7 @@ import pytest
 
 from lean_lite.blocks import encode_block, from_bars
 from lean_lite.data.bars import Bars
-from lean_lite.data.cache.disk import ABANDONED_S, MAGIC, CacheFolder, Key
+from lean_lite.data.cache.disk import ABANDONED_S, MAGIC, DiskCache, Key
 from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import from_ns
 from tests.harness.paths import ROOT
@@ -26,17 +26,17 @@ def key_of(number: int) -> Key:
     return KEY._replace(start_ns=number)
 
 
-def files_in(folder: CacheFolder) -> list[Path]:
+def files_in(folder: DiskCache) -> list[Path]:
     return [place for place in folder.path.rglob("*") if place.is_file()]
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> CacheFolder:
-    return CacheFolder(tmp_path / "cache", ROOM)
+def folder(tmp_path: Path) -> DiskCache:
+    return DiskCache(tmp_path / "cache", ROOM)
 
 
 @pytest.fixture
-def file(folder: CacheFolder) -> Path:
+def file(folder: DiskCache) -> Path:
     """Return the file of the one entry in the folder."""
     folder.write(KEY, BARS)
     (file,) = folder.path.glob("*/*")
@@ -66,7 +66,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_skipped_counted_logged_and_removed(
-    folder: CacheFolder, file: Path, damage: str, caplog: pytest.LogCaptureFixture
+    folder: DiskCache, file: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.write_bytes(DAMAGES[damage])
     assert folder.read(KEY) is None
@@ -76,7 +76,7 @@ def test_a_damaged_file_is_skipped_counted_logged_and_removed(
     assert folder.corrupt == 1
 
 
-def test_a_file_that_was_cut_anywhere_is_skipped(folder: CacheFolder, file: Path) -> None:
+def test_a_file_that_was_cut_anywhere_is_skipped(folder: DiskCache, file: Path) -> None:
     folder.write(key_of(1), BARS)
     data = file.read_bytes()
     for length in range(len(data)):
@@ -85,7 +85,7 @@ def test_a_file_that_was_cut_anywhere_is_skipped(folder: CacheFolder, file: Path
     assert folder.corrupt == len(data)
 
 
-def test_one_wrong_bit_anywhere_is_noticed(folder: CacheFolder, file: Path) -> None:
+def test_one_wrong_bit_anywhere_is_noticed(folder: DiskCache, file: Path) -> None:
     folder.write(key_of(1), BARS)
     data = file.read_bytes()
     for place in range(len(data)):
@@ -94,15 +94,15 @@ def test_one_wrong_bit_anywhere_is_noticed(folder: CacheFolder, file: Path) -> N
     assert folder.corrupt == len(data)
 
 
-def test_a_file_under_another_name_is_not_taken_for_that(folder: CacheFolder, file: Path) -> None:
+def test_a_file_under_another_name_is_not_taken_for_that(folder: DiskCache, file: Path) -> None:
     other = KEY._replace(symbol="QQQ")
     folder.write(other, BARS)
-    file.replace(folder._place(other))
+    file.replace(folder._path(other))
     assert folder.read(other) is None
     assert folder.corrupt == 0
 
 
-def test_what_is_not_ours_is_left_alone(folder: CacheFolder, file: Path) -> None:
+def test_what_is_not_ours_is_left_alone(folder: DiskCache, file: Path) -> None:
     names = ("notes.bars", "a_b_c.bars", "60_0.bars", "60_0_1_2.bars", "060_0_1.bars", "60_0_1.txt")
     others = [file.with_name(name) for name in names]
     (folder.path / "SPY").mkdir()
@@ -113,7 +113,7 @@ def test_what_is_not_ours_is_left_alone(folder: CacheFolder, file: Path) -> None
     assert sorted(files_in(folder)) == sorted(others)
 
 
-def test_the_entries_that_are_chosen_are_removed(folder: CacheFolder) -> None:
+def test_the_entries_that_are_chosen_are_removed(folder: DiskCache) -> None:
     for number in range(4):
         folder.write(key_of(number), BARS)
     assert folder.remove(lambda key: key.start_ns > 1, symbol="QQQ") == set()
@@ -123,9 +123,9 @@ def test_the_entries_that_are_chosen_are_removed(folder: CacheFolder) -> None:
     ] * 2
 
 
-def test_the_entries_of_one_symbol_are_found_without_a_look_at_others(folder: CacheFolder) -> None:
+def test_the_entries_of_one_symbol_are_found_without_a_look_at_others(folder: DiskCache) -> None:
     for number in range(20_000):
-        other = folder._place(Key(f"SYM{number % 100}", 60, number, number + 1))
+        other = folder._path(Key(f"SYM{number % 100}", 60, number, number + 1))
         other.parent.mkdir(parents=True, exist_ok=True)
         other.touch()
     folder.write(KEY, BARS)
@@ -136,7 +136,7 @@ def test_the_entries_of_one_symbol_are_found_without_a_look_at_others(folder: Ca
     assert folder.remove(lambda _: True, symbol="SPY") == {KEY}
 
 
-def test_a_symbol_without_entries_has_no_folder(folder: CacheFolder) -> None:
+def test_a_symbol_without_entries_has_no_folder(folder: DiskCache) -> None:
     keys = [KEY._replace(symbol=symbol) for symbol in ("SPY", "BTC/USD", "..", "")]
     for key in keys:
         folder.write(key, BARS)
@@ -148,55 +148,55 @@ def test_a_symbol_without_entries_has_no_folder(folder: CacheFolder) -> None:
     assert list(folder.path.iterdir()) == []
 
 
-def test_what_is_no_longer_wanted_when_it_is_written_leaves_no_file(folder: CacheFolder) -> None:
+def test_what_is_no_longer_wanted_when_it_is_written_leaves_no_file(folder: DiskCache) -> None:
     folder.write(KEY, BARS, lambda: False)
     assert files_in(folder) == []
     assert (folder.read(KEY), folder.failed) == (None, 0)
 
 
-def test_nothing_is_written_before_the_first_entry(folder: CacheFolder) -> None:
+def test_nothing_is_written_before_the_first_entry(folder: DiskCache) -> None:
     assert folder.read(KEY) is None
     assert folder.remove(lambda _: True) == set()
     assert not folder.path.exists()
 
 
-def test_what_was_used_longest_ago_makes_room(folder: CacheFolder, file: Path) -> None:
+def test_what_was_used_longest_ago_makes_room(folder: DiskCache, file: Path) -> None:
     size = file.stat().st_size
-    small = CacheFolder(folder.path, 32 * size)
+    small = DiskCache(folder.path, 32 * size)
     for number in range(1, 32):
         small.write(key_of(number), BARS)
     for number in range(32):
         # As if they had been used a second apart, the last one first.
         moment = time.time() - number
-        os.utime(small._place(key_of(number)), (moment, moment))
+        os.utime(small._path(key_of(number)), (moment, moment))
     assert small.read(key_of(31)) is not None
     small.write(key_of(32), BARS)
-    left = {number for number in range(33) if small._place(key_of(number)).exists()}
+    left = {number for number in range(33) if small._path(key_of(number)).exists()}
     assert {0, 31, 32} <= left
     # A sixteenth is made free at once, so that not every entry has to look.
     assert left == set(range(33)) - {30, 29, 28}
 
 
-def test_the_disk_never_holds_more_than_it_may(folder: CacheFolder, file: Path) -> None:
-    small = CacheFolder(folder.path, 10 * file.stat().st_size + 1)
+def test_the_disk_never_holds_more_than_it_may(folder: DiskCache, file: Path) -> None:
+    small = DiskCache(folder.path, 10 * file.stat().st_size + 1)
     for number in range(60):
         small.write(key_of(number % 25), BARS)
         assert sum(one.stat().st_size for one in files_in(folder)) <= small._max_bytes
 
 
 def test_what_killed_processes_have_left_is_removed_after_an_hour(
-    folder: CacheFolder, file: Path
+    folder: DiskCache, file: Path
 ) -> None:
     old, new = folder.path / "tmp1.part", folder.path / "tmp2.part"
     for part, age_s in ((old, ABANDONED_S + 60), (new, ABANDONED_S - 60)):
         part.write_bytes(b"half")
         os.utime(part, (time.time() - age_s,) * 2)
-    CacheFolder(folder.path, ROOM).write(KEY, BARS)
+    DiskCache(folder.path, ROOM).write(KEY, BARS)
     assert sorted(files_in(folder)) == sorted([file, new])
 
 
 def test_what_can_not_be_removed_is_counted_and_not_found_again(
-    folder: CacheFolder, file: Path
+    folder: DiskCache, file: Path
 ) -> None:
     data = file.read_bytes()
     file.unlink()
@@ -210,17 +210,17 @@ def test_what_can_not_be_removed_is_counted_and_not_found_again(
     assert folder.read(KEY) is not None
 
 
-def test_two_processes_share_a_folder(folder: CacheFolder) -> None:
+def test_two_processes_share_a_folder(folder: DiskCache) -> None:
     code = (
         "import sys; from pathlib import Path;"
-        "from tests.unit.data.test_cache_folder import BARS, CacheFolder, key_of;"
-        "folder = CacheFolder(Path(sys.argv[1]), int(sys.argv[2]));"
+        "from tests.unit.data.cache.test_disk import BARS, DiskCache, key_of;"
+        "folder = DiskCache(Path(sys.argv[1]), int(sys.argv[2]));"
         "[folder.write(key_of(number % 60), BARS) for number in range(300)];"
         "print(folder.corrupt, folder.failed)"
     )
     folder.write(KEY, BARS)
     size = files_in(folder)[0].stat().st_size
-    own = CacheFolder(folder.path, 40 * size)
+    own = DiskCache(folder.path, 40 * size)
     command = [sys.executable, "-c", code, str(folder.path), str(40 * size)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
         number = met = 0

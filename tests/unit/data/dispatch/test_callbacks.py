@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lean_lite.data.dispatch.callbacks import Callbacks
-from lean_lite.data.dispatch.mailbox import Update
+from lean_lite.data.dispatch.mailbox import BarUpdate
 from lean_lite.model import DataQualityLevel, TradeBar
 
 
@@ -13,9 +13,9 @@ class Origin:
     stopped = False
 
 
-def update(number: int) -> Update:
+def update(number: int) -> BarUpdate:
     bar = TradeBar("SPY", datetime(2026, 11, 23, 15, number, tzinfo=UTC), 1, 1, 1, 1, number)
-    return Update("SPY", bar, DataQualityLevel.GOOD, Origin())
+    return BarUpdate("SPY", bar, DataQualityLevel.GOOD, Origin())
 
 
 async def test_every_function_gets_every_update_in_order() -> None:

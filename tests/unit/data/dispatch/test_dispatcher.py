@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import empty_block, from_bars
 from lean_lite.data import Bars, DataCache
-from lean_lite.data.cache.disk import CacheFolder, Key
-from lean_lite.data.dispatch.dispatcher import Intake, Pump
-from lean_lite.data.dispatch.mailbox import Source
-from lean_lite.data.history.query import Span, span_of
-from lean_lite.data.resampling.fold import longer
+from lean_lite.data.cache.disk import DiskCache, Key
+from lean_lite.data.dispatch.dispatcher import Dispatcher, Pump
+from lean_lite.data.dispatch.mailbox import UpdateSource
+from lean_lite.data.history.query import HistoryQuery, build_query
+from lean_lite.data.resampling.fold import fold_bars
 from lean_lite.errors import RequestError
 from lean_lite.model import DataQualityLevel, Resolution, TradeBar
 from lean_lite.model.timestamps import from_ns
@@ -63,24 +63,24 @@ def history(minutes: int, *gaps: Gap, first: int = 0, simulated: bool = False) -
     return Bars(block_of(rows, simulated=simulated), gaps)
 
 
-def asked_of(first: int, end: int, resolution: Resolution = MINUTE) -> Span:
-    return span_of("SPY", at(first), at(end), resolution)
+def asked_of(first: int, end: int, resolution: Resolution = MINUTE) -> HistoryQuery:
+    return build_query("SPY", at(first), at(end), resolution)
 
 
-async def keep(intake: Intake, asked: Span, bars: Bars) -> None:
+async def keep(intake: Dispatcher, asked: HistoryQuery, bars: Bars) -> None:
     await intake.keep(asked, bars, intake.heard(asked))
 
 
 ASKED = asked_of(0, 3)
 
 
-async def take(intake: Intake, *records: LiveBar) -> None:
+async def take(intake: Dispatcher, *records: LiveBar) -> None:
     for record in records:
         await intake.take(Going(), record)
 
 
 async def test_records_are_counted_graded_and_handed_on() -> None:
-    intake = Intake(None)
+    intake = Dispatcher(None)
     got: list[tuple[str, TradeBar, DataQualityLevel]] = []
     intake.callbacks.add(lambda *update: got.append(update))
     handle = CustomForexFeed("mine")
@@ -98,7 +98,7 @@ async def test_records_are_counted_graded_and_handed_on() -> None:
 
 
 async def test_whole_history_of_a_subscribed_symbol_is_kept(cache: DataCache) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     await keep(intake, ASKED, history(3))
     assert await intake.cached(ASKED) is None
     intake.begin("SPY", None, graded(5))
@@ -117,14 +117,14 @@ async def test_whole_history_of_a_subscribed_symbol_is_kept(cache: DataCache) ->
 
 
 async def test_longer_bars_are_kept_when_the_last_of_them_is_over(cache: DataCache) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     # Hours of [15:00, 16:20), asked for at 16:26 and at 17:01.
     asked = asked_of(30, 110, Resolution.HOUR)
     intake.begin("SPY", None, graded(117))
-    await keep(intake, asked, longer(history(87, first=30), Resolution.HOUR))
+    await keep(intake, asked, fold_bars(history(87, first=30), Resolution.HOUR))
     assert await intake.cached(asked) is None
     await take(intake, *map(bar, range(117, 152)))
-    whole = longer(history(120, first=30), Resolution.HOUR)
+    whole = fold_bars(history(120, first=30), Resolution.HOUR)
     await keep(intake, asked, whole)
     for same in (asked, asked_of(20, 150, Resolution.HOUR)):
         assert list(await intake.cached(same) or ()) == list(whole)
@@ -133,7 +133,7 @@ async def test_longer_bars_are_kept_when_the_last_of_them_is_over(cache: DataCac
 
 
 async def test_daily_bars_are_kept_when_the_last_of_them_must_have_come(cache: DataCache) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     # It starts at 5:00 in UTC, 570 minutes before ours.
     asked = asked_of(-600, 60, Resolution.DAILY)
     day = Bars(
@@ -151,7 +151,7 @@ async def test_daily_bars_are_kept_when_the_last_of_them_must_have_come(cache: D
 async def test_an_invalid_bar_of_another_time_does_not_tell_that_a_span_is_over(
     cache: DataCache,
 ) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     intake.begin("SPY", None, graded(2))
     await take(intake, bar(10_000, level=0))
     await keep(intake, ASKED, history(2))
@@ -162,7 +162,7 @@ async def test_an_invalid_bar_of_another_time_does_not_tell_that_a_span_is_over(
 async def test_a_correction_takes_what_it_touches_out_of_the_cache(
     cache: DataCache, tmp_path: Path, minute: int, *, dropped: bool
 ) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     intake.begin("SPY", None, EMPTY)
     await take(intake, *map(bar, range(5)))
     await keep(intake, ASKED, history(3))
@@ -175,7 +175,7 @@ async def test_a_correction_takes_what_it_touches_out_of_the_cache(
 
 
 async def test_what_is_no_longer_heard_of_is_no_longer_cached(cache: DataCache) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     intake.begin("SPY", None, graded(10))
     await keep(intake, ASKED, history(3))
     intake.end("SPY")
@@ -183,11 +183,11 @@ async def test_what_is_no_longer_heard_of_is_no_longer_cached(cache: DataCache) 
 
 
 async def test_what_a_killed_engine_has_kept_is_let_go_of(cache: DataCache, tmp_path: Path) -> None:
-    killed = Intake(cache)
+    killed = Dispatcher(cache)
     killed.begin("SPY", None, graded(10))
     await keep(killed, ASKED, history(3))
     again = DataCache(cache_dir=tmp_path)
-    intake = Intake(again)
+    intake = Dispatcher(again)
     intake.begin("SPY", None, graded(10))
     assert await intake.cached(ASKED) is None
     assert again.get("SPY", MINUTE, at(0), at(3)) is None
@@ -196,7 +196,10 @@ async def test_what_a_killed_engine_has_kept_is_let_go_of(cache: DataCache, tmp_
 async def test_what_another_engine_has_kept_is_trusted_when_it_has_the_same_source(
     cache: DataCache, tmp_path: Path
 ) -> None:
-    live, other, demo = Intake(cache), *(Intake(DataCache(cache_dir=tmp_path)) for _ in range(2))
+    live, other, demo = (
+        Dispatcher(cache),
+        *(Dispatcher(DataCache(cache_dir=tmp_path)) for _ in range(2)),
+    )
     for intake in (live, other, demo):
         intake.begin("SPY", None, graded(10))
     await keep(demo, ASKED, history(3, simulated=True))
@@ -214,7 +217,7 @@ async def test_what_another_engine_has_kept_is_trusted_when_it_has_the_same_sour
 async def test_history_that_was_revised_while_it_was_fetched_is_not_kept(
     cache: DataCache, happening: str
 ) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     intake.begin("SPY", None, graded(10))
     heard = intake.heard(ASKED)
     if happening == "correction":
@@ -230,7 +233,7 @@ async def test_history_that_was_revised_while_it_was_fetched_is_not_kept(
 async def test_history_is_kept_though_another_time_was_revised_while_it_was_fetched(
     cache: DataCache,
 ) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     intake.begin("SPY", None, graded(10))
     heard = intake.heard(ASKED)
     await take(intake, bar(3, volume=2.0, late=True), bar(1, symbol="QQQ", late=True))
@@ -241,7 +244,7 @@ async def test_history_is_kept_though_another_time_was_revised_while_it_was_fetc
 async def test_a_bar_that_came_while_history_was_fetched_does_not_tell_that_it_has_it(
     cache: DataCache,
 ) -> None:
-    intake = Intake(cache)
+    intake = Dispatcher(cache)
     intake.begin("SPY", None, graded(3))
     heard = intake.heard(ASKED)
     await take(intake, bar(3))
@@ -252,7 +255,7 @@ async def test_a_bar_that_came_while_history_was_fetched_does_not_tell_that_it_h
 async def test_history_that_is_revised_while_it_waits_for_a_thread_is_not_kept(
     cache: DataCache,
 ) -> None:
-    intake, free = Intake(cache), threading.Event()
+    intake, free = Dispatcher(cache), threading.Event()
     intake.begin("SPY", None, graded(10))
     with ThreadPoolExecutor(1) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
@@ -265,7 +268,7 @@ async def test_history_that_is_revised_while_it_waits_for_a_thread_is_not_kept(
         assert await intake.cached(ASKED) is None
 
 
-class Watched(CacheFolder):
+class Watched(DiskCache):
     """Tell of every entry that is about to be written, or was just read, in the same thread."""
 
     tell: Callable[[], None]
@@ -283,7 +286,7 @@ class Watched(CacheFolder):
 async def test_the_disk_is_used_in_a_thread_and_what_is_corrected_meanwhile_is_not_kept(
     cache: DataCache, tmp_path: Path
 ) -> None:
-    loop, intake, threads = asyncio.get_running_loop(), Intake(cache), list[threading.Thread]()
+    loop, intake, threads = asyncio.get_running_loop(), Dispatcher(cache), list[threading.Thread]()
     cache._folder = watched = Watched(tmp_path, 10**6)
 
     def correct() -> None:
@@ -301,7 +304,7 @@ async def test_the_disk_is_used_in_a_thread_and_what_is_corrected_meanwhile_is_n
 
 
 async def test_reports_begin_with_what_is_stored() -> None:
-    intake = Intake(None)
+    intake = Dispatcher(None)
     known = block_of([Row().at(0)], simulated=True)
     poor = {"level": np.array([1], "|u1"), "reasons": np.array([Check.B04_COUNT.mask], "<u8")}
     intake.begin("SPY", None, Bars(known.with_columns(**poor)))
@@ -314,7 +317,7 @@ async def test_reports_begin_with_what_is_stored() -> None:
 
 
 async def test_figures_count_every_record_once() -> None:
-    intake, got = Intake(None), list[tuple[TradeBar, DataQualityLevel]]()
+    intake, got = Dispatcher(None), list[tuple[TradeBar, DataQualityLevel]]()
     intake.callbacks.add(lambda _, got_bar, quality: got.append((got_bar, quality)))
     levels = (4, 4, 3, 0)
     records = [bar(minute, level=level, wall_ns=minute) for minute, level in enumerate(levels)]
@@ -333,7 +336,7 @@ async def test_figures_count_every_record_once() -> None:
     [live_bar(level=9), live_bar(level=-1), live_bar(resolution_s=-1), live_bar(start_ns=2**80)],
 )
 async def test_a_record_that_makes_no_bar_is_counted_and_harms_no_other(wrong: LiveBar) -> None:
-    intake, got = Intake(None), list[TradeBar]()
+    intake, got = Dispatcher(None), list[TradeBar]()
     intake.callbacks.add(lambda _, got_bar, quality: got.append(got_bar))
     await intake.take_all([(Going(), record) for record in (live_bar(), wrong, live_bar())])
     await asyncio.sleep(0)
@@ -364,10 +367,10 @@ class World:
 
     def starts(self) -> None:
         """Start for the first time, or after it was killed."""
-        self.intake = Intake(DataCache(2, self.folder))
+        self.intake = Dispatcher(DataCache(2, self.folder))
         self.intake.begin("SPY", None, self.stored(asked_of(0, len(self.volumes))))
 
-    def stored(self, asked: Span) -> Bars:
+    def stored(self, asked: HistoryQuery) -> Bars:
         rows = [Row(volume=volume).at(at) for at, volume in enumerate(self.volumes)]
         span = range(asked.request.start_ns, asked.request.end_ns)
         rows = [row for row in rows if row.start_ns in span]
@@ -375,7 +378,7 @@ class World:
         level = np.full(len(rows), 4, "|u1")
         reasons = np.zeros(len(rows), "<u8")
         bars = Bars(bars.block.with_columns(level=level, reasons=reasons))
-        return bars if asked.is_stored else longer(bars, asked.resolution)
+        return bars if asked.is_stored else fold_bars(bars, asked.resolution)
 
     async def does(self, step: Step, what: str) -> None:
         match what:
@@ -437,12 +440,12 @@ def test_what_is_cached_is_what_the_store_would_answer(steps: list[Step]) -> Non
         asyncio.run(run(folder))
 
 
-class Stumbling(Intake):
+class Stumbling(Dispatcher):
     """Fail with the first bars."""
 
     failed = False
 
-    async def take_all(self, arrivals: Sequence[tuple[Source, LiveBar]]) -> None:
+    async def take_all(self, arrivals: Sequence[tuple[UpdateSource, LiveBar]]) -> None:
         if not self.failed:
             self.failed = True
             message = "the disk, perhaps"
@@ -452,7 +455,7 @@ class Stumbling(Intake):
 
 async def test_bars_of_subscribed_symbols_are_handed_on() -> None:
     got: list[str] = []
-    intake = Intake(None)
+    intake = Dispatcher(None)
     intake.callbacks.add(lambda symbol, *_: got.append(symbol))
     pump = Pump({"SPY": Going()}, intake)
     pump.start()
@@ -483,7 +486,7 @@ async def test_what_fails_is_counted_and_the_bars_behind_it_come(
 async def test_nothing_is_dropped_for_a_callback_that_is_quick(bound: int) -> None:
     got: list[str] = []
     other: list[str] = []
-    intake = Intake(None)
+    intake = Dispatcher(None)
     intake.callbacks.add(lambda symbol, *_: got.append(symbol), policy="drop_oldest", bound=bound)
     intake.callbacks.add(lambda symbol, *_: other.append(symbol), policy="latest")
     pump = Pump({"SPY": Going()}, intake)
@@ -503,7 +506,7 @@ async def test_one_that_drops_and_waits_long_holds_nobody() -> None:
     async def slow(*_: object) -> None:
         await gate.wait()
 
-    intake = Intake(None)
+    intake = Dispatcher(None)
     intake.callbacks.add(slow, policy="drop_oldest", bound=300)
     intake.callbacks.add(lambda symbol, *_: got.append(symbol))
     pump = Pump({"SPY": Going()}, intake)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lean_lite.data.dispatch.mailbox import POLICIES, Mailbox, Policy, Update
+from lean_lite.data.dispatch.mailbox import POLICIES, BarUpdate, Mailbox, Policy
 from lean_lite.model import DataQualityLevel, TradeBar
 
 
@@ -11,13 +11,13 @@ class Origin:
     stopped = False
 
 
-def update(number: int, symbol: str = "SPY") -> Update:
+def update(number: int, symbol: str = "SPY") -> BarUpdate:
     bar = TradeBar(symbol, datetime(2026, 11, 23, 15, number, tzinfo=UTC), 1, 1, 1, 1, number)
-    return Update(symbol, bar, DataQualityLevel.GOOD, Origin())
+    return BarUpdate(symbol, bar, DataQualityLevel.GOOD, Origin())
 
 
 async def everything(mailbox: Mailbox) -> list[float]:
-    return [(await mailbox.take()).bar.volume for _ in range(len(mailbox))]
+    return [(await mailbox.get()).bar.volume for _ in range(len(mailbox))]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -35,7 +35,7 @@ async def test_a_full_one_that_blocks_holds_the_sender() -> None:
     for number in range(5):
         await asyncio.sleep(0)
         assert len(mailbox) <= 2
-        assert (await mailbox.take()).bar.volume == number
+        assert (await mailbox.get()).bar.volume == number
     await sending
     assert mailbox.dropped == 0
 

@@ -1,20 +1,20 @@
 import pytest
 
 from lean_lite.data import AlpacaDataFeed, DataFeed
-from lean_lite.data.engine.feed_registry import Roster
+from lean_lite.data.engine.feed_registry import FeedRegistry
 from lean_lite.errors import FeedError, RequestError
 from tests.harness.forex_feed import CustomForexFeed
 
 
-def roster(*feeds: DataFeed) -> Roster:
-    found = Roster()
+def roster(*feeds: DataFeed) -> FeedRegistry:
+    found = FeedRegistry()
     for feed in feeds:
         found.add(feed)
     return found
 
 
-def chosen(found: Roster, symbol: str, name: str | None = None) -> str:
-    feed = found.choose(symbol, name)
+def chosen(found: FeedRegistry, symbol: str, name: str | None = None) -> str:
+    feed = found.feed_for(symbol, name)
     assert feed is not None
     return feed.name
 
@@ -59,18 +59,18 @@ def test_the_name_asked_for_overrides() -> None:
 
 def test_an_unknown_name_is_told_with_the_known_ones() -> None:
     with pytest.raises(FeedError, match=r"no feed 'fx'; there are alpaca_stocks, .*add it"):
-        roster(*SPECIFIED).choose("EUR/USD", "fx")
+        roster(*SPECIFIED).feed_for("EUR/USD", "fx")
     with pytest.raises(FeedError, match="no feed was added"):
-        roster().choose("EUR/USD", "fx")
+        roster().feed_for("EUR/USD", "fx")
 
 
 def test_a_class_that_nobody_serves_is_told() -> None:
     with pytest.raises(FeedError, match=r"no feed serves EUR/USD \(forex\); there are alpaca_main"):
-        roster(AlpacaDataFeed("alpaca_main")).choose("EUR/USD")
+        roster(AlpacaDataFeed("alpaca_main")).feed_for("EUR/USD")
 
 
 def test_without_feeds_the_bus_serves_every_symbol() -> None:
-    assert roster().choose("AAPL") is None
+    assert roster().feed_for("AAPL") is None
 
 
 def test_two_feeds_of_one_name_are_refused() -> None:
@@ -98,11 +98,11 @@ def test_a_users_feed_can_not_have_the_name_of_an_accounts(name: str) -> None:
 @pytest.mark.parametrize("name", [None, "forex_feed"])
 def test_what_is_no_word_is_no_symbol(symbol: str, name: str | None) -> None:
     with pytest.raises(RequestError, match="equities look like AAPL") as caught:
-        roster(*SPECIFIED).choose(symbol, name)
+        roster(*SPECIFIED).feed_for(symbol, name)
     assert caught.value.code == "symbol"
 
 
 @pytest.mark.parametrize("symbol", [None, 5, ["SPY", "AAPL"], b"SPY"])
 def test_what_is_no_text_is_no_symbol(symbol: object) -> None:
     with pytest.raises(TypeError, match="a symbol is text"):
-        roster().choose(symbol)  # type: ignore[arg-type]
+        roster().feed_for(symbol)  # type: ignore[arg-type]

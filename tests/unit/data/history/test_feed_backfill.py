@@ -6,7 +6,11 @@ import pytest
 
 from lean_lite.blocks import Block, from_bars
 from lean_lite.data import Bars
-from lean_lite.data.history.feed_backfill import lacking, merged, supplement
+from lean_lite.data.history.feed_backfill import (
+    complete_from_feed,
+    merge_stored_and_own,
+    missing_range,
+)
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.history import HistoryRequest
@@ -48,21 +52,21 @@ def minutes(span: tuple[int, int] | None) -> tuple[float, float] | None:
 def test_what_lacks_is_the_shortest_span_around_it(
     have: Iterable[int], lack: tuple[int, int] | None
 ) -> None:
-    span = lacking(stored(have), START_NS, START_NS + 10 * MINUTE_NS)
+    span = missing_range(stored(have), START_NS, START_NS + 10 * MINUTE_NS)
     assert minutes(span) == lack
 
 
 def test_a_start_within_a_minute_asks_for_no_more_than_that() -> None:
     half = MINUTE_NS // 2
-    assert lacking(stored(range(10)), START_NS - half, START_NS + 10 * MINUTE_NS) is None
-    tail = lacking(stored(range(10)), START_NS, START_NS + 10 * MINUTE_NS + half)
+    assert missing_range(stored(range(10)), START_NS - half, START_NS + 10 * MINUTE_NS) is None
+    tail = missing_range(stored(range(10)), START_NS, START_NS + 10 * MINUTE_NS + half)
     assert minutes(tail) == (10, 10.5)
-    assert lacking(stored([]), START_NS, START_NS) is None
+    assert missing_range(stored([]), START_NS, START_NS) is None
 
 
 def test_a_stored_bar_wins() -> None:
     own = stored(range(6)).with_columns(volume=np.full(6, 2.0))
-    both = merged(stored([1, 4]), own)
+    both = merge_stored_and_own(stored([1, 4]), own)
     assert both["volume"].tolist() == [2.0, 1.0, 2.0, 2.0, 1.0, 2.0]
     assert both["start_ns"].tolist() == [START_NS + n * MINUTE_NS for n in range(6)]
     assert both["seq"].tolist() == [0, 7, 0, 0, 7, 0]
@@ -81,7 +85,7 @@ async def completed(past: list[TradeBar], have: Iterable[int] = (3, 4)) -> Bars:
     feed = Past("fx")
     feed.past = past
     request = HistoryRequest((SYMBOL,), START_NS, START_NS + 10 * MINUTE_NS, feed="fx")
-    return await supplement(Bars(stored(have)), feed, request, timeout_s=1.0)
+    return await complete_from_feed(Bars(stored(have)), feed, request, timeout_s=1.0)
 
 
 async def test_the_feeds_own_bars_are_graded_and_come_in_order() -> None:

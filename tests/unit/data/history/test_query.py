@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from lean_lite.data.history.query import span_of
+from lean_lite.data.history.query import build_query
 from lean_lite.errors import RequestError
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import from_ns
@@ -12,7 +12,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def request_of(symbol: str, start: datetime, end: datetime, res: Resolution) -> HistoryRequest:
-    return span_of(symbol, start, end, res).request
+    return build_query(symbol, start, end, res).request
 
 
 def test_a_naive_moment_is_local_time() -> None:
@@ -54,7 +54,7 @@ def test_another_resolution_is_made_of_whole_buckets(
     resolution: str, base: str, first: str, end: str
 ) -> None:
     start = datetime(2026, 11, 23, 12, 1, tzinfo=UTC)
-    span = span_of("SPY", start, start + timedelta(hours=3), Resolution(resolution))
+    span = build_query("SPY", start, start + timedelta(hours=3), Resolution(resolution))
     assert not span.is_stored
     assert span.request.resolution_s == Resolution(base).seconds
     assert f"{from_ns(span.request.start_ns):%Y-%m-%dT%H:%M}" == first
@@ -74,7 +74,7 @@ def test_bars_have_come_when_one_behind_the_last_of_them_comes(
     resolution: str, settled: str
 ) -> None:
     end = NOON + timedelta(minutes=30)
-    span = span_of("SPY", NOON - timedelta(days=30), end, Resolution(resolution))
+    span = build_query("SPY", NOON - timedelta(days=30), end, Resolution(resolution))
     assert span.symbol == "SPY"
     assert f"{from_ns(span.settled_ns):%Y-%m-%dT%H:%M}" == settled
 

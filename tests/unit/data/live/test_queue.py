@@ -15,14 +15,14 @@ async def test_bars_come_in_order_and_no_more_than_asked_for() -> None:
     queue, bars = BarQueue(), some(5)
     queue.put(bars[:2])
     queue.put(bars[2:])
-    assert await queue.take(3) == bars[:3]
-    assert await queue.take(3) == bars[3:]
+    assert await queue.get(3) == bars[:3]
+    assert await queue.get(3) == bars[3:]
     assert len(queue) == 0
 
 
 async def test_who_takes_waits_for_a_bar() -> None:
     queue = BarQueue()
-    taking = asyncio.create_task(queue.take(9))
+    taking = asyncio.create_task(queue.get(9))
     await asyncio.sleep(0)
     queue.put([])
     await asyncio.sleep(0)
@@ -33,24 +33,24 @@ async def test_who_takes_waits_for_a_bar() -> None:
 
 async def test_one_who_gives_up_waiting_takes_nothing() -> None:
     queue = BarQueue()
-    taking = asyncio.create_task(queue.take(1))
+    taking = asyncio.create_task(queue.get(1))
     await asyncio.sleep(0)
     queue.put(some(1))
     taking.cancel()
     await asyncio.wait([taking])
-    assert await queue.take(1) == some(1)
+    assert await queue.get(1) == some(1)
 
 
 async def test_streams_are_told_once_half_of_it_is_free() -> None:
     queue, told = BarQueue(4), list[int]()
-    queue.join(lambda: told.append(queue.room))
+    queue.attach(lambda: told.append(queue.room))
     assert queue.room == 4
     queue.put(some(6))
     assert queue.room == -2
-    await queue.take(3)
+    await queue.get(3)
     assert told == []
-    await queue.take(1)
-    await queue.take(1)
+    await queue.get(1)
+    await queue.get(1)
     assert told == [2]
 
 
@@ -60,10 +60,10 @@ async def test_a_stream_that_leaves_takes_its_bars_along() -> None:
     def has_room() -> None:
         told.append("room")
 
-    queue.join(has_room)
+    queue.attach(has_room)
     queue.put([*some(2), *some(2, "AAPL")])
-    assert queue.leave(has_room, ["SPY"]) == some(2)
-    assert await queue.take(2) == some(2, "AAPL")
+    assert queue.detach(has_room, ["SPY"]) == some(2)
+    assert await queue.get(2) == some(2, "AAPL")
     assert told == []
 
 
@@ -73,10 +73,10 @@ async def test_who_stays_is_told_of_the_room_that_another_one_leaves() -> None:
     def one() -> None:
         told.append("one")
 
-    queue.join(one)
-    queue.join(lambda: told.append("other"))
+    queue.attach(one)
+    queue.attach(lambda: told.append("other"))
     queue.put([*some(2), *some(1, "AAPL")])
-    queue.leave(one, ["SPY"])
+    queue.detach(one, ["SPY"])
     assert told == ["other"]
 
 
@@ -84,9 +84,9 @@ async def test_after_the_end_the_rest_is_taken_and_who_waits_hears_of_it() -> No
     queue = BarQueue()
     queue.put(some(2))
     queue.close()
-    assert await queue.take(9) == some(2)
+    assert await queue.get(9) == some(2)
     with pytest.raises(StopAsyncIteration):
-        await queue.take(9)
+        await queue.get(9)
     waiting = BarQueue()
     taking = asyncio.create_task(first(waiting))
     await asyncio.sleep(0)
@@ -96,7 +96,7 @@ async def test_after_the_end_the_rest_is_taken_and_who_waits_hears_of_it() -> No
 
 async def first(queue: BarQueue) -> LiveBar | None:
     try:
-        return (await queue.take(1))[0]
+        return (await queue.get(1))[0]
     except StopAsyncIteration:
         return None
 
@@ -106,8 +106,8 @@ async def test_an_error_comes_once_behind_what_waits_and_then_the_end() -> None:
     queue.put(bars)
     queue.close(OSError("gone"))
     queue.close()
-    assert await queue.take(9) == bars
+    assert await queue.get(9) == bars
     with pytest.raises(OSError, match="gone"):
-        await queue.take(1)
+        await queue.get(1)
     with pytest.raises(StopAsyncIteration):
-        await queue.take(1)
+        await queue.get(1)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_lite.data.live.sequencer import PENDING_FRAMES, Sequel
-from lean_lite.protocol.live import LiveBar, LiveHead
+from lean_lite.data.live.sequencer import PENDING_FRAMES, Sequencer
+from lean_lite.protocol.live import LiveBar, Watermark
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, live_bar
 
 FOLLOWED = ("SPY", "AAPL")
@@ -15,7 +15,7 @@ FOLLOWED = ("SPY", "AAPL")
 class Frame(NamedTuple):
     """Hold a frame of the lane as validate publishes it: records first, then the head."""
 
-    head: LiveHead
+    head: Watermark
     records: tuple[LiveBar, ...]
 
     @property
@@ -27,7 +27,7 @@ class Frame(NamedTuple):
         return [record for record in self.records if record.symbol in FOLLOWED]
 
 
-Message = LiveBar | LiveHead
+Message = LiveBar | Watermark
 
 
 def frame(seq: int, prev_seq: int, *symbols: str) -> Frame:
@@ -36,13 +36,13 @@ def frame(seq: int, prev_seq: int, *symbols: str) -> Frame:
         for row, symbol in enumerate(symbols)
     )
     rows = {symbol: symbols.count(symbol) for symbol in symbols}
-    return Frame(LiveHead(seq, prev_seq, rows), records)
+    return Frame(Watermark(seq, prev_seq, rows), records)
 
 
-def give(sequel: Sequel, *messages: Message) -> None:
+def give(sequel: Sequencer, *messages: Message) -> None:
     for message in messages:
-        if isinstance(message, LiveHead):
-            sequel.on_head(message)
+        if isinstance(message, Watermark):
+            sequel.on_watermark(message)
         else:
             sequel.on_record(message)
 
@@ -51,7 +51,7 @@ ONE, TWO, THREE = frame(3, 0, "SPY", "SPY"), frame(5, 3, "SPY", "AAPL", "MSFT"),
 
 
 def test_a_whole_frame_is_delivered_once() -> None:
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, *ONE.records)
     assert (sequel.take(), sequel.missing_seq) == ([], None)
     give(sequel, ONE.head)
@@ -60,7 +60,7 @@ def test_a_whole_frame_is_delivered_once() -> None:
 
 
 def test_a_head_may_come_before_its_records() -> None:
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, ONE.head, ONE.records[0])
     assert (sequel.take(), sequel.missing_seq) == ([], 3)
     give(sequel, ONE.records[1])
@@ -68,40 +68,40 @@ def test_a_head_may_come_before_its_records() -> None:
 
 
 def test_records_of_other_symbols_are_neither_awaited_nor_delivered() -> None:
-    sequel = Sequel(FOLLOWED, 3)
+    sequel = Sequencer(FOLLOWED, 3)
     give(sequel, *TWO.records, TWO.head)
     assert sequel.take() == TWO.wanted
 
 
 def test_a_lost_head_is_missed_at_the_next_one() -> None:
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, *ONE.records, *TWO.records, TWO.head)
     assert (sequel.take(), sequel.missing_seq) == ([], 5)
-    assert sequel.fill([*ONE.records, *TWO.wanted], 5) == [*ONE.records, *TWO.wanted]
+    assert sequel.apply_snapshot([*ONE.records, *TWO.wanted], 5) == [*ONE.records, *TWO.wanted]
     assert (sequel.take(), sequel.missing_seq, sequel.done_seq) == ([], None, 5)
 
 
 def test_a_record_that_comes_twice_does_not_stand_in_for_a_lost_one() -> None:
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, ONE.records[0], ONE.records[0], ONE.head)
     assert (sequel.take(), sequel.missing_seq) == ([], 3)
-    assert sequel.fill(ONE.records, 3) == list(ONE.records)
+    assert sequel.apply_snapshot(ONE.records, 3) == list(ONE.records)
 
 
 def test_a_record_that_comes_twice_is_delivered_once() -> None:
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, *ONE.records, *ONE.records, ONE.head, ONE.head)
     assert sequel.take() == list(ONE.records)
 
 
 def test_what_comes_after_its_delivery_is_dropped() -> None:
-    sequel = Sequel(FOLLOWED, 3)
+    sequel = Sequencer(FOLLOWED, 3)
     give(sequel, *ONE.records, ONE.head)
     assert (sequel.take(), sequel.missing_seq, sequel.done_seq) == ([], None, 3)
 
 
 def test_a_head_that_repeats_its_rows_while_idle_asks_for_nothing() -> None:
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, *ONE.records, ONE.head)
     sequel.take()
     give(sequel, ONE.head)
@@ -109,23 +109,23 @@ def test_a_head_that_repeats_its_rows_while_idle_asks_for_nothing() -> None:
 
 
 def test_an_answer_goes_on_behind_its_snapshot() -> None:
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, TWO.head, *THREE.records, THREE.head)
     everything = [*ONE.records, *TWO.wanted, *THREE.records]
-    assert sequel.fill(reversed(everything), 9) == everything
+    assert sequel.apply_snapshot(reversed(everything), 9) == everything
     assert (sequel.take(), sequel.missing_seq) == ([], None)
 
 
 def test_an_answer_does_not_lead_back() -> None:
-    sequel = Sequel(FOLLOWED, 5)
-    assert sequel.fill([*ONE.records, *TWO.wanted], 3) == []
+    sequel = Sequencer(FOLLOWED, 5)
+    assert sequel.apply_snapshot([*ONE.records, *TWO.wanted], 3) == []
     assert sequel.done_seq == 5
 
 
 def test_what_waits_is_bounded_and_the_oldest_frames_stay() -> None:
     count = PENDING_FRAMES + 100
     frames = [frame(seq, seq - 1, "SPY") for seq in range(1, count + 1)]
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     for each in reversed(frames[1:]):
         give(sequel, *each.records, each.head)
     assert sequel.missing_seq == 2
@@ -137,7 +137,7 @@ def test_what_waits_is_bounded_and_the_oldest_frames_stay() -> None:
 
 def test_all_records_of_a_full_socket_may_come_before_their_heads() -> None:
     frames = [frame(seq, seq - 1, "SPY") for seq in range(1, 2_001)]
-    sequel = Sequel(FOLLOWED, 0)
+    sequel = Sequencer(FOLLOWED, 0)
     give(sequel, *[record for each in frames for record in each.records])
     give(sequel, *[each.head for each in frames])
     assert [record.seq for record in sequel.take()] == list(range(1, 2_001))
@@ -179,7 +179,7 @@ class Reader:
     """Follow a lane as `Live` does, with a store that has every frame up to some point."""
 
     def __init__(self, frames: Sequence[Frame], done_seq: int, data: st.DataObject) -> None:
-        self.sequel = Sequel(FOLLOWED, done_seq)
+        self.sequel = Sequencer(FOLLOWED, done_seq)
         self.delivered: list[LiveBar] = []
         self._frames = frames
         self._data = data
@@ -208,7 +208,7 @@ class Reader:
 
     def take_answer(self) -> None:
         assert self._answer is not None
-        self.delivered += self.sequel.fill(*self._answer)
+        self.delivered += self.sequel.apply_snapshot(*self._answer)
         self._answer = None
 
     def finish(self) -> None:

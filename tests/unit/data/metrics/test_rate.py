@@ -1,15 +1,15 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_lite.data.metrics.rate import KEPT_S, Rate
+from lean_lite.data.metrics.rate import KEPT_S, RateCounter
 
 
 def test_nothing_has_no_rate() -> None:
-    assert Rate().per_second(5.0, 10) == 0
+    assert RateCounter().per_second(5.0, 10) == 0
 
 
 def test_only_finished_seconds_count_and_the_window_has_so_many() -> None:
-    rate = Rate()
+    rate = RateCounter()
     for now_s, count in ((100.0, 5), (100.9, 5), (101.0, 20), (103.5, 40)):
         rate.add(now_s, count)
     assert rate.per_second(103.9, 1) == 0
@@ -33,7 +33,7 @@ def test_only_finished_seconds_count_and_the_window_has_so_many() -> None:
 def test_a_steady_rate_is_told_at_any_phase_and_age(
     started_s: float, per_second: int, age_s: int, phase_s: float, window_s: int
 ) -> None:
-    rate = Rate(started_s)
+    rate = RateCounter(started_s)
     asked_s = age_s + phase_s
     for beat in range(int(asked_s * per_second)):
         rate.add(started_s + (beat + 0.5) / per_second, 1)
@@ -48,7 +48,7 @@ def test_a_steady_rate_is_told_at_any_phase_and_age(
 def test_a_rate_is_all_that_was_counted_in_the_window_over_its_length_or_the_age(
     steps: list[tuple[float, int]], later: int, window_s: int
 ) -> None:
-    rate, now_s = Rate(1_000.0), 1_000.25
+    rate, now_s = RateCounter(1_000.0), 1_000.25
     added = []
     for step_s, count in steps:
         now_s += step_s
@@ -60,7 +60,7 @@ def test_a_rate_is_all_that_was_counted_in_the_window_over_its_length_or_the_age
 
 
 def test_no_more_seconds_are_kept_than_a_window_has() -> None:
-    rate = Rate()
+    rate = RateCounter()
     for second in range(1_000):
         rate.add(second)
     assert len(rate._seconds) == KEPT_S + 1

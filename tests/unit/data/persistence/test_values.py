@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lean_lite.data import DataPersistence, DataTransformer
 from lean_lite.data.bars import Bars
-from lean_lite.data.persistence.values import moment_of
+from lean_lite.data.persistence.values import to_timestamp
 from lean_lite.model import DataQualityLevel, TradeBar
 
 NOW = datetime.now(UTC)
@@ -178,7 +178,7 @@ MOMENTS = st.datetimes(
 
 @given(MOMENTS, MOMENTS)
 def test_moments_sort_as_their_text_and_come_back(one: datetime, other: datetime) -> None:
-    first, second = moment_of("timestamp", one), moment_of("timestamp", other)
+    first, second = to_timestamp("timestamp", one), to_timestamp("timestamp", other)
     assert (first < second) == (one < other)
     assert datetime.fromisoformat(first) == one
 
@@ -191,9 +191,9 @@ def test_a_record_of_long_ago_can_be_read(kept: DataPersistence) -> None:
 
 def test_a_timestamp_of_pandas_is_a_moment(kept: DataPersistence) -> None:
     there = pd.Timestamp("2024-01-02 09:30:00.123456789", tz="America/New_York")
-    assert moment_of("timestamp", there) == "2024-01-02T14:30:00.123456Z"
+    assert to_timestamp("timestamp", there) == "2024-01-02T14:30:00.123456Z"
     naive = pd.Timestamp("2024-01-02 09:30")
-    assert moment_of("timestamp", naive) == moment_of("timestamp", naive.to_pydatetime())
+    assert to_timestamp("timestamp", naive) == to_timestamp("timestamp", naive.to_pydatetime())
 
 
 @pytest.mark.parametrize(
@@ -206,4 +206,4 @@ def test_a_timestamp_of_pandas_is_a_moment(kept: DataPersistence) -> None:
 )
 def test_a_moment_beyond_the_calendar_is_refused(moment: object) -> None:
     with pytest.raises(ValueError, match="timestamp is a moment of the years 2 to 9998, not"):
-        moment_of("timestamp", moment)
+        to_timestamp("timestamp", moment)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lean_lite.data import Bars
-from lean_lite.data.reports.grade_log import KEPT, SPARE, QualityLog
+from lean_lite.data.reports.grade_log import KEPT, SPARE, GradeLog
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.history import Gap
 from lean_lite.quality import Check
@@ -22,16 +22,16 @@ def at(minute: int) -> int:
     return OPEN_NS + minute * MINUTE_NS
 
 
-def log_of(*minutes: int, now: int = 60, **values: Any) -> QualityLog:
+def log_of(*minutes: int, now: int = 60, **values: Any) -> GradeLog:
     """Return the log of some live bars, in which it is so many minutes after the open."""
-    log = QualityLog("SPY", lambda: at(now))
+    log = GradeLog("SPY", lambda: at(now))
     note(log, *minutes, **values)
     return log
 
 
-def note(log: QualityLog, *minutes: int, **values: Any) -> None:
+def note(log: GradeLog, *minutes: int, **values: Any) -> None:
     for minute in minutes:
-        log.note(live_bar(start_ns=at(minute), **values))
+        log.add(live_bar(start_ns=at(minute), **values))
 
 
 def stored(minutes: Iterable[int], level: int = 4, *gaps: Gap, simulated: bool = False) -> Bars:
@@ -95,7 +95,7 @@ def test_a_bar_of_the_future_that_is_invalid_moves_no_time() -> None:
 
 
 def test_it_is_told_since_when_invalid_bars_are_counted() -> None:
-    log = QualityLog("SPY", lambda: at(60))
+    log = GradeLog("SPY", lambda: at(60))
     log.seed(stored(range(3)))
     assert log.report(1)["invalid_since"] == "2026-11-24T15:30:00+00:00"
     log.seed(stored(range(3), simulated=True))
@@ -123,7 +123,7 @@ def test_longer_bars_are_expected_by_their_own_length() -> None:
 
 
 def test_a_log_of_nothing_reports_nothing() -> None:
-    found = QualityLog("SPY", lambda: at(60)).report(1)
+    found = GradeLog("SPY", lambda: at(60)).report(1)
     assert (found["bars"], found["average_quality_score"], found["expected"]) == (0, None, 60)
 
 
@@ -138,7 +138,7 @@ def test_the_newest_bars_are_kept_in_whatever_order_they_come() -> None:
 
 
 def test_a_report_begins_no_earlier_than_what_is_remembered() -> None:
-    log = QualityLog("BTC/USD", lambda: at(KEPT + SPARE + 1))
+    log = GradeLog("BTC/USD", lambda: at(KEPT + SPARE + 1))
     log.seed(stored(range(KEPT + SPARE + 1)))
     found = log.report(24 * 365)
     assert (found["bars"], found["expected"], found["completeness"]) == (KEPT, KEPT, 1.0)

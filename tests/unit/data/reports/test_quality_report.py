@@ -7,7 +7,7 @@ import pytest
 
 from lean_lite.blocks import empty_block
 from lean_lite.data.bars import Bars
-from lean_lite.data.reports.quality_report import Mark, marks_of, quality_report_of, report_of
+from lean_lite.data.reports.quality_report import BarGrade, build_report, grades_of, history_report
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.history import Gap
@@ -26,13 +26,13 @@ def at(minute: int) -> int:
     return OPEN_NS + minute * MINUTE_NS
 
 
-def mark(minute: int, level: int = EXCELLENT, *checks: Check) -> Mark:
-    return Mark(at(minute), level, sum(check.mask for check in checks))
+def mark(minute: int, level: int = EXCELLENT, *checks: Check) -> BarGrade:
+    return BarGrade(at(minute), level, sum(check.mask for check in checks))
 
 
-def report(*marks: Mark, span: tuple[int, int] = (0, 390), **options: Any) -> dict[str, Any]:
+def report(*marks: BarGrade, span: tuple[int, int] = (0, 390), **options: Any) -> dict[str, Any]:
     symbol = options.pop("symbol", "SPY")
-    return report_of(symbol, (at(span[0]), at(span[1])), marks, **options)
+    return build_report(symbol, (at(span[0]), at(span[1])), marks, **options)
 
 
 def test_the_figures_are_those_that_one_adds_up_by_hand() -> None:
@@ -166,7 +166,7 @@ def test_crypto_is_expected_around_the_clock() -> None:
 
 
 def test_more_bars_than_expected_are_complete() -> None:
-    seconds = [Mark(OPEN_NS + number * SECOND_NS, GOOD, 0) for number in range(60)]
+    seconds = [BarGrade(OPEN_NS + number * SECOND_NS, GOOD, 0) for number in range(60)]
     assert report(*seconds, span=(0, 1))["completeness"] == 1.0
 
 
@@ -177,11 +177,11 @@ def graded(*levels: int) -> Bars:
 
 
 def test_the_marks_of_a_block_are_its_starts_levels_and_reasons() -> None:
-    assert marks_of(graded(4, 2).block) == [Mark(at(0), 4, 0), Mark(at(1), 2, 1)]
+    assert grades_of(graded(4, 2).block) == [BarGrade(at(0), 4, 0), BarGrade(at(1), 2, 1)]
 
 
 def test_a_report_of_history_has_its_bars_and_gaps() -> None:
-    found = quality_report_of("SPY", OPEN, OPEN + timedelta(minutes=10), graded(4, 2))
+    found = history_report("SPY", OPEN, OPEN + timedelta(minutes=10), graded(4, 2))
     assert (found["bars"], found["expected"]) == (2, 10)
     assert found["average_quality_score"] == pytest.approx(0.875)
     assert [gap["reason"] for gap in found["gaps"]] == ["not served"]
@@ -190,13 +190,13 @@ def test_a_report_of_history_has_its_bars_and_gaps() -> None:
 def test_nothing_is_expected_of_the_future() -> None:
     start = datetime.now(UTC) - timedelta(minutes=30)
     bars = Bars(empty_block("crypto"))
-    found = quality_report_of("BTC/USD", start, start + timedelta(days=9), bars)
+    found = history_report("BTC/USD", start, start + timedelta(days=9), bars)
     assert 29 <= found["expected"] <= 60
-    later = quality_report_of("BTC/USD", start + timedelta(days=8), start + timedelta(days=9), bars)
+    later = history_report("BTC/USD", start + timedelta(days=8), start + timedelta(days=9), bars)
     assert (later["expected"], later["completeness"]) == (0, None)
 
 
 def test_history_of_days_is_counted_in_days() -> None:
     block = empty_block("iex", resolution=Resolution.DAILY)
-    found = quality_report_of("SPY", OPEN - timedelta(days=14), OPEN, Bars(block))
+    found = history_report("SPY", OPEN - timedelta(days=14), OPEN, Bars(block))
     assert found["expected"] == 10

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import concat, empty_block
 from lean_lite.data import Bars
-from lean_lite.data.resampling.completeness import expected_of, known_until
-from lean_lite.data.resampling.fold import longer
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.data.resampling.completeness import complete_until, expected_bars
+from lean_lite.data.resampling.fold import fold_bars
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import from_ns, to_ns
 from lean_lite.protocol.history import Gap
@@ -53,53 +53,53 @@ def at(minute: int) -> int:
 def test_only_the_first_and_the_last_bar_can_be_partial(
     minutes: tuple[int, ...], is_partial: list[bool]
 ) -> None:
-    assert partial(longer(bars_at(*minutes), HOUR)) == is_partial
+    assert partial(fold_bars(bars_at(*minutes), HOUR)) == is_partial
 
 
 def test_minutes_without_trading_are_not_missed() -> None:
     # Pre-market begins at 4:00, and after-hours end at 20:00; the regular session is 9:30 to 16:00.
     whole = bars_at(-5 * 60, 11 * 60 - 1)
-    assert partial(longer(whole, Resolution.DAILY)) == [False]
-    assert partial(longer(whole[1:], Resolution.DAILY)) == [True]
-    assert partial(longer(whole[:1], Resolution.DAILY)) == [True]
+    assert partial(fold_bars(whole, Resolution.DAILY)) == [False]
+    assert partial(fold_bars(whole[1:], Resolution.DAILY)) == [True]
+    assert partial(fold_bars(whole[:1], Resolution.DAILY)) == [True]
     regular = bars_at(30, 7 * 60 - 1)
-    assert partial(longer(regular, Resolution.DAILY)) == [True]
-    assert partial(longer(regular, Resolution.DAILY, extended=False)) == [False]
+    assert partial(fold_bars(regular, Resolution.DAILY)) == [True]
+    assert partial(fold_bars(regular, Resolution.DAILY, extended=False)) == [False]
 
 
 def test_bars_of_a_time_without_trading_lack_nothing() -> None:
     # At night, and on Thanksgiving.
-    assert partial(longer(bars_at(-9 * 60 + 7), HOUR)) == [False]
-    assert partial(longer(bars_at(2 * DAY + 100), Resolution.DAILY)) == [False]
+    assert partial(fold_bars(bars_at(-9 * 60 + 7), HOUR)) == [False]
+    assert partial(fold_bars(bars_at(2 * DAY + 100), Resolution.DAILY)) == [False]
 
 
 def test_a_span_that_is_known_makes_its_bars_whole() -> None:
     bars = bars_at(7, 100)
-    assert partial(longer(bars, HOUR)) == [True, True]
-    assert partial(longer(bars, HOUR, start_ns=at(0))) == [False, True]
-    assert partial(longer(bars, HOUR, end_ns=at(120))) == [True, False]
-    assert partial(longer(bars, HOUR, start_ns=at(0), end_ns=at(119))) == [False, True]
+    assert partial(fold_bars(bars, HOUR)) == [True, True]
+    assert partial(fold_bars(bars, HOUR, start_ns=at(0))) == [False, True]
+    assert partial(fold_bars(bars, HOUR, end_ns=at(120))) == [True, False]
+    assert partial(fold_bars(bars, HOUR, start_ns=at(0), end_ns=at(119))) == [False, True]
 
 
 def test_every_symbol_is_known_from_its_own_first_bar_to_its_own_last() -> None:
     block = concat(
         [bars_at(0, 60, 119, symbol="SPY").block, bars_at(7, 60, 100, symbol="BTC/USD").block]
     )
-    assert partial(longer(Bars(block), HOUR)) == [False, False, True, True]
+    assert partial(fold_bars(Bars(block), HOUR)) == [False, False, True, True]
 
 
 def test_invalid_bars_are_known_nevertheless() -> None:
     block = bars_at(0, 30, 59).block.with_columns(level=np.array([0, 4, 0], "|u1"))
-    made = longer(Bars(block), HOUR)
+    made = fold_bars(Bars(block), HOUR)
     assert (len(made), partial(made)) == (1, [False])
 
 
 def test_bars_of_partial_ones_are_partial() -> None:
-    day_of_hours = longer(bars_at(-5 * 60 + 1, *range(-4 * 60, 11 * 60, 60), 11 * 60 - 1), HOUR)
+    day_of_hours = fold_bars(bars_at(-5 * 60 + 1, *range(-4 * 60, 11 * 60, 60), 11 * 60 - 1), HOUR)
     assert partial(day_of_hours) == [True] + [False] * 15
-    assert partial(longer(day_of_hours, Resolution.DAILY)) == [True]
-    assert partial(longer(day_of_hours[:1], Resolution.DAILY)) == [True]
-    assert partial(longer(day_of_hours[1:], Resolution.DAILY, start_ns=at(-9 * 60))) == [False]
+    assert partial(fold_bars(day_of_hours, Resolution.DAILY)) == [True]
+    assert partial(fold_bars(day_of_hours[:1], Resolution.DAILY)) == [True]
+    assert partial(fold_bars(day_of_hours[1:], Resolution.DAILY, start_ns=at(-9 * 60))) == [False]
 
 
 def days_of(symbol: str, zone: str, first: datetime, *after: int) -> Bars:
@@ -114,22 +114,22 @@ def days_of(symbol: str, zone: str, first: datetime, *after: int) -> Bars:
 @pytest.mark.parametrize("monday", [datetime(2024, 1, 1), datetime(2024, 3, 11)])  # noqa: DTZ001
 def test_a_week_of_days_is_whole_wherever_they_begin(monday: datetime) -> None:
     crypto = days_of("BTC/USD", "America/Chicago", monday, *range(14))
-    weeks = longer(crypto, Resolution("7d"))
+    weeks = fold_bars(crypto, Resolution("7d"))
     assert (weeks.block["volume"].tolist(), partial(weeks)) == ([7, 7], [False, False])
-    assert partial(longer(crypto[1:-1], Resolution("7d"))) == [True, True]
+    assert partial(fold_bars(crypto[1:-1], Resolution("7d"))) == [True, True]
     equity = days_of("SPY", "America/New_York", monday, *range(5), *range(7, 12))
-    assert partial(longer(equity, Resolution("7d"))) == [False, False]
-    assert partial(longer(equity[1:-1], Resolution("7d")))[1]
+    assert partial(fold_bars(equity, Resolution("7d"))) == [False, False]
+    assert partial(fold_bars(equity[1:-1], Resolution("7d")))[1]
 
 
 def test_bars_that_are_as_long_already_stay_as_they_are() -> None:
     days = days_of("BTC/USD", "America/Chicago", datetime(2024, 1, 1), *range(3))  # noqa: DTZ001
-    same = longer(days, Resolution.DAILY)
+    same = fold_bars(days, Resolution.DAILY)
     assert list(same) == list(days)
     assert partial(same) == [False] * 3
     gaps = (Gap("SPY", 1, 2, "not served"),)
     marked = Bars(bars_at(1, 0, 2).block, gaps, 390, np.array([True, False, False]))
-    same = longer(marked, MINUTE)
+    same = fold_bars(marked, MINUTE)
     assert same.block["start_ns"].tolist() == [at(0), at(1), at(2)]
     assert (partial(same), same.gaps, same.expected) == ([False, True, False], gaps, 390)
     assert list(same.block.columns) == list(marked.block.columns)
@@ -138,50 +138,52 @@ def test_bars_that_are_as_long_already_stay_as_they_are() -> None:
 def test_what_is_expected_of_longer_bars_follows_from_the_shorter_ones() -> None:
     session = Bars(bars_at(*range(30, 420)).block, expected=390)
     for length, expected in (("30min", 13), ("hour", 7), ("4h", 2), ("daily", 1), ("7min", 57)):
-        made = longer(session, Resolution(length))
+        made = fold_bars(session, Resolution(length))
         assert (made.expected, made.completeness) == (expected, 1.0)
     holes = Bars(bars_at(30, 31, *range(330, 420)).block, expected=390)
-    assert longer(holes, HOUR).completeness == pytest.approx(3 / 7)
+    assert fold_bars(holes, HOUR).completeness == pytest.approx(3 / 7)
     # The newest minutes have not come yet, and are a part of an hour that is there.
-    assert longer(Bars(bars_at(*range(30, 400)).block, expected=375), HOUR).expected == 7
+    assert fold_bars(Bars(bars_at(*range(30, 400)).block, expected=375), HOUR).expected == 7
 
 
 @pytest.mark.parametrize(
     ("minutes", "expected"), [(range(30, 420), 0), (range(150, 420), 390), (range(30, 150), 390)]
 )
 def test_nothing_is_expected_where_the_span_is_not_known(minutes: range, expected: int) -> None:
-    made = longer(Bars(bars_at(*minutes).block, expected=expected), HOUR)
+    made = fold_bars(Bars(bars_at(*minutes).block, expected=expected), HOUR)
     assert math.isnan(made.completeness)
 
 
 def test_of_several_symbols_nothing_is_expected() -> None:
     block = concat([bars_at(30).block, bars_at(30, symbol="AAPL").block])
-    assert longer(Bars(block, expected=2), HOUR).expected == 0
+    assert fold_bars(Bars(block, expected=2), HOUR).expected == 0
 
 
 @given(st.integers(0, 3 * DAY), st.integers(1, 3 * DAY), st.sampled_from(["hour", "4h", "daily"]))
 def test_what_is_expected_is_what_history_expects(first: int, count: int, length: str) -> None:
     span = at(first), at(first + count)
     whole = Bars(bars_at(*range(first, first + count)).block)
-    expected = expected_of("SPY", MINUTE, *span)
-    made = longer(Bars(whole.block, expected=expected), Resolution(length))
-    begin = Buckets("equity", made.resolution.seconds).start(span[0])
-    assert made.expected == (expected_of("SPY", made.resolution, begin, span[1]) if expected else 0)
+    expected = expected_bars("SPY", MINUTE, *span)
+    made = fold_bars(Bars(whole.block, expected=expected), Resolution(length))
+    begin = TimeBuckets("equity", made.resolution.seconds).start(span[0])
+    assert made.expected == (
+        expected_bars("SPY", made.resolution, begin, span[1]) if expected else 0
+    )
 
 
 def test_gaps_stay() -> None:
     gaps = (Gap("SPY", 1, 2, "not served"),)
-    assert longer(Bars(bars_at(0).block, gaps), HOUR).gaps == gaps
+    assert fold_bars(Bars(bars_at(0).block, gaps), HOUR).gaps == gaps
 
 
 def test_no_bars_make_none() -> None:
-    made = longer(Bars(empty_block("iex")), HOUR, start_ns=at(0), end_ns=at(60))
+    made = fold_bars(Bars(empty_block("iex")), HOUR, start_ns=at(0), end_ns=at(60))
     assert (len(made), partial(made), made.resolution) == (0, [], HOUR)
 
 
 def test_bars_that_do_not_add_up_are_refused() -> None:
     with pytest.raises(ValueError, match="minute bars do not add up to 90s bars"):
-        longer(bars_at(0), Resolution("90s"))
+        fold_bars(bars_at(0), Resolution("90s"))
 
 
 @pytest.mark.parametrize(
@@ -203,13 +205,13 @@ def test_a_day_expects_so_many_bars(symbol: str, resolution: str, expected: int)
     span = (at(-9 * 60), at(15 * 60))
     if symbol == "BTC/USD":
         span = (at(-14 * 60), at(10 * 60))
-    assert expected_of(symbol, Resolution(resolution), *span) == expected
+    assert expected_bars(symbol, Resolution(resolution), *span) == expected
 
 
 def hour_is_partial(stored: Bars, asked: int, *, end: int = 9 * 60) -> bool:
     """Tell whether the hour from 9:00 is partial when it is asked for at a minute."""
-    end_ns = known_until(stored.block, at(end), at(asked))
-    return partial(longer(stored, HOUR, start_ns=at(0), end_ns=end_ns))[0]
+    end_ns = complete_until(stored.block, at(end), at(asked))
+    return partial(fold_bars(stored, HOUR, start_ns=at(0), end_ns=end_ns))[0]
 
 
 def test_an_hour_without_its_last_minute_is_partial_until_that_minute_must_have_come() -> None:
@@ -237,11 +239,11 @@ def test_a_day_is_known_once_its_bar_must_have_come() -> None:
     monday = TradeBar("SPY", from_ns(at(-9 * 60 - DAY)), 1, 1, 1, 1, 1, resolution=Resolution.DAILY)
     tuesday_ns = at(-9 * 60)
     stored = Bars.of([monday]).block
-    assert known_until(stored, at(9 * DAY), tuesday_ns + day_ns) == tuesday_ns
-    assert known_until(stored, at(9 * DAY), tuesday_ns + 2 * day_ns) > tuesday_ns
+    assert complete_until(stored, at(9 * DAY), tuesday_ns + day_ns) == tuesday_ns
+    assert complete_until(stored, at(9 * DAY), tuesday_ns + 2 * day_ns) > tuesday_ns
 
 
 def test_of_nothing_only_time_tells_what_is_known() -> None:
     nothing = empty_block("iex")
-    assert known_until(nothing, at(60), at(0)) < at(0)
-    assert known_until(nothing, at(60), at(9 * 60)) == at(60)
+    assert complete_until(nothing, at(60), at(0)) < at(0)
+    assert complete_until(nothing, at(60), at(9 * 60)) == at(60)

@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from lean_lite.blocks.resample import resample
 from lean_lite.data import Bars
 from lean_lite.data.resampling import Resampled, Resampler
-from lean_lite.data.resampling.fold import longer
+from lean_lite.data.resampling.fold import fold_bars
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
 from tests.harness.recordings import block_of_recorded
@@ -236,7 +236,7 @@ def test_a_symbol_that_is_silent_for_long_loses_nothing(breaks: list[int]) -> No
         starts.append(minute)
         given += resampler.add(bar(minute))
     given += resampler.flush()
-    bars = longer(Bars.of([bar(minute) for minute in starts]), HOUR)
+    bars = fold_bars(Bars.of([bar(minute) for minute in starts]), HOUR)
     assert [one.bar for one in given] == list(bars)
     assert (resampler.refused, resampler.late) == (0, 0)
 
@@ -321,7 +321,8 @@ class ResamplerMachine(RuleBasedStateMachine):
         self.resolution, self.kept, self.extended = Resolution(resolution), kept, extended
         self.resampler = Resampler(self.resolution, extended=extended, kept=kept)
         self.buckets = {
-            symbol: Buckets(asset_class_of(symbol), self.resolution.seconds) for symbol in SYMBOLS
+            symbol: TimeBuckets(asset_class_of(symbol), self.resolution.seconds)
+            for symbol in SYMBOLS
         }
         self.bars: dict[str, dict[int, TradeBar]] = {symbol: {} for symbol in SYMBOLS}
         self.given: dict[tuple[str, int], Resampled] = {}
@@ -408,7 +409,7 @@ class ResamplerMachine(RuleBasedStateMachine):
     def folded(self, symbol: str) -> Iterator[tuple[tuple[str, int], tuple[TradeBar, bool]]]:
         """Yield the longer bars of all that came in time, and whether they are partial."""
         bars = Bars.of([one for _, one in sorted(self.bars[symbol].items())])
-        made = longer(bars, self.resolution, extended=self.extended, end_ns=FAR_NS)
+        made = fold_bars(bars, self.resolution, extended=self.extended, end_ns=FAR_NS)
         for one, partial in zip(made, made.partial.tolist(), strict=True):
             key = (symbol, to_ns(one.timestamp))
             trading = self.buckets[symbol].trading(key[1], extended=self.extended)

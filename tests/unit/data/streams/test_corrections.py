@@ -5,7 +5,7 @@ import pytest
 
 from lean_lite.blocks import Origin
 from lean_lite.data.streams import corrections as final
-from lean_lite.data.streams.corrections import Final
+from lean_lite.data.streams.corrections import CorrectionHold
 from lean_lite.protocol.live import LiveBar
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, live_bar
 
@@ -29,7 +29,7 @@ async def of(*records: LiveBar, open_end: bool = False) -> AsyncIterator[LiveBar
 async def released(records: Sequence[LiveBar]) -> list[tuple[str, int, float]]:
     return [
         (one.symbol, (one.start_ns - NINE_THIRTY_NS) // MINUTE_NS, one.volume)
-        async for one in Final().of(of(*records))
+        async for one in CorrectionHold().hold(of(*records))
     ]
 
 
@@ -61,8 +61,8 @@ async def test_live_bars_that_were_fetched_again_release_as_live_ones_do() -> No
 
 async def test_silence_releases_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(final, "SILENT_S", 0.05)
-    held = Final()
-    stream = held.of(of(bar(0), corrected(0, 2.0), bar(1), open_end=True))
+    held = CorrectionHold()
+    stream = held.hold(of(bar(0), corrected(0, 2.0), bar(1), open_end=True))
     got = [(await asyncio.wait_for(anext(stream), 5)).volume for _ in range(2)]
     assert got == [2.0, 1.0]
     assert list(held) == []
@@ -70,8 +70,8 @@ async def test_silence_releases_everything(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_what_is_held_back_can_be_seen() -> None:
-    held = Final()
-    stream = held.of(of(bar(0), bar(0, symbol="AAPL"), bar(1), open_end=True))
+    held = CorrectionHold()
+    stream = held.hold(of(bar(0), bar(0, symbol="AAPL"), bar(1), open_end=True))
     assert (await anext(stream)).symbol == "SPY"
     assert [(one.symbol, one.start_ns) for one in held] == [
         ("AAPL", NINE_THIRTY_NS),

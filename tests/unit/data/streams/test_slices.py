@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from lean_lite.data.live.queue import BarQueue
 from lean_lite.data.streams import Slice, Slices
-from lean_lite.data.streams.alignment import Alignment
-from lean_lite.data.streams.slices import HELD
+from lean_lite.data.streams.alignment import HELD, Alignment
 from lean_lite.model.timestamps import to_ns
 from lean_lite.protocol.live import LiveBar
 
@@ -116,7 +115,7 @@ class Tape:
         return len(self._queue)
 
     async def __anext__(self) -> LiveBar:
-        (one,) = await self._queue.take(1)
+        (one,) = await self._queue.get(1)
         return one
 
     async def begin(self) -> "Tape":

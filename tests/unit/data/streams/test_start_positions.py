@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.blocks import Origin
-from lean_lite.data.streams.start_positions import Beginning, Places, lane_name
-from lean_lite.protocol.bookmark import Bookmark, Joined
+from lean_lite.data.streams.start_positions import LiveStart, StartPositions, lane_name
+from lean_lite.protocol.bookmark import Bookmark, StartPosition
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, live_bar
 
 # Three symbols of one lane, and one of another.
@@ -19,7 +19,7 @@ def test_the_symbols_share_lanes() -> None:
 
 
 def test_symbols_without_a_bookmark_count_from_where_they_join() -> None:
-    places = Places(["SPY", "SPY"], NINE_THIRTY_NS)
+    places = StartPositions(["SPY", "SPY"], NINE_THIRTY_NS)
     assert [*places.new] == ["SPY"]
     places.join({lane_name("SPY"): 7})
     assert [*places.new] == []
@@ -29,7 +29,7 @@ def test_symbols_without_a_bookmark_count_from_where_they_join() -> None:
 
 
 def test_a_bookmark_without_symbols_knows_all_of_its_lanes() -> None:
-    places = Places(SYMBOLS, None)
+    places = StartPositions(SYMBOLS, None)
     lane = lane_name("GBP/USD")
     assert places.resume(Bookmark("r", {lane: 5}), dict.fromkeys(LANES, 9)) == {
         lane: 5,
@@ -42,9 +42,9 @@ def test_a_bookmark_without_symbols_knows_all_of_its_lanes() -> None:
 def test_a_known_symbol_misses_no_frame_and_a_new_one_has_none_from_before_its_history(
     before: set[str], now: set[str], done: dict[str, int], away: int
 ) -> None:
-    places = Places(now, NINE_THIRTY_NS)
+    places = StartPositions(now, NINE_THIRTY_NS)
     kept = {lane: done[lane] for lane in map(lane_name, before)}
-    known = {symbol: Joined(0, 0) for symbol in before}
+    known = {symbol: StartPosition(0, 0) for symbol in before}
     ends = {lane: seq + away for lane, seq in done.items()}
     after = places.resume(Bookmark("r", kept, symbols=known), ends)
     assert set(places.new) == now - before
@@ -64,15 +64,15 @@ def test_a_known_symbol_misses_no_frame_and_a_new_one_has_none_from_before_its_h
 
 @given(some_symbols, some_symbols, SINCE)
 def test_places_survive_a_restart(before: set[str], now: set[str], since_ns: int | None) -> None:
-    places = Places(before, since_ns)
+    places = StartPositions(before, since_ns)
     places.join(dict.fromkeys(LANES, 9))
     written = Bookmark("r", {lane_name(symbol): 4 for symbol in before}, symbols=places.joined)
-    resumed = Places(now, None)
+    resumed = StartPositions(now, None)
     resumed.resume(written, {})
     for symbol in before & now:
-        assert resumed.joined[symbol] == Joined(9, since_ns or 0)
-        assert resumed.had(live_bar(symbol=symbol, seq=9))
-        assert not resumed.had(live_bar(symbol=symbol, seq=10))
+        assert resumed.joined[symbol] == StartPosition(9, since_ns or 0)
+        assert resumed.was_delivered(live_bar(symbol=symbol, seq=9))
+        assert not resumed.was_delivered(live_bar(symbol=symbol, seq=10))
         assert not resumed.includes(live_bar(symbol=symbol, seq=9))
 
 
@@ -85,7 +85,7 @@ def at(minute: int) -> int:
 
 
 def test_a_correction_of_an_earlier_minute_is_older_than_the_stream() -> None:
-    beginning = Beginning(lambda: at(10))
+    beginning = LiveStart(lambda: at(10))
     assert not beginning.includes(live_bar(start_ns=at(8), **CORRECTION))
     assert beginning.includes(live_bar(start_ns=at(9)))
     assert not beginning.includes(live_bar(start_ns=at(8), **CORRECTION))
@@ -93,12 +93,12 @@ def test_a_correction_of_an_earlier_minute_is_older_than_the_stream() -> None:
 
 
 def test_the_bar_of_the_last_minute_counts_when_it_comes_only_now() -> None:
-    beginning = Beginning(lambda: at(10) + 1)
+    beginning = LiveStart(lambda: at(10) + 1)
     assert beginning.includes(live_bar(start_ns=at(9)))
 
 
 def test_a_hole_that_is_filled_counts_from_when_the_stream_began() -> None:
-    beginning = Beginning(lambda: at(10))
+    beginning = LiveStart(lambda: at(10))
     assert beginning.includes(live_bar(start_ns=at(15)))
     assert [beginning.includes(live_bar(start_ns=at(m), **REFILL)) for m in range(7, 15)] == [
         minute >= 9 for minute in range(7, 15)
@@ -106,7 +106,7 @@ def test_a_hole_that_is_filled_counts_from_when_the_stream_began() -> None:
 
 
 def test_a_replayed_market_begins_with_its_first_bar() -> None:
-    beginning = Beginning(lambda: at(99_999))
+    beginning = LiveStart(lambda: at(99_999))
     assert not beginning.includes(live_bar(start_ns=at(4), **CORRECTION))
     assert beginning.first_ns("SPY") == 0
     assert beginning.includes(live_bar(start_ns=at(5)))

@@ -10,10 +10,10 @@ from msgpack import Timestamp
 
 from lean_lite.blocks import Origin
 from lean_lite.model.timestamps import SECOND_NS, to_ns
-from lean_lite.quality import Check, Grader, checks_of
-from lean_lite_ingest.alpaca.wire import BAD_COUNT, NO_COUNT, ORIGINS, row_of
+from lean_lite.quality import Check, Grader, failed_checks
+from lean_lite_ingest.alpaca.wire import BAD_COUNT, NO_COUNT, ORIGINS, to_row
 from lean_lite_ingest.clock import WallClock
-from lean_lite_ingest.rows import Row, block_of
+from lean_lite_ingest.rows import Row, to_block
 
 # What Alpaca's servers send for one bar (`reference/alpaca.md`, section 2).
 GOLDEN = bytes.fromhex(
@@ -32,12 +32,12 @@ def message(**changes: Any) -> dict[str, Any]:
 
 
 def row(**changes: Any) -> Row:
-    return row_of(message(**changes), Origin.LIVE, RECEIVED_NS)
+    return to_row(message(**changes), Origin.LIVE, RECEIVED_NS)
 
 
 def reasons_of(found: Row) -> list[Check]:
-    block = block_of([found], "iex", WallClock(), simulated=False)
-    return checks_of(int(Grader("equity").grade(1, block).block["reasons"][0]))
+    block = to_block([found], "iex", WallClock(), simulated=False)
+    return failed_checks(int(Grader("equity").grade(1, block).block["reasons"][0]))
 
 
 def test_the_golden_bar_is_a_row() -> None:
@@ -67,7 +67,7 @@ def test_a_bar_may_have_neither_vwap_nor_count(absent: Any) -> None:
     found = row(vw=absent, n=absent)
     assert math.isnan(found.vwap)
     assert found.trade_count == NO_COUNT
-    block = block_of([found], "iex", WallClock(), simulated=False)
+    block = to_block([found], "iex", WallClock(), simulated=False)
     assert (block.bar(0).vwap, block.bar(0).trade_count) == (None, None)
     assert reasons_of(found) == []
 
@@ -86,12 +86,12 @@ def test_a_price_that_is_nil_is_seen_by_validate() -> None:
 def test_nanoseconds_are_kept(seconds: int, ns: int) -> None:
     packed = msgpack.packb(message(t=Timestamp(seconds, ns)))
     unpacked = msgpack.unpackb(packed)
-    assert row_of(unpacked, Origin.LIVE, 0).start_ns == seconds * SECOND_NS + ns
+    assert to_row(unpacked, Origin.LIVE, 0).start_ns == seconds * SECOND_NS + ns
 
 
 @pytest.mark.parametrize("stamp", ["2023-11-14T22:13:20Z", "2023-11-14T17:13:20-05:00"])
 def test_rest_writes_its_times_as_text(stamp: str) -> None:
-    found = row_of(message(t=stamp, S=...), Origin.BACKFILL, RECEIVED_NS, "BRK.B")
+    found = to_row(message(t=stamp, S=...), Origin.BACKFILL, RECEIVED_NS, "BRK.B")
     assert (found.symbol, found.start_ns, found.origin) == ("BRK.B", START_NS, Origin.BACKFILL)
 
 
@@ -125,13 +125,13 @@ def test_a_bar_that_no_column_can_hold_is_none(changes: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("count", [0, INT64 - 1])
 def test_the_largest_numbers_fit_their_columns(count: int) -> None:
-    block = block_of([row(n=count)], "iex", WallClock(), simulated=False)
+    block = to_block([row(n=count)], "iex", WallClock(), simulated=False)
     assert block["trade_count"].tolist() == [count]
 
 
 def test_rows_are_a_block_in_their_order() -> None:
     rows = [row(S=symbol) for symbol in ("B", "A", "B")]
-    block = block_of(rows, "iex", WallClock(), simulated=True)
+    block = to_block(rows, "iex", WallClock(), simulated=True)
     assert block.symbol_names == ["B", "A", "B"]
     assert (block.feed, block.simulated) == ("iex", True)
     assert block["received_ns"].tolist() == [RECEIVED_NS] * 3
@@ -141,12 +141,12 @@ def test_rows_are_a_block_in_their_order() -> None:
 class Ahead(WallClock):
     """Be the clock of a feed that is an hour ahead."""
 
-    def at(self, wall_ns: int) -> int:
+    def feed_ns(self, wall_ns: int) -> int:
         return wall_ns + 3_600 * SECOND_NS
 
 
 def test_bars_arrive_in_the_time_of_their_feed() -> None:
-    block = block_of([row()], "iex", Ahead(), simulated=True)
+    block = to_block([row()], "iex", Ahead(), simulated=True)
     assert block["received_ns"].tolist() == [RECEIVED_NS + 3_600 * SECOND_NS]
 
 

@@ -8,12 +8,12 @@ from lean_lite_sim.market.market import Market
 from lean_lite_sim.market.timestamps import MINUTE_NS, parse_instant
 from lean_lite_sim.rest.bar_query import parse_bar_query
 from lean_lite_sim.rest.page_token import PageToken, decode_page_token, encode_page_token
-from lean_lite_sim.rest.pages import BarShelf
-from lean_lite_sim.timeline import Tape
+from lean_lite_sim.rest.pages import BarPages
+from lean_lite_sim.timeline import Timeline
 from tests.harness.simulator_clients import TODAY
 
 MARKET = Market(TODAY, synthetic=("SYN0000", "SYN0001"))
-SHELF = BarShelf(MARKET, Tape(MARKET, FaultHistory(Faults()), 0))
+SHELF = BarPages(MARKET, Timeline(MARKET, FaultHistory(Faults()), 0))
 NOW_NS = parse_instant("2026-11-20T15:00:30Z")
 BASE = {"symbols": "SYN0001,AAPL,MSFT,SPY", "start": "2026-11-19T20:30:00Z"}
 

@@ -20,11 +20,11 @@ def test_the_error_of_a_json_line_is_the_last_word(tmp_path: Path) -> None:
     child = ChildLog(tmp_path / "store.log")
     with child.open() as file:
         file.write(b'noise\n{"event": "service.could_not_start", "error": "no keys"}\n\n')
-    assert child.last_words() == "no keys"
+    assert child.last_error() == "no keys"
 
 
 def test_a_child_that_was_silent_has_last_words_all_the_same(tmp_path: Path) -> None:
-    assert ChildLog(tmp_path / "store.log").last_words() == "it has said nothing"
+    assert ChildLog(tmp_path / "store.log").last_error() == "it has said nothing"
 
 
 def test_a_large_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

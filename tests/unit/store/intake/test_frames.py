@@ -11,7 +11,7 @@ from lean_lite.bus import Frame
 from lean_lite.model.timestamps import DAY_NS
 from lean_lite.protocol.headers import ERROR, MARKER
 from lean_lite.quality import Check
-from lean_lite_store.intake.frames import gather, read_frame
+from lean_lite_store.intake.frames import build_batch, read_frame
 
 SUBJECT = "md.graded.equity.1"
 
@@ -48,13 +48,13 @@ def test_a_changed_byte_never_raises(data: st.DataObject) -> None:
     payload = bytearray(encode_block(graded([1, 2])))
     place = data.draw(st.integers(0, len(payload) - 1))
     payload[place] = data.draw(st.integers(0, 255))
-    gather([read_frame(frame(bytes(payload))), read_frame(frame(bytes(payload)))])
+    build_batch([read_frame(frame(bytes(payload))), read_frame(frame(bytes(payload)))])
 
 
 def test_markers_and_empty_frames_only_move_the_position() -> None:
     marker = read_frame(frame(b"", headers={MARKER: "1"}))
     empty = read_frame(frame(encode_block(graded([])), seq=8))
-    batch = gather([marker, empty])
+    batch = build_batch([marker, empty])
     assert (batch.groups, batch.undecodable, batch.positions) == ([], [], {SUBJECT: 8})
 
 
@@ -79,7 +79,9 @@ def test_rows_are_grouped_by_feed_and_utc_day_without_marked_repeats() -> None:
         graded([2], feed="sip"),
         graded([3]),
     ]
-    batch = gather([read_frame(frame(encode_block(b), seq)) for seq, b in enumerate(frames, 1)])
+    batch = build_batch(
+        [read_frame(frame(encode_block(b), seq)) for seq, b in enumerate(frames, 1)]
+    )
     assert batch.repeated == 1
     assert [(g.source.feed, g.day, g.block["seq"].tolist()) for g in batch.groups] == [
         ("iex", 0, [1, 4]),
@@ -92,5 +94,5 @@ def test_symbols_without_rows_do_not_make_the_tables_overflow() -> None:
     block = graded([1])
     wide = msgspec.structs.replace(block, symbols=("A", *(f"S{n}" for n in range(70_000))))
     arrival = read_frame(frame(encode_block(wide)))
-    batch = gather([arrival, arrival])
+    batch = build_batch([arrival, arrival])
     assert batch.groups[0].block.symbols == ("A",)

@@ -4,59 +4,59 @@ import pytest
 
 from lean_lite.protocol.partitions import Lane
 from lean_lite.protocol.subjects import bulk_graded, graded
-from lean_lite_store.intake.frames import Arrival
-from lean_lite_store.intake.queue import BULK_FRAMES, Pending
+from lean_lite_store.intake.frames import IncomingFrame
+from lean_lite_store.intake.queue import BULK_FRAMES, FlushQueue
 
 LANE = Lane("equity", 1)
 
 
-def live(seq: int) -> Arrival:
-    return Arrival(seq, graded(LANE))
+def live(seq: int) -> IncomingFrame:
+    return IncomingFrame(seq, graded(LANE))
 
 
-def bulk(seq: int) -> Arrival:
-    return Arrival(seq, bulk_graded(LANE))
+def bulk(seq: int) -> IncomingFrame:
+    return IncomingFrame(seq, bulk_graded(LANE))
 
 
 async def test_live_frames_go_before_history_that_came_earlier() -> None:
-    pending = Pending(10)
+    pending = FlushQueue(10)
     for arrival in (bulk(1), bulk(2), live(1), live(2)):
         await pending.put(arrival)
-    assert await pending.take(100) == [live(1), live(2)]
-    assert await pending.take(100) == [bulk(1)]
+    assert await pending.get(100) == [live(1), live(2)]
+    assert await pending.get(100) == [bulk(1)]
     await pending.put(live(3))
-    assert await pending.take(100) == [live(3)]
-    assert await pending.take(100) == [bulk(2)]
+    assert await pending.get(100) == [live(3)]
+    assert await pending.get(100) == [bulk(2)]
 
 
 async def test_history_that_waits_never_keeps_live_frames_out() -> None:
-    pending = Pending(1)
+    pending = FlushQueue(1)
     for seq in range(BULK_FRAMES):
         await pending.put(bulk(seq))
     blocked = asyncio.ensure_future(pending.put(bulk(99)))
     await asyncio.wait_for(pending.put(live(1)), 1)
     assert not blocked.done()
-    assert await pending.take(100) == [live(1)]
-    assert await pending.take(100) == [bulk(0)]
+    assert await pending.get(100) == [live(1)]
+    assert await pending.get(100) == [bulk(0)]
     await asyncio.wait_for(blocked, 1)
 
 
 async def test_a_full_queue_waits_for_room() -> None:
-    pending = Pending(1)
+    pending = FlushQueue(1)
     await pending.put(live(1))
     blocked = asyncio.ensure_future(pending.put(live(2)))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asyncio.shield(blocked), 0.05)
-    await pending.take(1)
+    await pending.get(1)
     await asyncio.wait_for(blocked, 1)
 
 
 async def test_it_is_settled_only_when_what_was_taken_is_stored() -> None:
-    pending = Pending(10)
+    pending = FlushQueue(10)
     await pending.put(live(1))
-    settled = asyncio.ensure_future(pending.settle())
-    await pending.take(1)
+    settled = asyncio.ensure_future(pending.join())
+    await pending.get(1)
     await asyncio.sleep(0)
     assert not settled.done()
-    await pending.done()
+    await pending.task_done()
     await asyncio.wait_for(settled, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from lean_lite.errors import ConfigError
 from lean_lite_store.storage.day_table import RECORD
-from lean_lite_store.storage.latest import LAYOUT, Latest, LatestBar, hash_of, pack
+from lean_lite_store.storage.latest import LAYOUT, LatestBar, LatestBars, hash_of, pack
 from lean_lite_store.storage.series import Source
 
 
@@ -29,4 +29,4 @@ def test_simulated_bars_have_a_hash_of_their_own() -> None:
 
 def test_an_address_that_is_none_is_a_setting_to_mend() -> None:
     with pytest.raises(ConfigError, match=r"store\.redis_url"):
-        Latest("localhost")
+        LatestBars("localhost")

@@ -10,7 +10,7 @@ from lean_lite.errors import ConfigError, StoreError
 from lean_lite_store.storage.slots import claim_slot
 
 HOLD = (
-    "import sys; from lean_lite_store.slots import claim_slot; "
+    "import sys; from lean_lite_store.storage.slots import claim_slot; "
     "slot = claim_slot(sys.argv[1]); print(slot.number, flush=True); sys.stdin.read()"
 )
 

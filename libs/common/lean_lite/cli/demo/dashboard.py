@@ -24,7 +24,7 @@ COLOURS = {
 }
 
 
-class Board:
+class Dashboard:
     """Show the last bar of every symbol and the state of every service."""
 
     def __init__(self, symbols: tuple[str, ...], stream: TextIO) -> None:
@@ -54,7 +54,7 @@ class Board:
         if self._live:
             self._live.stop()
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Write a line that stays."""
         self._console.print(Text(text, style="bold"), soft_wrap=True)
 

@@ -17,8 +17,8 @@ import msgspec
 
 from lean_lite.bus import connect
 from lean_lite.bus.heartbeats import HeartbeatMonitor
-from lean_lite.cli.demo.dashboard import Board
-from lean_lite.cli.demo.strategy_process import Strategy
+from lean_lite.cli.demo.dashboard import Dashboard
+from lean_lite.cli.demo.strategy_process import StrategyProcess
 from lean_lite.cli.demo.summary import Counts, Summary, count_hops, count_stored, summarize
 from lean_lite.config import Config
 from lean_lite.errors import ConfigError
@@ -60,9 +60,9 @@ async def demo(config: Config, options: DemoOptions) -> int:
     keyless = not (config.alpaca.key_id and config.alpaca.secret_key)
     simulated = keyless or mode_of(config) == "demo"
     mode: Mode = "demo" if simulated else "live"
-    simulator = SimulatorOptions().under(config.stack) if simulated else None
-    board = Board(options.symbols, sys.stderr if options.json else sys.stdout)
-    board.say(_banner(config, simulator))
+    simulator = SimulatorOptions().with_settings(config.stack) if simulated else None
+    board = Dashboard(options.symbols, sys.stderr if options.json else sys.stdout)
+    board.print_line(_banner(config, simulator))
     config = config.replace(service={"beat_s": BEAT_S})
     stack = Stack(config, folder=default_folder(config, mode), simulator=simulator)
     starting = asyncio.create_task(stack.start())
@@ -70,7 +70,7 @@ async def demo(config: Config, options: DemoOptions) -> int:
         await stack.stop()
         return 130
     for reason in stack.outside:
-        board.say(f"no live bars yet: {reason}")
+        board.print_line(f"no live bars yet: {reason}")
     try:
         summary = await _watch(stack, options, board, stopped)
     finally:
@@ -80,12 +80,12 @@ async def demo(config: Config, options: DemoOptions) -> int:
     if options.json:
         sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
     else:
-        board.say(summary.as_text())
+        board.print_line(summary.as_text())
     return 1 if summary.lost or summary.duplicated else 0
 
 
 async def _watch(
-    stack: Stack, options: DemoOptions, board: Board, stopped: asyncio.Event
+    stack: Stack, options: DemoOptions, board: Dashboard, stopped: asyncio.Event
 ) -> Summary:
     store = stack.folder / "store"
     stored_before = count_stored(store)
@@ -94,7 +94,7 @@ async def _watch(
     heartbeats = HeartbeatMonitor()
     await heartbeats.start(bus)
     strategies = [
-        Strategy(options.symbols, as_client, board.on_bar if first else None)
+        StrategyProcess(options.symbols, as_client, board.on_bar if first else None)
         for first in (index == 0 for index in range(options.strategies))
     ]
     try:
@@ -111,7 +111,7 @@ async def _watch(
 
 
 async def _follow(
-    options: DemoOptions, board: Board, heartbeats: HeartbeatMonitor, stopped: asyncio.Event
+    options: DemoOptions, board: Dashboard, heartbeats: HeartbeatMonitor, stopped: asyncio.Event
 ) -> None:
     until = None if options.seconds is None else time.monotonic() + options.seconds
     parent = os.getppid()
@@ -129,14 +129,14 @@ async def _follow(
 async def _settle(
     stack: Stack,
     heartbeats: HeartbeatMonitor,
-    strategies: list[Strategy],
+    strategies: list[StrategyProcess],
     store: Path,
     stored_before: int,
     *,
     interrupted: bool,
 ) -> Counts:
     """Stop the feed and wait until what it published has come to rest everywhere."""
-    await stack.retire("ingest")
+    await stack.stop_child("ingest")
     until = time.monotonic() + (SETTLE_INTERRUPTED_S if interrupted else SETTLE_S)
     # What the beats said before ingest ended may add up by chance.
     await asyncio.sleep(BEAT_S)

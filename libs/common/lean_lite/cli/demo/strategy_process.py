@@ -11,7 +11,7 @@ from lean_lite.cli.tail import TailBar, TailLine, TailStart, TailSummary
 from lean_lite.config import Config
 from lean_lite.config.environment import child_environment
 from lean_lite.errors import StackError
-from lean_lite.stack.processes.child import dies_with
+from lean_lite.stack.processes.child import die_with_parent
 
 START_S = 20.0
 STOP_S = 1.0
@@ -19,7 +19,7 @@ STOP_S = 1.0
 _decode = msgspec.json.Decoder(TailLine).decode
 
 
-class Strategy:
+class StrategyProcess:
     """Follow symbols in a child process from the first stored bar on; count what it receives."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Strategy:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
-            preexec_fn=dies_with(os.getpid()),
+            preexec_fn=die_with_parent(os.getpid()),
         )
         self._reading = asyncio.create_task(self._read(self._process))
         following = asyncio.create_task(self._following.wait())

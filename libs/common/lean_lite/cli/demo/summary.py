@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from lean_lite.cli.demo.strategy_process import Strategy
-from lean_lite.protocol.heartbeat import Beat
+from lean_lite.cli.demo.strategy_process import StrategyProcess
+from lean_lite.protocol.heartbeat import Heartbeat
 
 
 class Counts(msgspec.Struct):
@@ -73,7 +73,7 @@ class Summary(msgspec.Struct):
         )
 
 
-def count_hops(heartbeats: Iterable[Beat]) -> Counts:
+def count_hops(heartbeats: Iterable[Heartbeat]) -> Counts:
     """Add up what processes have counted, those that are gone included."""
     counts = Counts()
     for heartbeat in heartbeats:
@@ -86,7 +86,7 @@ def count_hops(heartbeats: Iterable[Beat]) -> Counts:
 def summarize(
     counts: Counts,
     stored: int,
-    strategies: Sequence[Strategy],
+    strategies: Sequence[StrategyProcess],
     symbols: dict[str, SymbolSummary],
 ) -> Summary:
     """Return the report of a run whose strategies have stopped."""

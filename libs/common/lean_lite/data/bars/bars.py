@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from lean_lite.blocks import Block, empty_block, from_bars
 from lean_lite.blocks.block import read_only
-from lean_lite.blocks.trading_time import regular_rows
+from lean_lite.blocks.trading_time import regular_session_mask
 from lean_lite.model import DataQualityLevel, Resolution, TradeBar
 from lean_lite.protocol.history import Gap
 
@@ -58,7 +58,7 @@ class Bars(Sequence[TradeBar]):
         """
         if isinstance(bars, Bars):
             return bars
-        given = bars if isinstance(bars, list) else _listed(bars)
+        given = bars if isinstance(bars, list) else _to_list(bars)
         for kind in set(map(type, given)):
             if not issubclass(kind, TradeBar):
                 message = f"bars are made of TradeBar, not {kind.__name__}"
@@ -89,7 +89,7 @@ class Bars(Sequence[TradeBar]):
 
     def __repr__(self) -> str:
         """Return how many bars of which symbols."""
-        return f"<Bars {names_of(self.symbols)}: {len(self)} x {self.block.resolution.value}>"
+        return f"<Bars {format_symbols(self.symbols)}: {len(self)} x {self.block.resolution.value}>"
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -112,12 +112,12 @@ class Bars(Sequence[TradeBar]):
         """Return the share of expected bars that is there, 0 to 1; NaN when none is expected."""
         if not self.expected:
             return float("nan")
-        return min(int(regular_rows(self.block).sum()) / self.expected, 1.0)
+        return min(int(regular_session_mask(self.block).sum()) / self.expected, 1.0)
 
     def check_one_symbol(self) -> None:
         """Raise ValueError when the bars are of several symbols."""
         if len(names := self.symbols) > 1:
-            message = f"one symbol at a time, not {names_of(names)}: take them apart first"
+            message = f"one symbol at a time, not {format_symbols(names)}: take them apart first"
             raise ValueError(message)
 
     def to_numpy(self) -> npt.NDArray[np.float64]:
@@ -131,9 +131,9 @@ class Bars(Sequence[TradeBar]):
         `vwap` and `trade_count` are missing where the feed has none; `quality` is the score and
         `partial` as in `partial`. ImportError without `lean-lite[pandas]`.
         """
-        from lean_lite.data.bars.dataframe import frame_of  # noqa: PLC0415 - pandas is an extra
+        from lean_lite.data.bars.dataframe import to_dataframe  # noqa: PLC0415 - pandas is an extra
 
-        return frame_of(self)
+        return to_dataframe(self)
 
     def plot(self) -> "Figure":
         """
@@ -141,25 +141,25 @@ class Bars(Sequence[TradeBar]):
 
         ValueError for several symbols; ImportError without `lean-lite[plot]`.
         """
-        from lean_lite.data.bars.chart import candles_of  # noqa: PLC0415 - plotly is an extra
+        from lean_lite.data.bars.chart import candlestick_figure  # noqa: PLC0415 - plotly is an extra
 
-        return candles_of(self)
+        return candlestick_figure(self)
 
     def _repr_html_(self) -> str:
         """Return a table of the first and the last bars, for notebooks."""
-        from lean_lite.data.bars.html import table_of  # noqa: PLC0415 - only notebooks need it
+        from lean_lite.data.bars.html import html_table  # noqa: PLC0415 - only notebooks need it
 
-        return table_of(self, ROWS_SHOWN)
+        return html_table(self, ROWS_SHOWN)
 
 
-def _listed(bars: object) -> list[TradeBar]:
+def _to_list(bars: object) -> list[TradeBar]:
     if not isinstance(bars, Iterable):
         message = f"bars are a sequence of TradeBar, or yield them, not {type(bars).__name__}"
         raise TypeError(message)
     return list(bars)
 
 
-def names_of(symbols: tuple[str, ...]) -> str:
+def format_symbols(symbols: tuple[str, ...]) -> str:
     """Return symbols for people to read: the first few of many."""
     names = ", ".join(symbols[:SYMBOLS_SHOWN])
     more = len(symbols) - SYMBOLS_SHOWN

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.data.optional import load
+from lean_lite.data.optional import import_optional
 from lean_lite.model import DataQualityLevel
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ COLOURS = {
 UNGRADED = ("#90a4ae", "#546e7a")
 
 
-def candles_of(bars: "Bars") -> "Figure":
+def candlestick_figure(bars: "Bars") -> "Figure":
     """Return candles by grade and volume; see `Bars.plot`."""
     bars.check_one_symbol()
-    subplots = load("plotly.subplots", "plot")
-    objects = load("plotly.graph_objects", "plot")
+    subplots = import_optional("plotly.subplots", "plot")
+    objects = import_optional("plotly.graph_objects", "plot")
     figure: Figure = subplots.make_subplots(
         rows=2, shared_xaxes=True, row_heights=[0.8, 0.2], vertical_spacing=0.02
     )
@@ -55,7 +55,7 @@ def _candles(
     name: str,
     colours: tuple[str, str],
 ) -> "Candlestick":
-    objects = load("plotly.graph_objects", "plot")
+    objects = import_optional("plotly.graph_objects", "plot")
     prices = {price: bars.block[price][rows] for price in ("open", "high", "low", "close")}
     candles: Candlestick = objects.Candlestick(
         x=starts[rows],

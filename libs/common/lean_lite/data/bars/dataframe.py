@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lean_lite.data.optional import load
+from lean_lite.data.optional import import_optional
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from lean_lite.data.bars.bars import Bars
 
 
-def index_of(bars: "Bars") -> "pd.DatetimeIndex":
+def utc_index(bars: "Bars") -> "pd.DatetimeIndex":
     """Return the starts of bars in UTC."""
-    pandas = load("pandas", "pandas")
+    pandas = import_optional("pandas", "pandas")
     index: pd.DatetimeIndex = pandas.DatetimeIndex(
         bars.block["start_ns"].astype("datetime64[ns]"), name="timestamp"
     ).tz_localize("UTC")
     return index
 
 
-def frame_of(bars: "Bars") -> "pd.DataFrame":
+def to_dataframe(bars: "Bars") -> "pd.DataFrame":
     """Return bars as a frame; see `Bars.to_df`."""
-    pandas = load("pandas", "pandas")
+    pandas = import_optional("pandas", "pandas")
     block = bars.block
     counts = block["trade_count"]
     # One text at least tells pandas the type of a column of texts.
@@ -36,6 +36,6 @@ def frame_of(bars: "Bars") -> "pd.DataFrame":
             "quality": bars.quality,
             "partial": bars.partial,
         },
-        index=index_of(bars),
+        index=utc_index(bars),
     )
     return frame

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from html import escape
 
-from lean_lite.data.bars.bars import Bars, names_of
+from lean_lite.data.bars.bars import Bars, format_symbols
 from lean_lite.model import TradeBar
 
 HEAD = ("start (UTC)", "symbol", "open", "high", "low", "close", "volume", "quality")
 
 
-def table_of(bars: Bars, rows_shown: int) -> str:
+def html_table(bars: Bars, rows_shown: int) -> str:
     """Return the first and the last bars as a table, with what is left out and what is missing."""
     half = rows_shown // 2
     whole = len(bars) <= rows_shown
@@ -25,7 +25,7 @@ def table_of(bars: Bars, rows_shown: int) -> str:
 
 
 def _caption(bars: Bars) -> str:
-    caption = f"{names_of(bars.symbols)}: {len(bars)} {bars.resolution.value} bars"
+    caption = f"{format_symbols(bars.symbols)}: {len(bars)} {bars.resolution.value} bars"
     if bars.expected:
         caption += f", {bars.completeness:.1%} of regular trading"
     if bars.gaps:

@@ -12,7 +12,7 @@ import numpy as np
 from lean_lite.blocks.block import Column
 from lean_lite.config.environment import cache_folder
 from lean_lite.data.bars import Bars
-from lean_lite.data.cache.disk import CacheFolder, Key
+from lean_lite.data.cache.disk import DiskCache, Key
 from lean_lite.model import Length, Resolution, TradeBar
 from lean_lite.model.timestamps import to_ns
 
@@ -58,7 +58,7 @@ class DataCache:
         self._turns: dict[object, Key] = {}
         self._lock = threading.Lock()
         folder = Path(cache_dir) if cache_dir is not None else cache_folder()
-        self._folder = CacheFolder(folder, max_disk_bytes) if disk else None
+        self._folder = DiskCache(folder, max_disk_bytes) if disk else None
 
     def __len__(self) -> int:
         """Return the number of entries in memory."""
@@ -102,13 +102,13 @@ class DataCache:
         between. ValueError for bars of another symbol or resolution.
         """
         key = _key(symbol, resolution, start, end)
-        kept = _kept(bars, symbol, Resolution.of(resolution))
+        kept = _compact(bars, symbol, Resolution.of(resolution))
         with self._lock:
             if not wanted():
                 return
-            self._overtake(lambda other: other == key)
-            self._remember(key, kept)
-            turn = self._turn(key)
+            self._supersede(lambda other: other == key)
+            self._put_in_memory(key, kept)
+            turn = self._begin_io(key)
             if self._folder is not None:
                 # Memory may lose the bars before they are written.
                 self._folder.drop(key)
@@ -128,7 +128,7 @@ class DataCache:
                 self._entries.move_to_end(key)
                 self.hits += 1
                 return entry.bars
-            turn = self._turn(key)
+            turn = self._begin_io(key)
         found = None
         try:
             found = self._folder.read(key) if self._folder is not None else None
@@ -138,7 +138,7 @@ class DataCache:
                 self.hits += found is not None
                 self.misses += found is None
                 if found is not None and is_newest:
-                    self._remember(key, found)
+                    self._put_in_memory(key, found)
         return found
 
     def invalidate(
@@ -157,7 +157,7 @@ class DataCache:
             return key.symbol == symbol and same and near
 
         with self._lock:
-            self._overtake(touches)
+            self._supersede(touches)
             held = {key for key in self._entries if touches(key)}
             for key in held:
                 self._bytes -= self._entries.pop(key).size
@@ -173,16 +173,16 @@ class DataCache:
             if self._folder is not None:
                 self._folder.remove(lambda _: True)
 
-    def _turn(self, key: Key) -> object:
+    def _begin_io(self, key: Key) -> object:
         turn = object()
         self._turns[turn] = key
         return turn
 
-    def _overtake(self, chosen: Callable[[Key], bool]) -> None:
+    def _supersede(self, chosen: Callable[[Key], bool]) -> None:
         for turn in [turn for turn, key in self._turns.items() if chosen(key)]:
             del self._turns[turn]
 
-    def _remember(self, key: Key, bars: Bars) -> None:
+    def _put_in_memory(self, key: Key, bars: Bars) -> None:
         size = bars.partial.nbytes + sum(one.nbytes for one in bars.block.columns.values())
         if (known := self._entries.pop(key, None)) is not None:
             self._bytes -= known.size
@@ -199,7 +199,7 @@ def _key(symbol: str, resolution: Length, start: datetime, end: datetime) -> Key
     return Key(symbol, Resolution.of(resolution).seconds, to_ns(start), to_ns(end))
 
 
-def _kept(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars:
+def _compact(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars:
     """Return bars that hold no more memory than their own."""
     given = Bars.of(bars, resolution=resolution)
     block = given.block
@@ -210,10 +210,10 @@ def _kept(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars
         )
         raise ValueError(message)
     # A slice would hold the whole that it was cut from.
-    columns = {name: _own(column) for name, column in block.columns.items()}
-    return Bars(block.replace(columns), given.gaps, given.expected, _own(given.partial))
+    columns = {name: _owned_copy(column) for name, column in block.columns.items()}
+    return Bars(block.replace(columns), given.gaps, given.expected, _owned_copy(given.partial))
 
 
-def _own(column: Column) -> Column:
+def _owned_copy(column: Column) -> Column:
     base = column.base
     return column.copy() if isinstance(base, np.ndarray) and base.nbytes > column.nbytes else column

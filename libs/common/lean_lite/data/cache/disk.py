@@ -60,7 +60,7 @@ _decode = msgspec.msgpack.Decoder(_File).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class CacheFolder:
+class DiskCache:
     """
     Keep entries in a folder that several processes may share.
 
@@ -92,12 +92,12 @@ class CacheFolder:
         if len(data) > self._max_bytes:
             return
         try:
-            part = self._part(data)
+            part = self._write_part(data)
             try:
                 self._commit(part, key, wanted, len(data))
             finally:
                 part.unlink(missing_ok=True)
-            self._tidy()
+            self._evict()
         except OSError as error:
             with self._lock:
                 self._fail("cache.not_written", error)
@@ -106,7 +106,7 @@ class CacheFolder:
         """Return an entry; None when there is none, or a damaged one."""
         if key in self._removed:
             return None
-        place = self._place(key)
+        place = self._path(key)
         try:
             data = place.read_bytes()
         except OSError:
@@ -124,7 +124,7 @@ class CacheFolder:
         """Let go of an entry that is about to be written anew, or to be too large for that."""
         with self._lock:
             try:
-                _unlink(self._place(key))
+                _unlink(self._path(key))
             except OSError:
                 self._removed.add(key)
 
@@ -134,7 +134,7 @@ class CacheFolder:
         with self._lock:
             homes = _listed(self.path) if symbol is None else [self._home(symbol)]
             for place in _entries(homes):
-                key = self._key_of(place)
+                key = self._parse_key(place)
                 if key is None or not chosen(key):
                     continue
                 gone.add(key)
@@ -149,19 +149,19 @@ class CacheFolder:
         # The end of the name keeps `..` and no symbol at all apart from folders that there are.
         return self.path / f"{quote(symbol, safe='')}_"
 
-    def _place(self, key: Key) -> Path:
+    def _path(self, key: Key) -> Path:
         return self._home(key.symbol) / ("_".join(map(str, key[1:])) + SUFFIX)
 
-    def _key_of(self, place: Path) -> Key | None:
+    def _parse_key(self, place: Path) -> Key | None:
         """Return the key that a file's name tells; None for a file that is not ours."""
         symbol = unquote(place.parent.name.removesuffix("_"))
         try:
             key = Key(symbol, *map(int, place.stem.split("_")))
         except (TypeError, ValueError):
             return None
-        return key if self._place(key) == place else None
+        return key if self._path(key) == place else None
 
-    def _part(self, data: bytes) -> Path:
+    def _write_part(self, data: bytes) -> Path:
         """Return a file that holds the data, and that nobody reads yet."""
         self.path.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self.path, suffix=PART)
@@ -180,11 +180,11 @@ class CacheFolder:
         """Put a file in its place, if it is wanted in the very moment."""
         with self._lock:
             if wanted():
-                _move(part, self._place(key))
+                _move(part, self._path(key))
                 self._removed.discard(key)
                 self._room -= size
 
-    def _tidy(self) -> None:
+    def _evict(self) -> None:
         """Make room when there is none left; one thread does it, the others may write."""
         with self._tidying:
             with self._lock:

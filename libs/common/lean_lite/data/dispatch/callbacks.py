@@ -9,9 +9,9 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
-from lean_lite.data.dispatch.mailbox import BOUND, Mailbox, Policy, Update
+from lean_lite.data.dispatch.mailbox import BOUND, BarUpdate, Mailbox, Policy
 from lean_lite.model import DataQualityLevel, TradeBar
-from lean_lite.tasks import cancelled
+from lean_lite.tasks import is_being_cancelled
 
 Callback = Callable[[str, TradeBar, DataQualityLevel], Awaitable[object] | object]
 
@@ -21,10 +21,10 @@ TURN_S = 0.005
 
 log = logging.getLogger(__name__)
 # What is called goes with all that it awaits, in whatever task that runs.
-_calling: ContextVar["Listener | None"] = ContextVar("calling", default=None)
+_calling: ContextVar["CallbackWorker | None"] = ContextVar("calling", default=None)
 
 
-class Listener:
+class CallbackWorker:
     """Call one function with what is in its mailbox, one update after the other."""
 
     def __init__(self, callback: Callback, mailbox: Mailbox) -> None:
@@ -41,18 +41,18 @@ class Listener:
         """Return how many updates are best handed over at a time."""
         return self._mailbox.room
 
-    def offer(self, update: Update) -> bool:
+    def put_nowait(self, update: BarUpdate) -> bool:
         """Hand an update over, and say so; False when the mailbox has no room for it."""
         if self._work is None:
-            self._mailbox.begin()
+            self._mailbox.bind_loop()
             self._work = asyncio.create_task(self._run(), name=f"callback {self.callback!r}")
-        return self._mailbox.offer(update)
+        return self._mailbox.put_nowait(update)
 
-    async def put(self, update: Update) -> None:
+    async def put(self, update: BarUpdate) -> None:
         """Hand an update over as soon as there is room."""
         await self._mailbox.put(update)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Call the function no more; a call that is under way ends by itself."""
         self._mailbox.close()
         if self._work is not None and not self._calling:
@@ -85,9 +85,9 @@ class Listener:
         _calling.set(self)
         until = monotonic() + TURN_S
         while self._work is work and not self._mailbox.closed:
-            update = self._mailbox.next()
+            update = self._mailbox.get_nowait()
             if update is None:
-                update = await self._mailbox.take()
+                update = await self._mailbox.get()
                 until = monotonic() + TURN_S
             if update.source.stopped:
                 continue
@@ -98,7 +98,7 @@ class Listener:
                 if result is not None and inspect.isawaitable(result):
                     await result
             except (Exception, asyncio.CancelledError) as error:
-                if isinstance(error, asyncio.CancelledError) and cancelled():
+                if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                     raise
                 self.failed += 1
                 # One that always fails must not fill the disk: failures 1, 2, 4, 8… are told.
@@ -117,7 +117,7 @@ class Callbacks:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._listeners: list[Listener] = []
+        self._listeners: list[CallbackWorker] = []
         self._failed_before = 0
 
     @property
@@ -137,7 +137,7 @@ class Callbacks:
         TypeError for what can't be called so, ValueError as in `Mailbox`.
         """
         _check(callback)
-        self._listeners.append(Listener(callback, Mailbox(policy, bound)))
+        self._listeners.append(CallbackWorker(callback, Mailbox(policy, bound)))
 
     def remove(self, callback: Callback) -> None:
         """Call it no more; one that is not there is no error."""
@@ -145,12 +145,12 @@ class Callbacks:
             if listener.callback == callback:
                 self._listeners.remove(listener)
                 self._failed_before += listener.failed
-                listener.end()
+                listener.close()
                 return
 
-    async def put(self, update: Update) -> None:
+    async def put(self, update: BarUpdate) -> None:
         """Hand an update to all, and wait for those who have no room."""
-        full = [listener for listener in self._listeners if not listener.offer(update)]
+        full = [listener for listener in self._listeners if not listener.put_nowait(update)]
         for listener in full:
             await listener.put(update)
 

@@ -12,12 +12,12 @@ from weakref import WeakSet
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.dispatch.callbacks import Callbacks
-from lean_lite.data.dispatch.mailbox import Source, Update
+from lean_lite.data.dispatch.mailbox import BarUpdate, UpdateSource
 from lean_lite.data.feed import DataFeed
-from lean_lite.data.history.query import Span
+from lean_lite.data.history.query import HistoryQuery
 from lean_lite.data.live.queue import BarQueue
 from lean_lite.data.metrics import DataMetrics
-from lean_lite.data.reports.grade_log import QualityLog
+from lean_lite.data.reports.grade_log import GradeLog
 from lean_lite.errors import RequestError
 from lean_lite.model import DataQualityLevel, Resolution
 from lean_lite.model.timestamps import SECOND_NS, from_ns
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 class Heard:
     """Tell of a span that is asked for: whether it was over then, and is as it was since."""
 
-    def __init__(self, asked: Span, newest_ns: int) -> None:
+    def __init__(self, asked: HistoryQuery, newest_ns: int) -> None:
         """Begin now."""
         self._asked = asked
         self.is_settled = asked.settled_ns <= newest_ns
@@ -44,13 +44,13 @@ class Heard:
             self.is_current = False
 
 
-class Intake:
+class Dispatcher:
     """Take records in; keep figures and grades of the subscribed symbols."""
 
     def __init__(self, cache: DataCache | None) -> None:
         """Start with no symbol."""
         self._cache = cache
-        self._logs: dict[str, QualityLog] = {}
+        self._logs: dict[str, GradeLog] = {}
         self._handles: dict[str, DataFeed] = {}
         # Feeds whose history was kept since a symbol began, and whether they are simulated.
         self._sources: dict[str, set[tuple[str, bool]]] = {}
@@ -68,7 +68,7 @@ class Intake:
         """
         self._forget(symbol)
         self._newest_ns[symbol] = int(known.block["start_ns"].max()) if len(known) else 0
-        self._logs[symbol] = QualityLog(symbol)
+        self._logs[symbol] = GradeLog(symbol)
         self._logs[symbol].seed(known, since_ns)
         if handle is not None:
             self._handles[symbol] = handle
@@ -80,16 +80,16 @@ class Intake:
         self._newest_ns.pop(symbol, None)
         self._forget(symbol)
 
-    async def take(self, source: Source, record: LiveBar) -> None:
+    async def take(self, source: UpdateSource, record: LiveBar) -> None:
         """Take one record."""
         await self.take_all([(source, record)])
 
-    async def take_all(self, arrivals: Sequence[tuple[Source, LiveBar]]) -> None:
+    async def take_all(self, arrivals: Sequence[tuple[UpdateSource, LiveBar]]) -> None:
         """Take records in order, each with where it came from."""
         for update in self._updates(arrivals):
             await self.callbacks.put(update)
 
-    def heard(self, asked: Span) -> Heard | None:
+    def heard(self, asked: HistoryQuery) -> Heard | None:
         """Note from now on what is heard of a span; None when nothing of it is cached."""
         newest_ns = self._newest_ns.get(asked.symbol)
         if self._cache is None or newest_ns is None:
@@ -98,7 +98,7 @@ class Intake:
         self._heard.add(heard)
         return heard
 
-    async def cached(self, asked: Span) -> Bars | None:
+    async def cached(self, asked: HistoryQuery) -> Bars | None:
         """Return history that was kept since the symbol began; None when there is none."""
         if self._cache is None or asked.symbol not in self._logs:
             return None
@@ -111,7 +111,7 @@ class Intake:
         self.metrics.record_cache(found is not None)
         return found
 
-    async def keep(self, asked: Span, bars: Bars, heard: Heard | None) -> None:
+    async def keep(self, asked: HistoryQuery, bars: Bars, heard: Heard | None) -> None:
         """
         Keep history that is whole, of a symbol whose revisions are heard.
 
@@ -160,7 +160,7 @@ class Intake:
         if self._cache is not None:
             self._cache.invalidate(symbol, from_ns(start_ns), from_ns(end_ns))
 
-    def _updates(self, arrivals: Sequence[tuple[Source, LiveBar]]) -> list[Update]:
+    def _updates(self, arrivals: Sequence[tuple[UpdateSource, LiveBar]]) -> list[BarUpdate]:
         """Return what the callbacks are called with; what makes no bar is counted as an error."""
         updates, records = [], []
         for source, record in arrivals:
@@ -183,22 +183,22 @@ class Intake:
         punctual = [record for record in records if record.wall_ns and not record.late]
         self.metrics.update_latencies([(now_ns - record.wall_ns) / 1e6 for record in punctual])
 
-    def _update(self, source: Source, record: LiveBar) -> Update:
+    def _update(self, source: UpdateSource, record: LiveBar) -> BarUpdate:
         quality, bar = record.quality, record.bar()
         if (log := self._logs.get(record.symbol)) is not None:
-            log.note(record)
+            log.add(record)
         if quality is not DataQualityLevel.INVALID:
             if (feed := self._handles.get(record.symbol)) is not None:
-                feed.note(bar)
+                feed.count_bar(bar)
             if (newest_ns := self._newest_ns.get(record.symbol)) is not None:
                 self._newest_ns[record.symbol] = max(newest_ns, record.start_ns)
             if record.late:
                 end_ns = record.start_ns + record.resolution_s * SECOND_NS
                 self._revise(record.symbol, record.start_ns, end_ns)
-        return Update(record.symbol, bar, quality, source)
+        return BarUpdate(record.symbol, bar, quality, source)
 
 
-def _name(asked: Span) -> tuple[str, Resolution, datetime, datetime]:
+def _name(asked: HistoryQuery) -> tuple[str, Resolution, datetime, datetime]:
     """Return what a cache knows it by: longer bars reach from bucket to bucket."""
     request = asked.request
     return asked.symbol, asked.resolution, from_ns(request.start_ns), from_ns(request.end_ns)
@@ -215,7 +215,7 @@ log = logging.getLogger(__name__)
 class Pump:
     """Hand bars from `queue` to the intake, as many together as the callbacks have room for."""
 
-    def __init__(self, following: Mapping[str, Source], intake: Intake) -> None:
+    def __init__(self, following: Mapping[str, UpdateSource], intake: Dispatcher) -> None:
         """Do nothing before `start`; `following` is by symbol."""
         self._following = following
         self._intake = intake
@@ -237,7 +237,7 @@ class Pump:
     async def _run(self) -> None:
         while True:
             room = self._intake.callbacks.room
-            records = await self.queue.take(min(max(room, 1), TOGETHER))
+            records = await self.queue.get(min(max(room, 1), TOGETHER))
             # Whoever is unsubscribed while we wait for room keeps its bars from the callbacks.
             sources = [self._following.get(record.symbol) for record in records]
             arrivals = [(s, r) for s, r in zip(sources, records, strict=True) if s is not None]

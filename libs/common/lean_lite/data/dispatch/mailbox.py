@@ -15,7 +15,7 @@ BOUND = 8_192
 FEW = 16
 
 
-class Source(Protocol):
+class UpdateSource(Protocol):
     """Be what an update comes from."""
 
     @property
@@ -23,13 +23,13 @@ class Source(Protocol):
         """Say whether nobody wants its updates any more."""
 
 
-class Update(msgspec.Struct, frozen=True):
+class BarUpdate(msgspec.Struct, frozen=True):
     """Hold what a callback is called with, and where it came from."""
 
     symbol: str
     bar: TradeBar
     quality: DataQualityLevel
-    source: Source
+    source: UpdateSource
 
 
 class Mailbox:
@@ -54,8 +54,8 @@ class Mailbox:
         self.dropped = 0
         self._count = 0
         self.closed = False
-        self._waiting: OrderedDict[int | str, Update] = OrderedDict()
-        self.begin()
+        self._waiting: OrderedDict[int | str, BarUpdate] = OrderedDict()
+        self.bind_loop()
 
     def __len__(self) -> int:
         """Return how many updates wait."""
@@ -70,12 +70,12 @@ class Mailbox:
         # A full one gets few at a time, so that who is quick takes them before the next ones come.
         return room if self.policy == "block" else max(room, min(self.bound // 2, FEW), 1)
 
-    def begin(self) -> None:
+    def bind_loop(self) -> None:
         """Serve another event loop than before, or the same one: who waits now is forgotten."""
         self._filled = asyncio.Event()
         self._taken = asyncio.Event()
 
-    def offer(self, update: Update) -> bool:
+    def put_nowait(self, update: BarUpdate) -> bool:
         """Keep an update, and say so; False when the sender must wait for room."""
         if self.closed:
             return True
@@ -92,13 +92,13 @@ class Mailbox:
         self._filled.set()
         return True
 
-    async def put(self, update: Update) -> None:
+    async def put(self, update: BarUpdate) -> None:
         """Keep an update; waits for room when the policy says so."""
-        while not self.offer(update):
+        while not self.put_nowait(update):
             self._taken.clear()
             await self._taken.wait()
 
-    def next(self) -> Update | None:
+    def get_nowait(self) -> BarUpdate | None:
         """Return the oldest update; None when there is none."""
         if not self._waiting:
             return None
@@ -106,9 +106,9 @@ class Mailbox:
         self._taken.set()
         return update
 
-    async def take(self) -> Update:
+    async def get(self) -> BarUpdate:
         """Return the oldest update as soon as there is one."""
-        while (update := self.next()) is None:
+        while (update := self.get_nowait()) is None:
             self._filled.clear()
             await self._filled.wait()
         return update

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(LiveBar).decode
 
 
-class Following:
+class SymbolSubscription:
     """
     Hand a symbol's records on.
 
@@ -31,7 +31,7 @@ class Following:
         symbol: str,
         live: Live,
         feed: str,
-        deliver: Callable[["Following", LiveBar], Awaitable[None]],
+        deliver: Callable[["SymbolSubscription", LiveBar], Awaitable[None]],
     ) -> None:
         """
         Use a started stream of the symbol; `feed` is the user's feed that serves it, or none.
@@ -56,13 +56,13 @@ class Following:
         subject = subjects.live_invalid(self.symbol)
         self._invalid = await self._bus.subscribe(subject, self._on_invalid)
 
-    def takes(self, feed: str) -> bool:
+    def accepts_feed(self, feed: str) -> bool:
         """Say whether a feed's bars of the symbol are those that come."""
         return self._live.source(self.symbol) in ("", feed)
 
-    def follow(self, queue: BarQueue) -> None:
+    def attach_queue(self, queue: BarQueue) -> None:
         """Put graded bars into a queue, those first that have come already."""
-        self._live.hand_over(queue)
+        self._live.redirect(queue)
 
     async def stop(self) -> None:
         """Follow no more; what has not been delivered is dropped."""
@@ -79,5 +79,5 @@ class Following:
         except msgspec.MsgspecError as error:
             log.warning("live.unreadable", extra={"subject": message.subject, "error": str(error)})
             return
-        if not self.stopped and self.takes(record.feed):
+        if not self.stopped and self.accepts_feed(record.feed):
             await self._deliver(self, record)

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from lean_lite.bus.connection import TROUBLE
+from lean_lite.bus.connection import TRANSIENT_ERRORS
 from lean_lite.errors import BusUnavailable, StackError
-from lean_lite.tasks import cancelled
+from lean_lite.tasks import is_being_cancelled
 
 LIMIT_S = 5.0
 STOPPED = "the engine was stopped meanwhile: call `await engine.start()`, and ask again"
 
 
-class Errands:
+class PendingCalls:
     """Run what callers wait for as tasks, so that `stop` can end them while the bus is there."""
 
     def __init__(self) -> None:
@@ -32,13 +32,13 @@ class Errands:
         try:
             return await task
         except asyncio.CancelledError:
-            if cancelled() or task not in self._ended:
+            if is_being_cancelled() or task not in self._ended:
                 raise
             raise StackError(STOPPED) from None
         except Exception as error:
             if task in self._ended:
                 raise StackError(STOPPED) from error
-            if isinstance(error, TROUBLE):
+            if isinstance(error, TRANSIENT_ERRORS):
                 message = f"the bus failed: {str(error) or repr(error)}; try it again"
                 raise BusUnavailable(message) from error
             raise

@@ -11,7 +11,7 @@ from lean_lite.errors import ConfigError, StackError
 from lean_lite.stack import Membership, join_stack
 
 
-class Attachment:
+class StackConnection:
     """Know how each role reaches the bus; `facts` is what the stack of this machine says."""
 
     def __init__(self, bus: BusConfig, membership: Membership | None) -> None:
@@ -27,14 +27,14 @@ class Attachment:
     def check(self) -> None:
         """Raise StackError when the stack of this machine has ended for good."""
         if self._membership is not None and self._membership.lost.is_set():
-            raise _lost(self._membership)
+            raise _wait_until_lost(self._membership)
 
-    async def lost(self) -> StackError | None:
+    async def wait_until_lost(self) -> StackError | None:
         """Wait until the stack of this machine has ended for good; a bus elsewhere never does."""
         if self._membership is None:
             return None
         await self._membership.lost.wait()
-        return _lost(self._membership)
+        return _wait_until_lost(self._membership)
 
     def feed_bus(self) -> BusConfig:
         """Return the settings for a user's feed; ConfigError when nobody told its password."""
@@ -49,19 +49,19 @@ class Attachment:
             raise ConfigError(key, message)
         return msgspec.structs.replace(self.bus, user=user, password=Secret(password))
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """Need the stack no more; it ends when nobody needs it."""
         if self._membership is not None:
             await self._membership.leave()
 
 
-async def attach(config: Config) -> Attachment:
+async def open_connection(config: Config) -> StackConnection:
     """Join the stack of this machine, starting it when needed, unless `bus.url` names a bus."""
     if config.bus.url:
-        return Attachment(config.bus, None)
+        return StackConnection(config.bus, None)
     membership = await join_stack(config)
-    return Attachment(membership.bus, membership)
+    return StackConnection(membership.bus, membership)
 
 
-def _lost(membership: Membership) -> StackError:
+def _wait_until_lost(membership: Membership) -> StackError:
     return StackError(f"{membership.why}; call `engine.stop()` and then `engine.start()`")

@@ -10,35 +10,35 @@ from weakref import WeakSet, WeakValueDictionary
 
 from lean_lite.bus import Bus, connect
 from lean_lite.bus.heartbeats import HeartbeatMonitor
-from lean_lite.bus.retry import patiently
+from lean_lite.bus.retry import retry_unavailable
 from lean_lite.config import Config
 from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.dispatch.callbacks import Callback
-from lean_lite.data.dispatch.dispatcher import Intake, Pump
+from lean_lite.data.dispatch.dispatcher import Dispatcher, Pump
 from lean_lite.data.dispatch.mailbox import BOUND, Policy
-from lean_lite.data.dispatch.symbol_subscription import Following
-from lean_lite.data.engine.calls import Errands
-from lean_lite.data.engine.connection import Attachment, attach
-from lean_lite.data.engine.feed_lifecycle import Crew
-from lean_lite.data.engine.feed_registry import Roster
+from lean_lite.data.dispatch.symbol_subscription import SymbolSubscription
+from lean_lite.data.engine.calls import PendingCalls
+from lean_lite.data.engine.connection import StackConnection, open_connection
+from lean_lite.data.engine.feed_lifecycle import FeedLifecycle
+from lean_lite.data.engine.feed_registry import FeedRegistry
 from lean_lite.data.feed import DataFeed
-from lean_lite.data.history.client import Snapshot
-from lean_lite.data.history.query import Span, span_of
-from lean_lite.data.history.reader import HISTORY_S, Past, since_of
+from lean_lite.data.history.client import HistorySnapshot
+from lean_lite.data.history.query import HistoryQuery, build_query
+from lean_lite.data.history.reader import HISTORY_S, HistoryReader, parse_since
 from lean_lite.data.live import Live
-from lean_lite.data.live.watermarks import Heads
-from lean_lite.data.reports.quality_report import quality_report_of
+from lean_lite.data.live.watermarks import WatermarkHub
+from lean_lite.data.reports.quality_report import history_report
 from lean_lite.data.streams import BarStream, Slices
-from lean_lite.data.streams.bookmarks import Resume
-from lean_lite.data.streams.reader import Reading, Revisions
+from lean_lite.data.streams.bookmarks import BookmarkStore
+from lean_lite.data.streams.reader import BarReader, Revisions
 from lean_lite.data.streams.slices import GRACE_S
-from lean_lite.data.streams.start_positions import Places
+from lean_lite.data.streams.start_positions import StartPositions
 from lean_lite.errors import FeedError, RequestError, StackError
 from lean_lite.model import Length, Resolution
 from lean_lite.model.timestamps import to_ns
-from lean_lite.tasks import end_all, whole
+from lean_lite.tasks import finish, stop_all
 
 CLIENT = "client"
 # What a report on a symbol's quality can look back on as soon as it is subscribed.
@@ -61,19 +61,19 @@ class DataEngine:
         """Take the settings; nothing is connected before `start`."""
         self.config = config or Config()
         self.cache = cache
-        self._roster = Roster()
-        self._intake = Intake(cache)
+        self._roster = FeedRegistry()
+        self._intake = Dispatcher(cache)
         self._services = HeartbeatMonitor()
-        self._following: dict[str, Following] = {}
+        self._following: dict[str, SymbolSubscription] = {}
         self._pump = Pump(self._following, self._intake)
         self._lives: WeakSet[Live] = WeakSet()
         self._bus: Bus | None = None
-        self._heads: Heads | None = None
-        self._crew: Crew | None = None
-        self._attachment: Attachment | None = None
+        self._heads: WatermarkHub | None = None
+        self._crew: FeedLifecycle | None = None
+        self._attachment: StackConnection | None = None
         self._resources = AsyncExitStack()
         self._turn = asyncio.Lock()
-        self._errands = Errands()
+        self._errands = PendingCalls()
         # One for each symbol and feed at work: symbols of one feed come one after the other.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -113,25 +113,25 @@ class DataEngine:
             if self._bus is not None:
                 return
             try:
-                attachment = await attach(self.config)
-                self._resources.push_async_callback(attachment.leave)
+                attachment = await open_connection(self.config)
+                self._resources.push_async_callback(attachment.close)
                 bus = await connect(attachment.bus, CLIENT, name="strategy")
                 self._resources.push_async_callback(bus.close)
                 await self._services.start(bus)
                 self._resources.push_async_callback(self._services.stop)
-                crew = Crew(self, bus, attachment)
+                crew = FeedLifecycle(self, bus, attachment)
                 self._resources.push_async_callback(crew.stop)
                 for feed in list(self._roster.values()):
-                    await crew.ready(feed)
+                    await crew.ensure_started(feed)
             except BaseException:
-                await whole(self._resources.aclose())
+                await finish(self._resources.aclose())
                 raise
             self._pump.start()
             self._resources.push_async_callback(self._intake.callbacks.stop)
             self._resources.push_async_callback(self._pump.stop)
             watching = asyncio.create_task(self._watch(attachment), name="watch the attachment")
             self._resources.callback(watching.cancel)
-            self._bus, self._heads = bus, Heads(bus)
+            self._bus, self._heads = bus, WatermarkHub(bus)
             self._attachment, self._crew = attachment, crew
 
     async def stop(self) -> None:
@@ -142,7 +142,7 @@ class DataEngine:
         """
         async with self._turn:
             if self._bus is not None:
-                await whole(self._stop())
+                await finish(self._stop())
 
     def add_data_callback(
         self, callback: Callback, *, policy: Policy = "block", bound: int = BOUND
@@ -204,16 +204,18 @@ class DataEngine:
         feeds = self._feeds(symbols, feed_name)
 
         async def begin(after: Mapping[str, int] | None) -> Live:
-            return await patiently(lambda: self.live(*symbols, after=after, feed_name=feed_name))
+            return await retry_unavailable(
+                lambda: self.live(*symbols, after=after, feed_name=feed_name)
+            )
 
         def pages(
             some: Iterable[str], start_ns: int, min_seq: Mapping[str, int]
-        ) -> AsyncIterator[Snapshot]:
+        ) -> AsyncIterator[HistorySnapshot]:
             return past.pages({symbol: feeds[symbol] for symbol in some}, start_ns, min_seq)
 
-        resume = None if name is None else Resume(bus, name)
-        places = Places(symbols, since_of(since))
-        return BarStream(Reading(begin, pages, places, revisions, resume))
+        resume = None if name is None else BookmarkStore(bus, name)
+        places = StartPositions(symbols, parse_since(since))
+        return BarStream(BarReader(begin, pages, places, revisions, resume))
 
     def slices(self, symbols: Sequence[str], *, grace_s: float = GRACE_S) -> Slices:
         """
@@ -227,7 +229,7 @@ class DataEngine:
             message = f"slices are of a list of symbols: engine.slices([{symbols!r}])"
             raise TypeError(message)
         self._feeds(symbols, None)
-        return Slices(lambda: patiently(lambda: self.live(*symbols)), symbols, grace_s)
+        return Slices(lambda: retry_unavailable(lambda: self.live(*symbols)), symbols, grace_s)
 
     async def live(
         self,
@@ -265,7 +267,7 @@ class DataEngine:
         """
         self._connected()
         self._runs(symbol, feed_name)
-        asked = span_of(symbol, start_date, end_date, resolution)
+        asked = build_query(symbol, start_date, end_date, resolution)
         work = self._history(asked, feed_name, timeout_s=timeout_s, progress=progress)
         return await self._errands.run(work)
 
@@ -313,11 +315,11 @@ class DataEngine:
     ) -> dict[str, Any]:
         """Return how good the stored bars of any symbol and span are; errors as for history."""
         bars = await self.get_historical_data(symbol, start_date, end_date, resolution)
-        return quality_report_of(symbol, start_date, end_date, bars)
+        return history_report(symbol, start_date, end_date, bars)
 
     async def _history(
         self,
-        asked: Span,
+        asked: HistoryQuery,
         feed_name: str | None,
         *,
         timeout_s: float,
@@ -327,12 +329,12 @@ class DataEngine:
         await self._ready(symbol, feed_name)
         past, feed, seen = self._past(), self._runs(symbol, feed_name), self._seen(symbol)
         if feed:
-            return await past.of_feed(asked, self._roster[feed], seen, timeout_s=timeout_s)
+            return await past.read_feed(asked, self._roster[feed], seen, timeout_s=timeout_s)
         known = await self._intake.cached(asked)
         if known is not None and self._hears(symbol, known):
             return known
         heard = self._intake.heard(asked)
-        bars = await past.of_bus(asked, seen, timeout_s=timeout_s, progress=progress)
+        bars = await past.read(asked, seen, timeout_s=timeout_s, progress=progress)
         if self._hears(symbol, bars):
             await self._intake.keep(asked, bars, heard)
         return bars
@@ -351,19 +353,19 @@ class DataEngine:
         return self._turns.setdefault((kind, name), asyncio.Lock())
 
     async def _follow(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
-        chosen = self._roster.choose(symbol, feed_name)
+        chosen = self._roster.feed_for(symbol, feed_name)
         handle = chosen if isinstance(chosen, AlpacaDataFeed) else None
         live = await self._live((symbol,), None, feed_name)
-        following = Following(bus, symbol, live, feed, self._intake.take)
+        following = SymbolSubscription(bus, symbol, live, feed, self._intake.take)
         try:
             since_ns = to_ns(datetime.now(UTC) - LATELY)
-            known = await self._past().stored(symbol, feed, since_ns)
+            known = await self._past().read_stored(symbol, feed, since_ns)
             self._intake.begin(symbol, handle, known, since_ns)
             await following.start()
-            following.follow(self._pump.queue)
+            following.attach_queue(self._pump.queue)
         except BaseException:
             self._intake.end(symbol)
-            await whole(following.stop())
+            await finish(following.stop())
             raise
         self._following[symbol] = following
 
@@ -379,14 +381,14 @@ class DataEngine:
             symbols,
             after=after,
             feeds=own,
-            heads=self._heads,
+            watermarks=self._heads,
             on_refused=self._on_refused,
         )
         self._lives.add(live)
         try:
             await live.start()
         except BaseException:
-            await whole(live.stop())
+            await finish(live.stop())
             raise
         if live.refused:
             await live.stop()
@@ -400,13 +402,13 @@ class DataEngine:
             # First what is under way: behind our back it would leave things to the next start.
             await self._errands.stop()
             unsubscribing = [self.unsubscribe_symbol(symbol) for symbol in self._following]
-            await end_all([*unsubscribing, *(live.stop() for live in self._lives)], ENDING_S)
+            await stop_all([*unsubscribing, *(live.stop() for live in self._lives)], ENDING_S)
         finally:
             await self._resources.aclose()
 
-    async def _watch(self, attachment: Attachment) -> None:
+    async def _watch(self, attachment: StackConnection) -> None:
         """Let streams end with the error when the stack is gone: nobody must wait for ever."""
-        error = await attachment.lost()
+        error = await attachment.wait_until_lost()
         if error is not None:
             for live in list(self._lives):
                 live.fail(error)
@@ -419,21 +421,21 @@ class DataEngine:
     def _on_refused(self, _symbol: str, _why: str) -> None:
         self._intake.metrics.increment_errors()
 
-    def _past(self) -> Past:
-        return Past(self._connected())
+    def _past(self) -> HistoryReader:
+        return HistoryReader(self._connected())
 
     async def _ready(self, symbol: str, feed_name: str | None) -> None:
         """Return when the feed that serves a symbol is at work."""
-        feed = self._roster.choose(symbol, feed_name)
+        feed = self._roster.feed_for(symbol, feed_name)
         if feed is not None and self._crew is not None:
-            await self._crew.ready(feed)
+            await self._crew.ensure_started(feed)
 
     def _hears(self, symbol: str, bars: Bars) -> bool:
         """Say whether bars of the account are of the feed that a subscription follows."""
         following = self._following.get(symbol)
         if following is None or following.feed:
             return False
-        return not len(bars) or following.takes(bars.block.feed)
+        return not len(bars) or following.accepts_feed(bars.block.feed)
 
     def _feeds(self, symbols: Sequence[str], feed_name: str | None) -> dict[str, str]:
         """Return what `_runs` does for each of some symbols."""
@@ -449,7 +451,7 @@ class DataEngine:
 
     def _runs(self, symbol: str, feed_name: str | None) -> str:
         """Return the name of the user's feed that serves a symbol; empty when ingest does."""
-        feed = self._roster.choose(symbol, feed_name)
+        feed = self._roster.feed_for(symbol, feed_name)
         return "" if feed is None or isinstance(feed, AlpacaDataFeed) else feed.name
 
     def _connected(self) -> Bus:

@@ -7,10 +7,10 @@ from typing import Any
 
 from lean_lite.bus import Bus, connect
 from lean_lite.data.alpaca_feed import AlpacaDataFeed, Host
-from lean_lite.data.engine.connection import Attachment
+from lean_lite.data.engine.connection import StackConnection
 from lean_lite.data.feed import DataFeed
 from lean_lite.feeds import FeedRunner
-from lean_lite.tasks import end_all
+from lean_lite.tasks import stop_all
 
 ROLE = "feed"
 # More than the limits of one feed add up to: those of its methods, of its queue and of the bus.
@@ -21,14 +21,14 @@ Ending = Callable[[], Coroutine[Any, Any, None]]
 log = logging.getLogger(__name__)
 
 
-class Crew:
+class FeedLifecycle:
     """
     Start feeds, and end them with the engine.
 
     Users' feeds share a connection of their own, with the role `feed`, made for the first of them.
     """
 
-    def __init__(self, host: Host, bus: Bus, attachment: Attachment) -> None:
+    def __init__(self, host: Host, bus: Bus, attachment: StackConnection) -> None:
         """Start nothing before `add`."""
         self._host = host
         self._bus = bus
@@ -45,12 +45,12 @@ class Crew:
         One that starts already, or is at work, is left alone.
         """
         if self._is_due(feed):
-            self._begin(feed).add_done_callback(_tell)
+            self._begin_start(feed).add_done_callback(_tell)
 
-    async def ready(self, feed: DataFeed) -> None:
+    async def ensure_started(self, feed: DataFeed) -> None:
         """Return when a feed is at work, and try again if it failed; raises what keeps it off."""
         if self._is_due(feed):
-            self._begin(feed)
+            self._begin_start(feed)
         await asyncio.shield(self._starts[feed.name])
 
     async def stop(self) -> None:
@@ -58,7 +58,7 @@ class Crew:
         for start in self._starts.values():
             start.cancel()
         await asyncio.gather(*self._starts.values(), return_exceptions=True)
-        await end_all((end() for end in self._endings), ENDING_S)
+        await stop_all((end() for end in self._endings), ENDING_S)
         if self._feed_bus is not None:
             await self._feed_bus.close()
 
@@ -69,7 +69,7 @@ class Crew:
             return True
         return known.done() and (known.cancelled() or known.exception() is not None)
 
-    def _begin(self, feed: DataFeed) -> asyncio.Task[None]:
+    def _begin_start(self, feed: DataFeed) -> asyncio.Task[None]:
         start = asyncio.create_task(self._start(feed), name=f"start {feed.name}")
         self._starts[feed.name] = start
         return start

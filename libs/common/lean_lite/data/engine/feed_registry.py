@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError, RequestError
-from lean_lite.feeds import check_name
+from lean_lite.feeds import check_feed_name
 from lean_lite.market.symbols import asset_class_of
 
 WORDS = {
@@ -17,7 +17,7 @@ WORDS = {
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
-class Roster(Mapping[str, DataFeed]):
+class FeedRegistry(Mapping[str, DataFeed]):
     """Hold feeds by name, in the order they were added."""
 
     def __init__(self) -> None:
@@ -39,12 +39,12 @@ class Roster(Mapping[str, DataFeed]):
     def add(self, feed: DataFeed) -> None:
         """Add a feed; FeedError when another one, or a feed of an account, has its name."""
         if not isinstance(feed, AlpacaDataFeed):
-            check_name(feed.name)
+            check_feed_name(feed.name)
         if self._feeds.setdefault(feed.name, feed) is not feed:
             message = f"there is a feed {feed.name} already: give this one another name"
             raise FeedError(message)
 
-    def choose(self, symbol: str, name: str | None = None) -> DataFeed | None:
+    def feed_for(self, symbol: str, name: str | None = None) -> DataFeed | None:
         """
         Return the feed that serves a symbol; None when no feed was added, and the bus serves it.
 
@@ -65,7 +65,7 @@ class Roster(Mapping[str, DataFeed]):
                 f"that does, or name one with `feed_name`"
             )
             raise FeedError(message)
-        return min(able, key=lambda feed: _rank(feed.name, asset_class))
+        return min(able, key=lambda feed: _priority(feed.name, asset_class))
 
     def _named(self, name: str) -> DataFeed:
         if name not in self._feeds:
@@ -89,7 +89,7 @@ def check_symbol(symbol: object) -> None:
         raise RequestError(code, message)
 
 
-def _rank(name: str, asset_class: str) -> int:
+def _priority(name: str, asset_class: str) -> int:
     words = {word.lower() for word in _WORD.findall(name)}
     named_for = {found for found, meant in WORDS.items() if words & meant}
     if not named_for:

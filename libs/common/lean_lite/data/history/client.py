@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from lean_lite.blocks import Block, decode_block
-from lean_lite.bus import Bus, ask_many
+from lean_lite.bus import Bus, request_chunks
 from lean_lite.errors import BusUnavailable, Busy, DecodeError
 from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
 from lean_lite.protocol.subjects import HISTORY
@@ -20,7 +20,7 @@ SLICE_S = 1.0
 BUSY_S = 0.2
 
 
-class Snapshot(NamedTuple):
+class HistorySnapshot(NamedTuple):
     """
     Hold one consistent answer of the store.
 
@@ -35,21 +35,23 @@ class Snapshot(NamedTuple):
     gaps: tuple[Gap, ...] = ()
 
 
-async def fetch(bus: Bus, request: HistoryRequest, *, timeout_s: float | None = None) -> Snapshot:
+async def fetch(
+    bus: Bus, request: HistoryRequest, *, timeout_s: float | None = None
+) -> HistorySnapshot:
     """
     Return what the store has.
 
     RequestError when it refuses, Busy when it can't reach `min_seq` in time, BusUnavailable when
     it does not answer, DecodeError when the answer is cut or unreadable.
     """
-    parts = ask_many(bus, HISTORY, request, timeout_s=timeout_s)
+    parts = request_chunks(bus, HISTORY, request, timeout_s=timeout_s)
     async with aclosing(parts):
         head = _head(await anext(parts))
         blocks = [decode_block(chunk) async for chunk in parts]
     if sum(len(block) for block in blocks) != head.rows:
         message = f"the store promised {head.rows} bars and sent another number: ask again"
         raise DecodeError(message)
-    return Snapshot(head.through, blocks, head.done, head.gaps)
+    return HistorySnapshot(head.through, blocks, head.done, head.gaps)
 
 
 async def read_through(
@@ -58,7 +60,7 @@ async def read_through(
     *,
     wait_s: float,
     progress: Callable[[float], None] | None = None,
-) -> Snapshot:
+) -> HistorySnapshot:
     """
     Return what the store has, after it has fetched what it lacks, within `wait_s` at most.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from lean_lite.blocks import Block, concat, from_bars
-from lean_lite.blocks.schema import PLACES
+from lean_lite.blocks.schema import STORED
 from lean_lite.data.bars import Bars
 from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError
@@ -23,7 +23,7 @@ INVALID = 0
 log = logging.getLogger(__name__)
 
 
-async def supplement(
+async def complete_from_feed(
     stored: Bars, feed: DataFeed, request: HistoryRequest, *, timeout_s: float
 ) -> Bars:
     """
@@ -33,7 +33,7 @@ async def supplement(
     fails leaves a gap.
     """
     symbol = request.symbols[0]
-    span = lacking(stored.block, request.start_ns, request.end_ns)
+    span = missing_range(stored.block, request.start_ns, request.end_ns)
     if span is None:
         return stored
     start_ns, end_ns = span
@@ -48,10 +48,10 @@ async def supplement(
         reason = f"the feed {feed.name} failed: {error!r}"
         gaps = (*stored.gaps, Gap(symbol, start_ns, end_ns, reason))
         return Bars(stored.block, gaps, stored.expected)
-    return Bars(merged(stored.block, own), stored.gaps, stored.expected)
+    return Bars(merge_stored_and_own(stored.block, own), stored.gaps, stored.expected)
 
 
-def lacking(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
+def missing_range(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
     """Return the shortest span that holds all that a block of one symbol lacks; None for none."""
     step_ns = block.resolution.seconds * SECOND_NS
     starts = block["start_ns"]
@@ -65,14 +65,14 @@ def lacking(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
     return (first_ns, last_ns) if first_ns < last_ns else None
 
 
-def merged(stored: Block, own: Block) -> Block:
+def merge_stored_and_own(stored: Block, own: Block) -> Block:
     """Return the rows of both in order of start; where both have one, the stored one."""
     fresh = own.take(~np.isin(own["start_ns"], stored["start_ns"]))
     if not len(stored):
         return fresh
     if not len(fresh):
         return stored
-    nowhere = {name: np.zeros(len(fresh), dtype) for name, dtype in PLACES.items()}
+    nowhere = {name: np.zeros(len(fresh), dtype) for name, dtype in STORED.items()}
     joined = concat([stored, fresh.with_columns(**nowhere)])
     return joined.take(np.argsort(joined["start_ns"], kind="stable"))
 

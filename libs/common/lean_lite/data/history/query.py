@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from lean_lite.errors import RequestError
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Length, Resolution
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.history import HistoryRequest
@@ -16,7 +16,7 @@ STORED = (Resolution.DAILY, Resolution.MINUTE)
 DAY_SETTLES_NS = 33 * 3_600 * SECOND_NS
 
 
-class Span(NamedTuple):
+class HistoryQuery(NamedTuple):
     """Hold what the store is asked for, and what its bars are made into."""
 
     request: HistoryRequest
@@ -37,11 +37,13 @@ class Span(NamedTuple):
         """Return from when on a live bar tells that all bars of this one have come."""
         if self.request.resolution_s != Resolution.DAILY.seconds:
             return self.request.end_ns
-        days = Buckets(asset_class_of(self.symbol), self.request.resolution_s)
+        days = TimeBuckets(asset_class_of(self.symbol), self.request.resolution_s)
         return days.start(self.request.end_ns - 1) + DAY_SETTLES_NS
 
 
-def span_of(symbol: str, start_date: datetime, end_date: datetime, length: Length) -> Span:
+def build_query(
+    symbol: str, start_date: datetime, end_date: datetime, length: Length
+) -> HistoryQuery:
     """
     Return what to ask for one symbol's bars; naive moments are local time, as in Python.
 
@@ -64,9 +66,9 @@ def span_of(symbol: str, start_date: datetime, end_date: datetime, length: Lengt
         message = f"end_date {end_date} is before start_date {start_date}: exchange them"
         raise RequestError(code, message)
     if base != resolution:
-        buckets = Buckets(asset_class_of(symbol), resolution.seconds)
+        buckets = TimeBuckets(asset_class_of(symbol), resolution.seconds)
         start_ns, end_ns = _next_start(buckets, start_ns), _next_start(buckets, end_ns)
-    return Span(HistoryRequest((symbol,), start_ns, end_ns, base.seconds), resolution)
+    return HistoryQuery(HistoryRequest((symbol,), start_ns, end_ns, base.seconds), resolution)
 
 
 def _resolution_of(length: Length) -> Resolution:
@@ -86,7 +88,7 @@ def _adds_up(base: Resolution, resolution: Resolution) -> bool:
     )
 
 
-def _next_start(buckets: Buckets, at_ns: int) -> int:
+def _next_start(buckets: TimeBuckets, at_ns: int) -> int:
     """Return the first start of a bucket that is not before an instant."""
     start_ns = buckets.start(at_ns)
     return start_ns if start_ns == at_ns else buckets.end(start_ns)

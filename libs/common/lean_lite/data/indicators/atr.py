@@ -6,7 +6,7 @@ import numpy as np
 
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Line
-from lean_lite.data.indicators.numeric import Floats, checked
+from lean_lite.data.indicators.numeric import Floats, validate_period
 from lean_lite.data.indicators.smoothing import Level, Smoothing
 from lean_lite.model import TradeBar
 
@@ -26,7 +26,7 @@ class ATR(Line[Reach]):
 
     def __init__(self, period: int = 14) -> None:
         """Take the number of ranges; ValueError when it is not positive."""
-        self._smoothing = Smoothing.wilder(checked(period))
+        self._smoothing = Smoothing.wilder(validate_period(period))
         super().__init__((nan, self._smoothing.start))
 
     def step(self, state: Reach, bar: TradeBar) -> tuple[Reach, tuple[float]]:

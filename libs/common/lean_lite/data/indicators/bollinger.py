@@ -8,8 +8,8 @@ import numpy as np
 
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Indicator
-from lean_lite.data.indicators.numeric import Floats, checked
-from lean_lite.data.indicators.rolling import Pane, Window
+from lean_lite.data.indicators.numeric import Floats, validate_period
+from lean_lite.data.indicators.rolling import RollingMoments, RollingState
 from lean_lite.model import TradeBar
 
 
@@ -21,7 +21,7 @@ class Bands[Value](NamedTuple):
     lower: Value
 
 
-class Bollinger(Indicator[Pane]):
+class Bollinger(Indicator[RollingState]):
     """
     Follow the mean of the last `period` closes, and a band of so many deviations around it.
 
@@ -34,7 +34,7 @@ class Bollinger(Indicator[Pane]):
         if not 0.0 <= deviations < inf:
             message = f"deviations is a number, at least 0, not {deviations}"
             raise ValueError(message)
-        self._window = Window(checked(period))
+        self._window = RollingMoments(validate_period(period))
         self._deviations = deviations
         super().__init__(self._window.start)
 
@@ -46,7 +46,7 @@ class Bollinger(Indicator[Pane]):
         """Return the band at each bar of history; what `update` knows stays as it is."""
         return Bands(*self._over(bars))
 
-    def step(self, state: Pane, bar: TradeBar) -> tuple[Pane, tuple[float, ...]]:
+    def step(self, state: RollingState, bar: TradeBar) -> tuple[RollingState, tuple[float, ...]]:
         """Return what is known after a bar, and the band."""
         state, mean, variance = self._window.step(state, bar.close)
         width = self._deviations * sqrt(variance)

@@ -2,7 +2,7 @@
 
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Line
-from lean_lite.data.indicators.numeric import Floats, checked
+from lean_lite.data.indicators.numeric import Floats, validate_period
 from lean_lite.data.indicators.smoothing import Level, Smoothing
 from lean_lite.model import TradeBar
 
@@ -16,7 +16,7 @@ class EMA(Line[Level]):
 
     def __init__(self, period: int) -> None:
         """Take the number of bars; ValueError when it is not positive."""
-        self._smoothing = Smoothing.exponential(checked(period))
+        self._smoothing = Smoothing.exponential(validate_period(period))
         super().__init__(self._smoothing.start)
 
     def step(self, state: Level, bar: TradeBar) -> tuple[Level, tuple[float]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Indicator
-from lean_lite.data.indicators.numeric import Floats, checked
+from lean_lite.data.indicators.numeric import Floats, validate_period
 from lean_lite.data.indicators.smoothing import Level, Smoothing
 from lean_lite.model import TradeBar
 
@@ -36,7 +36,11 @@ class MACD(Indicator[Averages]):
 
     def __init__(self, fast: int = 12, slow: int = 26, signal: int = 9) -> None:
         """Take numbers of bars; ValueError when one is not positive or slow is not longer."""
-        fast, slow, signal = checked(fast, "fast"), checked(slow, "slow"), checked(signal, "signal")
+        fast, slow, signal = (
+            validate_period(fast, "fast"),
+            validate_period(slow, "slow"),
+            validate_period(signal, "signal"),
+        )
         if slow <= fast:
             message = f"slow is longer than fast, not {slow} bars against {fast}"
             raise ValueError(message)

@@ -13,7 +13,7 @@ LARGEST = 1e150
 TINY = sys.float_info.min / sys.float_info.epsilon
 
 
-def checked(period: int, name: str = "period") -> int:
+def validate_period(period: int, name: str = "period") -> int:
     """Return a period; ValueError when it is no whole number of bars."""
     if not (period >= 1 and period % 1 == 0):
         message = f"{name} is a whole number of bars, at least 1, not {period}"
@@ -21,12 +21,12 @@ def checked(period: int, name: str = "period") -> int:
     return int(period)
 
 
-def known(value: float) -> float:
+def usable(value: float) -> float:
     """Return a number that can be computed with; NaN for others."""
     return value if -LARGEST < value < LARGEST else nan
 
 
-def known_values(values: Floats) -> Floats:
+def usable_values(values: Floats) -> Floats:
     """Return the numbers that can be computed with; NaN in place of others."""
     if len(values) and values.min() > -LARGEST and values.max() < LARGEST:
         return values

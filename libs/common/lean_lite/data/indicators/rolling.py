@@ -5,16 +5,16 @@ from math import nan
 
 import numpy as np
 
-from lean_lite.data.indicators.numeric import Floats, known, known_values
+from lean_lite.data.indicators.numeric import Floats, usable, usable_values
 
 # Values of the block, how many of them count, what its window has of the block before (sums and
 # squares, by place), and the sum and the squares of the block itself.
-type Pane = tuple[list[float], int, list[float], list[float], float, float]
+type RollingState = tuple[list[float], int, list[float], list[float], float, float]
 
 STRIP = 512  # blocks at a time, so that what is made of them stays in the processor's cache
 
 
-class Window:
+class RollingMoments:
     """
     Follow the mean and the population variance of the last `period` values.
 
@@ -28,15 +28,15 @@ class Window:
     def __init__(self, period: int) -> None:
         """Take the number of values."""
         self._period = period
-        self.start: Pane = ([nan] * period, period, [], [], 0.0, 0.0)
+        self.start: RollingState = ([nan] * period, period, [], [], 0.0, 0.0)
 
-    def step(self, pane: Pane, value: float) -> tuple[Pane, float, float]:
+    def step(self, pane: RollingState, value: float) -> tuple[RollingState, float, float]:
         """
         Return the state after a value, the mean and the variance.
 
         A state may step again, until the one that it has returned does.
         """
-        value = known(value)
+        value = usable(value)
         block, place, sums, squares, total, square = pane
         if place == self._period:
             sums, squares = _ends(block, value)
@@ -58,7 +58,7 @@ class Window:
         length, period = len(values), self._period
         count = -(-length // period)
         blocks = np.full((count + 1, period), nan)
-        blocks.reshape(-1)[period : period + length] = known_values(values)
+        blocks.reshape(-1)[period : period + length] = usable_values(values)
         mean, variance = np.empty((2, count, period))
         for first in range(0, count, STRIP):
             strip = slice(first, first + STRIP)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Line
-from lean_lite.data.indicators.numeric import TINY, Floats, checked, known, known_values
+from lean_lite.data.indicators.numeric import TINY, Floats, usable, usable_values, validate_period
 from lean_lite.data.indicators.smoothing import Level, Smoothing
 from lean_lite.model import TradeBar
 
@@ -25,13 +25,13 @@ class RSI(Line[Changes]):
 
     def __init__(self, period: int = 14) -> None:
         """Take the number of changes; ValueError when it is not positive."""
-        self._smoothing = Smoothing.wilder(checked(period))
+        self._smoothing = Smoothing.wilder(validate_period(period))
         super().__init__((nan, self._smoothing.start, self._smoothing.start))
 
     def step(self, state: Changes, bar: TradeBar) -> tuple[Changes, tuple[float]]:
         """Return what is known after a bar, and the index."""
         before, gains, losses = state
-        change = known(bar.close - before)
+        change = usable(bar.close - before)
         # The change comes first: of NaN and a number, max returns the first.
         gains, gain = self._smoothing.step(gains, max(change, 0.0))
         losses, loss = self._smoothing.step(losses, max(-change, 0.0))
@@ -42,7 +42,7 @@ class RSI(Line[Changes]):
     def lines(self, block: Block) -> tuple[Floats]:
         """Return the index at each bar."""
         closes = block["close"]
-        changes = known_values(np.diff(closes, prepend=nan))
+        changes = usable_values(np.diff(closes, prepend=nan))
         gain = self._smoothing.over(np.maximum(changes, 0.0))
         loss = self._smoothing.over(np.maximum(-changes, 0.0))
         change = np.add(gain, loss, out=loss)

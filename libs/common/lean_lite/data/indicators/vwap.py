@@ -10,7 +10,7 @@ from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Line
 from lean_lite.data.indicators.numeric import Floats
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import DAY_S, from_ns, to_ns
 
@@ -70,7 +70,7 @@ def _prices(block: Block) -> Floats:
 
 
 def _session_end(bar: TradeBar) -> datetime:
-    buckets = Buckets(asset_class_of(bar.symbol), DAY_S)
+    buckets = TimeBuckets(asset_class_of(bar.symbol), DAY_S)
     return from_ns(buckets.end(buckets.start(to_ns(bar.timestamp))))
 
 
@@ -79,6 +79,6 @@ def _sessions(block: Block) -> list[slice]:
     if not len(block):
         return []
     symbol = block.symbols[int(block["symbol"][0])]
-    days = Buckets(asset_class_of(symbol), DAY_S).starts(block["start_ns"])
+    days = TimeBuckets(asset_class_of(symbol), DAY_S).starts(block["start_ns"])
     edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(block)]
     return list(starmap(slice, pairwise(edges)))

@@ -6,10 +6,10 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 
-from lean_lite.bus import Bus, ask
-from lean_lite.bus.connection import TROUBLE
+from lean_lite.bus import Bus, request_reply
+from lean_lite.bus.connection import TRANSIENT_ERRORS
 from lean_lite.errors import BusError, BusUnavailable, DecodeError, RequestError
-from lean_lite.feeds.routing import INGEST, grouped
+from lean_lite.feeds.routing import INGEST, group_by_feed
 from lean_lite.protocol import subjects
 from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.live import LiveBar
@@ -17,12 +17,12 @@ from lean_lite.protocol.live import LiveBar
 RETRY_S = 0.25
 LEAVE_S = 1.0
 # What keeps an answer from the one who asks.
-UNHEARD = (BusError, RequestError, DecodeError, *TROUBLE)
+NO_ANSWER = (BusError, RequestError, DecodeError, *TRANSIENT_ERRORS)
 
 log = logging.getLogger(__name__)
 
 
-class Demand:
+class FeedSubscriptions:
     """
     Want symbols of ingest, and of the feeds of users that `feeds` names for some of them.
 
@@ -41,7 +41,7 @@ class Demand:
         self.accepted: tuple[str, ...] = ()
         self.refused: dict[str, str] = {}
 
-    async def tell(self, *, patience_s: float = 0.0) -> None:
+    async def renew(self, *, retry_s: float = 0.0) -> None:
         """
         Ask every feed for its symbols; BusUnavailable when one does not answer, after all others.
 
@@ -49,7 +49,7 @@ class Demand:
         """
         told = await asyncio.gather(
             *(
-                self._hear(feed, symbols, 0.0 if feed == INGEST else patience_s)
+                self._renew_feed(feed, symbols, 0.0 if feed == INGEST else retry_s)
                 for feed, symbols in self.by_feed(self._symbols).items()
             ),
             return_exceptions=True,
@@ -66,40 +66,40 @@ class Demand:
             if failure is not None:
                 raise failure
 
-    async def end(self) -> None:
+    async def release(self) -> None:
         """Let users' feeds unsubscribe at once; ingest keeps symbols for a while on purpose."""
         accepted, self.accepted = self.accepted, ()
-        await asyncio.gather(*(self._leave(feed) for feed in self.by_feed(accepted)))
+        await asyncio.gather(*(self._release_feed(feed) for feed in self.by_feed(accepted)))
 
     def by_feed(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return symbols by the user's feed that serves them; those of ingest have none."""
-        return grouped(symbols, self._feeds)
+        return group_by_feed(symbols, self._feeds)
 
     def by_source(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return symbols by the feed whose bars are wanted; of those that none named yet, none."""
-        return grouped(symbols, self._sources)
+        return group_by_feed(symbols, self._sources)
 
     def source(self, symbol: str) -> str:
         """Return the feed whose bars are wanted of a symbol; nothing when none was named yet."""
         return self._sources.get(symbol, INGEST)
 
-    def wanted(self, bars: list[LiveBar]) -> list[LiveBar]:
+    def from_subscribed_feed(self, bars: list[LiveBar]) -> list[LiveBar]:
         """Return the bars that come from the feed that their symbol is wanted of."""
         sources = self._sources
         return [bar for bar in bars if sources.get(bar.symbol, bar.feed) == bar.feed]
 
-    async def _hear(self, feed: str, symbols: tuple[str, ...], patience_s: float) -> None:
-        self._replies[feed] = await self._ask(feed, symbols, patience_s)
+    async def _renew_feed(self, feed: str, symbols: tuple[str, ...], patience_s: float) -> None:
+        self._replies[feed] = await self._request(feed, symbols, patience_s)
 
-    async def _leave(self, feed: str) -> None:
+    async def _release_feed(self, feed: str) -> None:
         if feed == INGEST:
             return
         try:
-            await self._ask(feed, (), timeout_s=LEAVE_S)
-        except UNHEARD as error:
+            await self._request(feed, (), timeout_s=LEAVE_S)
+        except NO_ANSWER as error:
             log.info("demand.not_ended", extra={"feed": feed, "error": str(error)})
 
-    async def _ask(
+    async def _request(
         self,
         feed: str,
         symbols: tuple[str, ...],
@@ -112,7 +112,9 @@ class Demand:
         until = time.monotonic() + patience_s
         while True:
             try:
-                return await ask(self._bus, subject, request, SubscribeReply, timeout_s=timeout_s)
+                return await request_reply(
+                    self._bus, subject, request, SubscribeReply, timeout_s=timeout_s
+                )
             except BusUnavailable:
                 if time.monotonic() >= until:
                     raise

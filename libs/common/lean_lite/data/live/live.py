@@ -10,17 +10,17 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from lean_lite.bus import Bus
-from lean_lite.bus.retry import patiently
+from lean_lite.bus.retry import retry_unavailable
 from lean_lite.data.history.client import fetch
-from lean_lite.data.live.feed_subscriptions import UNHEARD, Demand
+from lean_lite.data.live.feed_subscriptions import NO_ANSWER, FeedSubscriptions
 from lean_lite.data.live.queue import BOUND, BarQueue
-from lean_lite.data.live.sequencer import Sequel
-from lean_lite.data.live.watermarks import Heads, OnHead
+from lean_lite.data.live.sequencer import Sequencer
+from lean_lite.data.live.watermarks import OnWatermark, WatermarkHub
 from lean_lite.errors import Busy, StackError
 from lean_lite.feeds.routing import NO_FEEDS
 from lean_lite.protocol import subjects
 from lean_lite.protocol.history import HistoryRequest
-from lean_lite.protocol.live import LiveBar, LiveHead, live_bars
+from lean_lite.protocol.live import LiveBar, Watermark, live_bars
 from lean_lite.protocol.partitions import Lane, lane_of
 
 RENEW_S = 5.0
@@ -57,7 +57,7 @@ class Live:
         after: Mapping[str, int] | None = None,
         queue: int = BOUND,
         feeds: Mapping[str, str] = NO_FEEDS,
-        heads: Heads | None = None,
+        watermarks: WatermarkHub | None = None,
         on_refused: OnRefused = _heard,
     ) -> None:
         """
@@ -73,10 +73,12 @@ class Live:
         self.symbols = tuple(dict.fromkeys(symbols))
         self._own = self._queue = BarQueue(queue)
         self._after = after
-        self._demand = Demand(bus, self.symbols, feeds)
-        self._lanes = {lane: Sequel(own, 0) for lane, own in _by_lane(self.symbols).items()}
-        self._heads = heads or Heads(bus)
-        self._on_head = {lane: self._on_head_of(lane) for lane in self._lanes}
+        self._demand = FeedSubscriptions(bus, self.symbols, feeds)
+        self._lanes = {
+            lane: Sequencer(own, 0) for lane, own in _group_by_lane(self.symbols).items()
+        }
+        self._heads = watermarks or WatermarkHub(bus)
+        self._on_head = {lane: self._on_watermark_of(lane) for lane in self._lanes}
         self._on_refused = on_refused
         self._begun = False
         self._asking: dict[Lane, asyncio.Task[None]] = {}
@@ -132,7 +134,7 @@ class Live:
 
     async def __anext__(self) -> LiveBar:
         """Return the next bar; the end comes with `stop`."""
-        (bar,) = await self._own.take(1)
+        (bar,) = await self._own.get(1)
         return bar
 
     async def start(self) -> None:
@@ -143,27 +145,27 @@ class Live:
         meanwhile. `accepted` and `refused` say what the feeds think of the symbols.
         """
         await self._subscribe()
-        await self._bus.barrier()
+        await self._bus.flush()
         after = self._after
         if after is None:
-            after = await patiently(self._ends)
+            after = await retry_unavailable(self._stream_ends)
         self.baseline = {str(lane): after.get(str(lane), 0) for lane in self._lanes}
         for lane, sequel in self._lanes.items():
-            sequel.fill((), self.baseline[str(lane)])
+            sequel.apply_snapshot((), self.baseline[str(lane)])
         # What comes meanwhile is delivered when it is known whose bars are wanted.
-        await self._demand.tell(patience_s=self._bus.config.request_timeout_s)
-        await self._go_on()
+        await self._demand.renew(retry_s=self._bus.config.request_timeout_s)
+        await self._check_not_stopped()
         self._begun = True
-        self._queue.join(self._advance_all)
+        self._queue.attach(self._advance_all)
         self._advance_all()
         self._tasks.append(asyncio.create_task(self._renew()))
 
-    async def _ends(self) -> dict[str, int]:
+    async def _stream_ends(self) -> dict[str, int]:
         if self._stopped:
             raise StackError(_ENDED)
         return (await fetch(self._bus, HistoryRequest())).through
 
-    def hand_over(self, queue: BarQueue) -> None:
+    def redirect(self, queue: BarQueue) -> None:
         """
         Put bars into a queue that others use, too; those that wait here come first.
 
@@ -171,9 +173,9 @@ class Live:
         """
         if not self._begun:
             raise StackError(_ENDED)
-        left = self._queue.leave(self._advance_all, self.symbols)
+        left = self._queue.detach(self._advance_all, self.symbols)
         self._queue = queue
-        queue.join(self._advance_all)
+        queue.attach(self._advance_all)
         queue.put(left)
 
     async def stop(self) -> None:
@@ -181,7 +183,7 @@ class Live:
         if not self._stopped:
             self._stopped = True
             self._end(None)
-        await self._leave()
+        await self._unsubscribe()
 
     def fail(self, error: Exception) -> None:
         """Let the reader have what waits, and then an error; `stop` is still to be called."""
@@ -190,24 +192,24 @@ class Live:
     def _end(self, error: Exception | None) -> None:
         if self._begun:
             self._begun = False
-            self._queue.leave(self._advance_all, self.symbols)
+            self._queue.detach(self._advance_all, self.symbols)
         for task in (*self._tasks, *self._asking.values()):
             task.cancel()
         self._own.close(error)
 
-    async def _leave(self) -> None:
+    async def _unsubscribe(self) -> None:
         if tasks := [*self._tasks, *self._asking.values()]:
             await asyncio.wait(tasks)
         while self._subscriptions:
             await self._bus.unsubscribe(self._subscriptions.pop())
         for lane, on_head in self._on_head.items():
-            await self._heads.leave(lane, on_head)
-        await self._demand.end()
+            await self._heads.unsubscribe(lane, on_head)
+        await self._demand.release()
 
-    async def _go_on(self) -> None:
+    async def _check_not_stopped(self) -> None:
         """Raise StackError when somebody has stopped the stream while it was starting."""
         if self._stopped:
-            await self._leave()
+            await self._unsubscribe()
             raise StackError(_ENDED)
 
     async def _subscribe(self) -> None:
@@ -219,7 +221,7 @@ class Live:
                 )
             )
         for lane, on_head in self._on_head.items():
-            await self._heads.follow(lane, on_head)
+            await self._heads.subscribe(lane, on_head)
 
     def _on_record_of(self, lane: Lane) -> Callable[[Msg], Awaitable[None]]:
         sequel = self._lanes[lane]
@@ -233,16 +235,16 @@ class Live:
                 log.warning("live.unreadable", extra=extra)
                 return
             sequel.on_record(record)
-            if sequel.waiting:
+            if sequel.has_pending:
                 self._advance(lane)
 
         return on_record
 
-    def _on_head_of(self, lane: Lane) -> OnHead:
+    def _on_watermark_of(self, lane: Lane) -> OnWatermark:
         sequel = self._lanes[lane]
 
-        def on_head(head: LiveHead) -> None:
-            sequel.on_head(head)
+        def on_head(head: Watermark) -> None:
+            sequel.on_watermark(head)
             self._advance(lane)
 
         return on_head
@@ -261,7 +263,7 @@ class Live:
             self._asking[lane] = asyncio.create_task(self._refetch(lane))
 
     def _deliver(self, bars: list[LiveBar]) -> None:
-        wanted = self._demand.wanted(bars)
+        wanted = self._demand.from_subscribed_feed(bars)
         self.delivered += len(wanted)
         self._queue.put(wanted)
 
@@ -279,8 +281,8 @@ class Live:
                     await asyncio.sleep(GRACE_S)
                     continue
                 try:
-                    await self._ask_store(lane, sequel, missing_seq)
-                except UNHEARD as error:
+                    await self._fetch_missing(lane, sequel, missing_seq)
+                except NO_ANSWER as error:
                     log.info("live.refetch_failed", extra={"lane": str(lane), "error": str(error)})
                     await asyncio.sleep(RETRY_S)
                 # What came meanwhile may be whole now.
@@ -289,7 +291,7 @@ class Live:
             # Whatever it is that ended this, the next head begins it anew.
             del self._asking[lane]
 
-    async def _ask_store(self, lane: Lane, sequel: Sequel, missing_seq: int) -> None:
+    async def _fetch_missing(self, lane: Lane, sequel: Sequencer, missing_seq: int) -> None:
         name = str(lane)
         snapshots = [
             await fetch(
@@ -314,7 +316,7 @@ class Live:
             for bar in live_bars(block, late=True)
             if bar.seq <= through_seq
         ]
-        due = sequel.fill(records, through_seq)
+        due = sequel.apply_snapshot(records, through_seq)
         self.refetched += len(due)
         self._deliver(due)
 
@@ -323,8 +325,8 @@ class Live:
         while True:
             await asyncio.sleep(RENEW_S)
             try:
-                await self._demand.tell()
-            except UNHEARD as error:
+                await self._demand.renew()
+            except NO_ANSWER as error:
                 log.info("live.renew_failed", extra={"error": str(error)})
             for symbol in self.refused.keys() - refused:
                 why = self.refused[symbol]
@@ -335,7 +337,7 @@ class Live:
             refused = set(self.refused)
 
 
-def _by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
+def _group_by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
     lanes: dict[Lane, list[str]] = {}
     for symbol in symbols:
         lanes.setdefault(lane_of(symbol), []).append(symbol)

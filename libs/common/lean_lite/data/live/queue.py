@@ -41,7 +41,7 @@ class BarQueue:
         if self._bars:
             self._filled.set()
 
-    async def take(self, most: int) -> list[LiveBar]:
+    async def get(self, most: int) -> list[LiveBar]:
         """
         Return what has waited longest, one bar at least.
 
@@ -55,19 +55,19 @@ class BarQueue:
             await self._filled.wait()
         before = len(self._bars)
         taken = [self._bars.popleft() for _ in range(min(most, before))]
-        self._tell(before)
+        self._notify(before)
         return taken
 
-    def join(self, has_room: Callable[[], None]) -> None:
+    def attach(self, has_room: Callable[[], None]) -> None:
         """Tell a stream of room from now on."""
         self._streams.append(has_room)
 
-    def leave(self, has_room: Callable[[], None], symbols: Collection[str]) -> list[LiveBar]:
+    def detach(self, has_room: Callable[[], None], symbols: Collection[str]) -> list[LiveBar]:
         """Tell it no more, and let go of its symbols' bars: return them."""
         self._streams.remove(has_room)
         bars = list(self._bars)
         self._bars = deque(bar for bar in bars if bar.symbol not in symbols)
-        self._tell(len(bars))
+        self._notify(len(bars))
         return [bar for bar in bars if bar.symbol in symbols]
 
     def close(self, error: Exception | None = None) -> None:
@@ -76,7 +76,7 @@ class BarQueue:
             self._closed, self._error = True, error
         self._filled.set()
 
-    def _tell(self, before: int) -> None:
+    def _notify(self, before: int) -> None:
         """Tell the streams when half of the queue has become free."""
         if len(self._bars) <= self._bound // 2 < before:
             for has_room in tuple(self._streams):

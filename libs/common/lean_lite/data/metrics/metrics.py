@@ -10,7 +10,7 @@ from typing import Any, Self
 import msgspec
 
 from lean_lite.data.metrics.histogram import Histogram
-from lean_lite.data.metrics.rate import Rate
+from lean_lite.data.metrics.rate import RateCounter
 from lean_lite.model import DataQualityLevel
 
 WINDOWS_S = (1, 10, 60)
@@ -46,7 +46,7 @@ class DataMetrics:
         self._started_s = clock()
         self._lock = threading.Lock()
         self._histogram = Histogram()
-        self._rate = Rate(self._started_s)
+        self._rate = RateCounter(self._started_s)
         self._messages = 0
         self._errors = 0
         self._latency_sum_ms = 0.0
@@ -60,7 +60,7 @@ class DataMetrics:
 
     def increment_messages(self, count: int = 1) -> None:
         """Count messages that were processed."""
-        count = _whole(count)
+        count = _as_count(count)
         with self._lock:
             self._messages += count
             self._rate.add(self._clock(), count)
@@ -83,13 +83,13 @@ class DataMetrics:
 
     def increment_errors(self, count: int = 1) -> None:
         """Count errors."""
-        count = _whole(count)
+        count = _as_count(count)
         with self._lock:
             self._errors += count
 
     def record_quality(self, level: DataQualityLevel, count: int = 1) -> None:
         """Count records of a grade."""
-        count = _whole(count)
+        count = _as_count(count)
         with self._lock:
             self._quality[level.name] += count
 
@@ -222,7 +222,7 @@ class DataMetrics:
 _BEST_FIRST = sorted(DataQualityLevel, reverse=True)
 
 
-def _whole(count: int) -> int:
+def _as_count(count: int) -> int:
     if type(count) is int:
         return count
     if not math.isfinite(count) or (whole := int(count)) != count:

@@ -5,7 +5,7 @@ from collections import deque
 KEPT_S = 60
 
 
-class Rate:
+class RateCounter:
     """Count events by the second since the start, for windows of up to a minute."""
 
     def __init__(self, started_s: float = 0.0) -> None:

@@ -15,7 +15,7 @@ type Rows = Mapping[str, Sequence[Row]]
 BATCH_BYTES = 128 * 2**20
 
 
-class Batch:
+class RowBatch:
     """Hold the rows of one batch by table, and know how much memory they take."""
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class Batch:
         self.rows.setdefault(table, []).extend(rows)
         self.size_bytes += size_bytes
 
-    def merge(self, inner: "Batch") -> None:
+    def merge(self, inner: "RowBatch") -> None:
         """Take the rows of a batch that ended inside this one."""
         for table, rows in inner.rows.items():
             self.add(table, rows, 0)
         self.size_bytes += inner.size_bytes
 
 
-class Batches:
+class RowBatches:
     """
     Hold the open batches, each for the task that opened it, or for the thread outside of tasks.
 
@@ -46,7 +46,7 @@ class Batches:
         """Start with none; `write` gets the rows of each batch that ends well."""
         self._write = write
         # Each opener touches only its own entry, so there is nothing to lock.
-        self._open: dict[object, list[Batch]] = {}
+        self._open: dict[object, list[RowBatch]] = {}
 
     def save(self, table: str, rows: Sequence[Row]) -> None:
         """Put rows into the caller's innermost batch, or write them now; StoreError when full."""
@@ -61,12 +61,12 @@ class Batches:
         batches[-1].add(table, rows, size_bytes)
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def open(self) -> Iterator[None]:
         """Be a batch; its rows go to the one around it, or are written, unless something raises."""
-        opener, batch = _opener(), Batch()
+        opener, batch = _opener(), RowBatch()
         batches = self._open.setdefault(opener, [])
         batches.append(batch)
-        outer: Batch | None = None
+        outer: RowBatch | None = None
         try:
             yield
         finally:

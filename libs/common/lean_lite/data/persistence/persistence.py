@@ -12,15 +12,15 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from lean_lite.data.metrics import DataMetrics
-from lean_lite.data.persistence.batches import Batches, Rows
+from lean_lite.data.persistence.batches import RowBatches, Rows
 from lean_lite.data.persistence.values import (
-    json_of,
-    message_of,
-    moment_ago,
-    moment_hours_ago,
-    moment_of,
-    score_of,
-    text_of,
+    error_message,
+    timestamp_ago,
+    timestamp_hours_ago,
+    to_json,
+    to_score,
+    to_text,
+    to_timestamp,
 )
 from lean_lite.errors import StoreError
 from lean_lite.model import DataQualityLevel
@@ -136,7 +136,7 @@ class DataPersistence:
         self.path = Path(path)
         self.retention = retention or Retention()
         self._lock = threading.Lock()
-        self._batches = Batches(self._write)
+        self._batches = RowBatches(self._write)
         self._pruned_s = 0.0
         self._connection = _opened(self.path)
         self.prune()
@@ -167,7 +167,7 @@ class DataPersistence:
         What is read inside is without it. When something raises, nothing of it is kept; a batch
         inside another is part of that one, and takes back only itself.
         """
-        return self._batches.opened()
+        return self._batches.open()
 
     def save_market_data(
         self,
@@ -189,11 +189,11 @@ class DataPersistence:
         """Keep many records in one transaction, all of them or none; errors as for one."""
         rows = [
             (
-                text_of("symbol", symbol),
-                moment_of("timestamp", timestamp),
-                text_of("data_type", data_type),
-                json_of(data),
-                score_of(score),
+                to_text("symbol", symbol),
+                to_timestamp("timestamp", timestamp),
+                to_text("data_type", data_type),
+                to_json(data),
+                to_score(score),
             )
             for symbol, timestamp, data_type, data, score in records
         ]
@@ -202,17 +202,17 @@ class DataPersistence:
     def save_metrics(self, metrics: DataMetrics | Mapping[str, object]) -> None:
         """Keep figures as they are now: a `DataMetrics`, or what `engine.get_metrics()` returns."""
         data = metrics.to_dict() if isinstance(metrics, DataMetrics) else metrics
-        self._batches.save("metrics", [(moment_ago(timedelta()), json_of(data))])
+        self._batches.save("metrics", [(timestamp_ago(timedelta()), to_json(data))])
 
     def save_error(
         self, error_type: str, message: str | BaseException, symbol: str | None = None
     ) -> None:
         """Keep an error that happened now; an exception without a message by its name."""
         row = (
-            moment_ago(timedelta()),
-            text_of("error_type", error_type),
-            message_of(message),
-            None if symbol is None else text_of("symbol", symbol),
+            timestamp_ago(timedelta()),
+            to_text("error_type", error_type),
+            error_message(message),
+            None if symbol is None else to_text("symbol", symbol),
         )
         self._batches.save("errors", [row])
 
@@ -245,7 +245,7 @@ class DataPersistence:
                     continue
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {SAVED[table]} < ?",  # noqa: S608 - our own names
-                    (moment_ago(age),),
+                    (timestamp_ago(age),),
                 )
                 gone += self._connection.changes()
             self._pruned_s = time.monotonic()
@@ -269,10 +269,10 @@ class DataPersistence:
             yield
 
     def _recent(self, table: str, hours: float, **equal: str | None) -> list[dict[str, Any]]:
-        wanted = {name: text_of(name, value) for name, value in equal.items() if value is not None}
+        wanted = {name: to_text(name, value) for name, value in equal.items() if value is not None}
         columns = COLUMNS[table]
         where = " AND ".join(["timestamp >= ?", *(f"{name} = ?" for name in wanted)])
-        since = moment_hours_ago(hours)
+        since = timestamp_hours_ago(hours)
         with self._lock, _told(self.path):
             rows = self._connection.execute(
                 f"SELECT {', '.join(columns)} FROM {table}"  # noqa: S608 - our own names

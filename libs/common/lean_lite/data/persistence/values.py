@@ -15,7 +15,7 @@ BEGINNING = ""
 MISSING = frozenset({"NaTType", "NAType"})
 
 
-def text_of(name: str, value: object) -> str:
+def to_text(name: str, value: object) -> str:
     """Return text; TypeError when it is none, ValueError when it is not Unicode."""
     if not isinstance(value, str):
         message = f"{name} is text, not {value!r}"
@@ -29,7 +29,7 @@ def text_of(name: str, value: object) -> str:
     return text
 
 
-def message_of(message: object) -> str:
+def error_message(message: object) -> str:
     """Return what an error says, and what it is when it says nothing; any text can be kept."""
     text = str(message)
     if isinstance(message, BaseException):
@@ -37,7 +37,7 @@ def message_of(message: object) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def moment_of(name: str, moment: object) -> str:
+def to_timestamp(name: str, moment: object) -> str:
     """Return a datetime as text in UTC that sorts by time; a naive one is local time."""
     if not isinstance(moment, datetime):
         message = f"{name} is a datetime, as datetime.now(UTC), not {moment!r}"
@@ -52,27 +52,27 @@ def moment_of(name: str, moment: object) -> str:
     return f"{there.isoformat(timespec='microseconds')}Z"
 
 
-def moment_ago(age: timedelta) -> str:
+def timestamp_ago(age: timedelta) -> str:
     """Return the moment that was so long ago as text; `BEGINNING` when no calendar has it."""
     try:
-        return moment_of("age", datetime.now(UTC) - age)
+        return to_timestamp("age", datetime.now(UTC) - age)
     except OverflowError:
         return BEGINNING
 
 
-def moment_hours_ago(hours: object) -> str:
+def timestamp_hours_ago(hours: object) -> str:
     """Return the moment so many hours ago as text; any number from nought, also an endless one."""
     number = _number("hours", hours, "a number")
     if not number >= 0:
         message = f"hours is a number from 0, not {hours!r}"
         raise ValueError(message)
     try:
-        return moment_ago(timedelta(hours=number))
+        return timestamp_ago(timedelta(hours=number))
     except OverflowError:
         return BEGINNING
 
 
-def score_of(score: object) -> float | None:
+def to_score(score: object) -> float | None:
     """Return the score of a grade or a number; None of none and of what is not finite."""
     if score is None:
         return None
@@ -82,7 +82,7 @@ def score_of(score: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def json_of(data: object) -> str:
+def to_json(data: object) -> str:
     """Return JSON; numbers and arrays of numpy, times of pandas and sequences are carried, too."""
     try:
         return msgspec.json.encode(data, enc_hook=_plain).decode()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lean_lite.data.bars import Bars
-from lean_lite.data.reports.quality_report import Mark, marks_of, report_of
+from lean_lite.data.reports.quality_report import BarGrade, build_report, grades_of
 from lean_lite.model import DataQualityLevel
 from lean_lite.model.timestamps import HOUR_NS, SECOND_NS
 from lean_lite.protocol.history import Gap
@@ -17,7 +17,7 @@ SPARE = 1_000
 INVALID = DataQualityLevel.INVALID.code
 
 
-class QualityLog:
+class GradeLog:
     """
     Remember the grades of one symbol's newest bars; a bar's later version replaces its mark.
 
@@ -29,8 +29,8 @@ class QualityLog:
         """Start with nothing."""
         self._symbol = symbol
         self._clock = clock
-        self._marks: dict[int, Mark] = {}
-        self._invalid: dict[int, Mark] = {}
+        self._marks: dict[int, BarGrade] = {}
+        self._invalid: dict[int, BarGrade] = {}
         self._heard_ns = clock()
         self._gaps: tuple[Gap, ...] = ()
         self._since_ns = 0
@@ -40,7 +40,7 @@ class QualityLog:
 
     def seed(self, bars: Bars, since_ns: int = 0) -> None:
         """Take what is known of the past since an instant, where nothing newer is known."""
-        older = {mark.start_ns: mark for mark in marks_of(bars.block)} if len(bars) else {}
+        older = {mark.start_ns: mark for mark in grades_of(bars.block)} if len(bars) else {}
         self._gaps = bars.gaps
         self._since_ns = since_ns
         if older:
@@ -51,9 +51,9 @@ class QualityLog:
         self._marks = older | self._marks
         self._bound()
 
-    def note(self, record: LiveBar) -> None:
+    def add(self, record: LiveBar) -> None:
         """Take a live record."""
-        mark = Mark(record.start_ns, record.level, record.reasons)
+        mark = BarGrade(record.start_ns, record.level, record.reasons)
         if mark.level == INVALID:
             # Its time may be wrong as well, so that it moves nothing.
             self._invalid[mark.start_ns] = mark
@@ -83,7 +83,7 @@ class QualityLog:
         span = (max(end_ns - round(hours * HOUR_NS), since_ns), end_ns)
         marks = [*self._marks.values(), *self._invalid.values()]
         gaps = [gap for gap in self._gaps if gap.start_ns < span[1] and span[0] < gap.end_ns]
-        return report_of(
+        return build_report(
             self._symbol,
             span,
             marks,

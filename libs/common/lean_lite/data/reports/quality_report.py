@@ -11,18 +11,18 @@ import numpy as np
 
 from lean_lite.blocks import Block
 from lean_lite.data.bars import Bars
-from lean_lite.data.resampling.completeness import expected_of, now_of
+from lean_lite.data.resampling.completeness import expected_bars, latest_expected_ns
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.market.time_buckets import regular
 from lean_lite.model import DataQualityLevel, Resolution
 from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
 from lean_lite.protocol.history import Gap
-from lean_lite.quality import checks_of
+from lean_lite.quality import failed_checks
 
 WORST = 10
 
 
-class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
+class BarGrade(msgspec.Struct, frozen=True, order=True, gc=False):
     """Hold what grading said of the bar that starts then."""
 
     start_ns: int
@@ -30,30 +30,30 @@ class Mark(msgspec.Struct, frozen=True, order=True, gc=False):
     reasons: int
 
 
-def marks_of(block: Block) -> list[Mark]:
+def grades_of(block: Block) -> list[BarGrade]:
     """Return the marks of a graded block."""
     columns = (block[name].tolist() for name in ("start_ns", "level", "reasons"))
-    return [Mark(*row) for row in zip(*columns, strict=True)]
+    return [BarGrade(*row) for row in zip(*columns, strict=True)]
 
 
-def quality_report_of(
+def history_report(
     symbol: str, start_date: datetime, end_date: datetime, bars: Bars
 ) -> dict[str, Any]:
     """Return `report_of` the bars of history, which has no INVALID ones and does not count them."""
-    end_ns = min(to_ns(end_date), now_of(bars.block, time.time_ns()))
-    return report_of(
+    end_ns = min(to_ns(end_date), latest_expected_ns(bars.block, time.time_ns()))
+    return build_report(
         symbol,
         (to_ns(start_date), max(end_ns, to_ns(start_date))),
-        marks_of(bars.block) if len(bars) else (),
+        grades_of(bars.block) if len(bars) else (),
         resolution_s=bars.block.resolution.seconds,
         gaps=bars.gaps,
     )
 
 
-def report_of(
+def build_report(
     symbol: str,
     span: tuple[int, int],
-    marks: Iterable[Mark],
+    marks: Iterable[BarGrade],
     *,
     resolution_s: int = 60,
     gaps: Iterable[Gap] = (),
@@ -72,7 +72,7 @@ def report_of(
     start_ns, end_ns = span
     found = sorted(mark for mark in marks if start_ns <= mark.start_ns < end_ns)
     scores = [DataQualityLevel.from_code(mark.level).value for mark in found]
-    expected = expected_of(symbol, Resolution.from_seconds(resolution_s), start_ns, end_ns)
+    expected = expected_bars(symbol, Resolution.from_seconds(resolution_s), start_ns, end_ns)
     good = [mark for mark in found if mark.level > DataQualityLevel.INVALID.code]
     regular_bars = _regular(symbol, good, resolution_s)
     return {
@@ -100,7 +100,7 @@ def report_of(
     }
 
 
-def _levels(marks: Iterable[Mark], invalid_since_ns: int | None) -> Mapping[str, int | None]:
+def _levels(marks: Iterable[BarGrade], invalid_since_ns: int | None) -> Mapping[str, int | None]:
     counted = Counter(mark.level for mark in marks)
     levels: dict[str, int | None] = {
         level.name: counted[level.code] for level in sorted(DataQualityLevel, reverse=True)
@@ -110,26 +110,26 @@ def _levels(marks: Iterable[Mark], invalid_since_ns: int | None) -> Mapping[str,
     return levels
 
 
-def _reasons(marks: Iterable[Mark]) -> Mapping[str, int]:
-    counted = Counter(check.name for mark in marks for check in checks_of(mark.reasons))
+def _reasons(marks: Iterable[BarGrade]) -> Mapping[str, int]:
+    counted = Counter(check.name for mark in marks for check in failed_checks(mark.reasons))
     return dict(counted.most_common())
 
 
-def _regular(symbol: str, marks: list[Mark], resolution_s: int) -> int:
+def _regular(symbol: str, marks: list[BarGrade], resolution_s: int) -> int:
     """Count the bars that hold regular trading."""
     starts_ns = np.array([mark.start_ns for mark in marks], np.int64)
     ends_ns = starts_ns + resolution_s * SECOND_NS
     return int(regular(asset_class_of(symbol), starts_ns, ends_ns).sum())
 
 
-def _worst(marks: Iterable[Mark]) -> list[Mark]:
+def _worst(marks: Iterable[BarGrade]) -> list[BarGrade]:
     flawed = [mark for mark in marks if mark.level < DataQualityLevel.EXCELLENT.code]
     return sorted(flawed, key=lambda mark: (mark.level, -mark.start_ns))[:WORST]
 
 
-def _told(mark: Mark) -> dict[str, Any]:
+def _told(mark: BarGrade) -> dict[str, Any]:
     return {
         "timestamp": from_ns(mark.start_ns).isoformat(),
         "quality": DataQualityLevel.from_code(mark.level).name,
-        "reasons": [check.name for check in checks_of(mark.reasons)],
+        "reasons": [check.name for check in failed_checks(mark.reasons)],
     }

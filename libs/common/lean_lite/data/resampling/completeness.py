@@ -1,22 +1,25 @@
-"""What time it is for bars: a recording has a time of its own."""
+"""How many bars a span should have, and until when it is complete."""
 
 from lean_lite.blocks import Block
-from lean_lite.data.resampling.fold import DAY_LATE_NS, MINUTE_LATE_NS
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Resolution
-from lean_lite.model.timestamps import DAY_S, HOUR_S
+from lean_lite.model.timestamps import DAY_S, HOUR_NS, HOUR_S, MINUTE_NS
+
+# A bar that started so long ago is final, and fetched when it was not live.
+MINUTE_LATE_NS = 2 * MINUTE_NS
+DAY_LATE_NS = 27 * HOUR_NS
 
 
-def now_of(block: Block, now_ns: int) -> int:
+def latest_expected_ns(block: Block, now_ns: int) -> int:
     """Return the moment up to which bars can be expected: this one, or the end of a recording."""
     if not block.simulated:
         return now_ns
     return int(block.end_ns[-1]) if len(block) else 0
 
 
-def known_until(stored: Block, end_ns: int, now_ns: int) -> int:
+def complete_until(stored: Block, end_ns: int, now_ns: int) -> int:
     """
     Return up to when all bars of a span that ends at `end_ns` are here, asked for at a moment.
 
@@ -24,13 +27,13 @@ def known_until(stored: Block, end_ns: int, now_ns: int) -> int:
     of a recording is not ours, so there only its bars tell.
     """
     if stored.simulated:
-        return min(end_ns, now_of(stored, now_ns))
+        return min(end_ns, latest_expected_ns(stored, now_ns))
     last_ns = int(stored.end_ns[-1]) if len(stored) else 0
     late_ns = DAY_LATE_NS if stored.resolution.seconds == DAY_S else MINUTE_LATE_NS
     return min(end_ns, max(last_ns, now_ns - late_ns))
 
 
-def known_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
+def complete_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
     """
     Return from when on a symbol is known by its first bar.
 
@@ -39,13 +42,13 @@ def known_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
     """
     if resolution.seconds < DAY_S:
         return start_ns
-    return Buckets(asset_class_of(symbol), DAY_S).start(start_ns)
+    return TimeBuckets(asset_class_of(symbol), DAY_S).start(start_ns)
 
 
-def expected_of(symbol: str, resolution: Resolution, start_ns: int, end_ns: int) -> int:
+def expected_bars(symbol: str, resolution: Resolution, start_ns: int, end_ns: int) -> int:
     """Return how many bars that hold regular trading start in a span."""
     asset_class = asset_class_of(symbol)
     length_s = resolution.seconds
     if length_s == DAY_S or HOUR_S % length_s == 0:
         return calendar_of(asset_class).expected(start_ns, end_ns, length_s)
-    return Buckets(asset_class, length_s).expected(start_ns, end_ns)
+    return TimeBuckets(asset_class, length_s).expected(start_ns, end_ns)

@@ -8,19 +8,15 @@ import numpy.typing as npt
 from lean_lite.blocks import Block
 from lean_lite.blocks.resample import resample
 from lean_lite.data.bars import Bars
-from lean_lite.data.resampling.completeness import expected_of, known_since
+from lean_lite.data.resampling.completeness import complete_since, expected_bars
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Buckets, Instants
+from lean_lite.market.time_buckets import Instants, TimeBuckets
 from lean_lite.model import Resolution
-from lean_lite.model.timestamps import HOUR_S, SECOND_NS
 
 LATEST_NS = 2**63 - 1
-# A bar that started so long ago is final, and fetched when it was not live.
-MINUTE_LATE_NS = 120 * SECOND_NS
-DAY_LATE_NS = 27 * HOUR_S * SECOND_NS
 
 
-def longer(
+def fold_bars(
     bars: Bars,
     resolution: Resolution,
     *,
@@ -36,9 +32,9 @@ def longer(
     the resolution.
     """
     if bars.resolution is resolution:
-        return _same(bars, extended=extended)
+        return _filtered(bars, extended=extended)
     folded = resample(bars.block, resolution, extended=extended)
-    known = _known(bars)
+    known = _complete_spans(bars)
     if start_ns is not None:
         known = known._replace(since_ns=np.full_like(known.since_ns, start_ns))
     if end_ns is not None:
@@ -47,14 +43,14 @@ def longer(
     return Bars(folded, bars.gaps, _expected(bars, resolution), partial)
 
 
-class _Known(NamedTuple):
+class _CompleteSpans(NamedTuple):
     """Say from when until when each symbol of a block is known."""
 
     since_ns: Instants
     until_ns: Instants
 
 
-def _same(bars: Bars, *, extended: bool) -> Bars:
+def _filtered(bars: Bars, *, extended: bool) -> Bars:
     """Return the bars that count, in order."""
     marked = bars.block.with_columns(partial=bars.partial)
     columns = dict(resample(marked, bars.resolution, extended=extended).columns)
@@ -62,16 +58,16 @@ def _same(bars: Bars, *, extended: bool) -> Bars:
     return Bars(bars.block.replace(columns), bars.gaps, bars.expected, partial)
 
 
-def _known(bars: Bars) -> _Known:
+def _complete_spans(bars: Bars) -> _CompleteSpans:
     """Return the times from the first bar of each symbol to its last; a partial one is none."""
     block = bars.block.take(~bars.partial)
     symbols = len(block.symbols)
-    known = _Known(np.full(symbols, LATEST_NS), np.full(symbols, -LATEST_NS))
+    known = _CompleteSpans(np.full(symbols, LATEST_NS), np.full(symbols, -LATEST_NS))
     np.minimum.at(known.since_ns, block["symbol"], block["start_ns"])
     np.maximum.at(known.until_ns, block["symbol"], block.end_ns)
     for code in np.unique(block["symbol"]).tolist():
         since_ns = int(known.since_ns[code])
-        known.since_ns[code] = known_since(block.symbols[code], block.resolution, since_ns)
+        known.since_ns[code] = complete_since(block.symbols[code], block.resolution, since_ns)
     return known
 
 
@@ -86,16 +82,16 @@ def _expected(bars: Bars, resolution: Resolution) -> int:
         return 0
     block, (symbol,) = bars.block, bars.symbols
     first_ns, last_ns = int(block["start_ns"].min()), int(block["start_ns"].max())
-    buckets = Buckets(asset_class_of(symbol), resolution.seconds)
+    buckets = TimeBuckets(asset_class_of(symbol), resolution.seconds)
     start_ns, end_ns = buckets.start(first_ns), buckets.end(buckets.start(last_ns))
-    least = expected_of(symbol, block.resolution, first_ns, last_ns + 1)
-    most = expected_of(symbol, block.resolution, start_ns, end_ns)
+    least = expected_bars(symbol, block.resolution, first_ns, last_ns + 1)
+    most = expected_bars(symbol, block.resolution, start_ns, end_ns)
     if not least <= bars.expected <= most:
         return 0
-    return expected_of(symbol, resolution, start_ns, end_ns)
+    return expected_bars(symbol, resolution, start_ns, end_ns)
 
 
-def _partial(folded: Block, known: _Known, *, extended: bool) -> npt.NDArray[np.bool_]:
+def _partial(folded: Block, known: _CompleteSpans, *, extended: bool) -> npt.NDArray[np.bool_]:
     """
     Return which bars have trading before what is known of their symbol, or after it.
 
@@ -107,7 +103,7 @@ def _partial(folded: Block, known: _Known, *, extended: bool) -> npt.NDArray[np.
     edges = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
     for row in {*edges[:-1].tolist(), *(edges[1:] - 1).tolist()}:
         code = int(codes[row])
-        buckets = Buckets(asset_class_of(folded.symbols[code]), folded.resolution.seconds)
+        buckets = TimeBuckets(asset_class_of(folded.symbols[code]), folded.resolution.seconds)
         trading = buckets.trading(int(starts_ns[row]), extended=extended)
         if trading is not None:
             since_ns, until_ns = trading

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from lean_lite.blocks import from_bars
 from lean_lite.blocks.resample import check_longer, resample
-from lean_lite.data.resampling.completeness import known_since
+from lean_lite.data.resampling.completeness import complete_since
 from lean_lite.data.resampling.fold import LATEST_NS
-from lean_lite.data.resampling.timestamp_guard import Doubt
+from lean_lite.data.resampling.timestamp_guard import TimestampGuard
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Buckets
+from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Length, Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 
@@ -56,7 +56,7 @@ class Resampler:
         self._resolution = Resolution.of(resolution)
         self._extended = extended
         self._kept_ns = kept // timedelta(microseconds=1) * 1_000
-        self._series: dict[str, _Series] = {}
+        self._series: dict[str, _SymbolSeries] = {}
 
     @property
     def late(self) -> int:
@@ -77,7 +77,7 @@ class Resampler:
         series = self._series.get(bar.symbol)
         if series is None:
             check_longer(bar.resolution, self._resolution)
-            series = _Series(bar, self._resolution, self._kept_ns, extended=self._extended)
+            series = _SymbolSeries(bar, self._resolution, self._kept_ns, extended=self._extended)
             self._series[bar.symbol] = series
         return series.add(bar)
 
@@ -112,7 +112,7 @@ class _Bucket:
         return self.trading is not None and (first_ns > self.trading[0] or not self.is_closed)
 
 
-class _Series:
+class _SymbolSeries:
     """Fold the bars of one symbol; of its buckets only the newest can be open."""
 
     def __init__(
@@ -122,12 +122,12 @@ class _Series:
         self._shorter = first.resolution
         self._resolution = resolution
         self._is_folded = resolution is not first.resolution
-        self._buckets = Buckets(asset_class_of(first.symbol), resolution.seconds)
+        self._buckets = TimeBuckets(asset_class_of(first.symbol), resolution.seconds)
         self._kept_ns = kept_ns
         self._extended = extended
         # What is ahead by less than is kept makes nothing late.
         self._far_ns = max(FAR_NS, kept_ns)
-        self._doubt = Doubt(self._far_ns)
+        self._doubt = TimestampGuard(self._far_ns)
         self._edges = (0, 0)
         self.late = 0
         self._begin(to_ns(first.timestamp))
@@ -148,7 +148,7 @@ class _Series:
             # There was one bar only, and its date is the wrong one.
             self._doubt.refused += 1
             self._begin(start_ns)
-        believed = self._doubt.believed((start_ns, bar), self._last_ns)
+        believed = self._doubt.accept((start_ns, bar), self._last_ns)
         return [made for dated in believed for made in self._add(*dated)]
 
     def _add(self, start_ns: int, bar: TradeBar) -> list[Resampled]:
@@ -174,7 +174,7 @@ class _Series:
 
     def _started(self, now_ns: int) -> list[Resampled]:
         """Take what was held back, once time has come to it."""
-        return [made for dated in self._doubt.over(now_ns) for made in self._add(*dated)]
+        return [made for dated in self._doubt.release(now_ns) for made in self._add(*dated)]
 
     def _check(self, bar: TradeBar) -> None:
         if bar.resolution != self._shorter:
@@ -224,7 +224,7 @@ class _Series:
         for bucket in sorted(due, key=lambda one: one.start_ns):
             bars = list(bucket.bars.values())
             bar = resample(from_bars(bars, feed=""), self._resolution).bar(0)
-            since_ns = known_since(self._symbol, self._shorter, self._first_ns)
+            since_ns = complete_since(self._symbol, self._shorter, self._first_ns)
             partial = bucket.is_partial(since_ns)
             last = bucket.given
             if last is None or (last.bar, last.partial) != (bar, partial):

@@ -6,7 +6,7 @@ from lean_lite.model.timestamps import SECOND_NS
 Dated = tuple[int, TradeBar]
 
 
-class Doubt:
+class TimestampGuard:
     """
     Hold back a bar that starts far after all others of its symbol.
 
@@ -21,7 +21,7 @@ class Doubt:
         self._far_ns = far_ns
         self._held: Dated | None = None
 
-    def believed(self, dated: Dated, newest_ns: int) -> list[Dated]:
+    def accept(self, dated: Dated, newest_ns: int) -> list[Dated]:
         """Take a bar, when the newest one starts at `newest_ns`; return those to be believed."""
         start_ns, bar = dated
         far_ns = self._far_ns + bar.resolution.seconds * SECOND_NS
@@ -30,14 +30,14 @@ class Doubt:
             self._held = None
             if held[0] <= start_ns + far_ns:
                 is_later = start_ns > held[0]
-                return [held, *self.believed(dated, held[0])] if is_later else [dated, held]
+                return [held, *self.accept(dated, held[0])] if is_later else [dated, held]
             self.refused += 1
         if start_ns <= newest_ns + far_ns:
             return [dated]
         self._held = dated
         return []
 
-    def over(self, now_ns: int) -> list[Dated]:
+    def release(self, now_ns: int) -> list[Dated]:
         """Return what was held back and has started by a moment."""
         held = self._held
         if held is None or held[0] > now_ns:

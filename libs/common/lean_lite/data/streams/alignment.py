@@ -7,10 +7,12 @@ from types import MappingProxyType
 
 import msgspec
 
-from lean_lite.data.streams.slices import HELD, RELEASED
 from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import from_ns
 from lean_lite.protocol.live import LiveBar
+
+RELEASED = 1_440
+HELD = 1_440
 
 
 class Slice(msgspec.Struct, frozen=True):

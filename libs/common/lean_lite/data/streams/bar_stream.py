@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Self
 
-from lean_lite.data.streams.reader import Reading
+from lean_lite.data.streams.reader import BarReader
 from lean_lite.model import TradeBar
 from lean_lite.protocol.history import Gap
 from lean_lite.protocol.live import LiveBar
@@ -22,7 +22,7 @@ class BarStream:
     corrections included, and INVALID bars never come.
     """
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: BarReader) -> None:
         """Use `DataEngine.bars`; nothing is asked before the first bar is wanted."""
         self._reading = reading
         self._work: asyncio.Task[None] | None = None
@@ -57,7 +57,7 @@ class BarStream:
         """Return the next bar; the one before counts as done, which a durable name remembers."""
         if self._work is None:
             self._work = asyncio.create_task(self._reading.run(), name="read bars")
-        self._record = await self._reading.take()
+        self._record = await self._reading.get()
         return self._record.bar()
 
     async def aclose(self) -> None:
@@ -69,7 +69,7 @@ class BarStream:
         if self._work is None:
             return
         try:
-            await self._reading.mark()
+            await self._reading.save_bookmark()
         finally:
             self._work.cancel()
             await asyncio.wait([self._work])

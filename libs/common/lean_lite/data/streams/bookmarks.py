@@ -11,13 +11,13 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from lean_lite.bus import Bus
-from lean_lite.bus.connection import TROUBLE, encode
-from lean_lite.bus.retry import patiently
+from lean_lite.bus.connection import TRANSIENT_ERRORS, encode
+from lean_lite.bus.retry import retry_unavailable
 from lean_lite.data.history.client import fetch
 from lean_lite.errors import BusUnavailable, Busy, RequestError
-from lean_lite.protocol.bookmark import Bookmark, Joined, Taken
+from lean_lite.protocol.bookmark import Bookmark, DeliveredBar, StartPosition
 from lean_lite.protocol.history import HistoryRequest
-from lean_lite.protocol.subjects import NAME, STRATEGIES
+from lean_lite.protocol.subjects import BOOKMARKS, NAME
 
 SAVE_S = 1.0
 
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(Bookmark).decode
 
 
-class Found(NamedTuple):
+class StoredBookmark(NamedTuple):
     """Hold what a name had, and the last GRADED frame of every lane now."""
 
     bookmark: Bookmark
     ends: dict[str, int]
 
 
-class Resume:
+class BookmarkStore:
     """
     Remember in the bucket `strategies` up to which GRADED frames a reader is done.
 
@@ -54,21 +54,21 @@ class Resume:
         self._saved = self._bookmark
         self._saved_at = time.monotonic()
 
-    async def load(self) -> Found | None:
+    async def load(self) -> StoredBookmark | None:
         """
         Return how far the reader had come, and where the lanes end now; None for a new name.
 
         RequestError when the store does not come to those frames: then they are of another stream.
         BusUnavailable when the server or the store does not answer.
         """
-        entry = await patiently(self._entry)
+        entry = await retry_unavailable(self._entry)
         if entry is None:
             return None
         self._revision = entry.revision or 0
         self._saved = self._bookmark = found = _decode(entry.value or b"")
         request = HistoryRequest(min_seq=found.done)
         try:
-            ends = await patiently(lambda: fetch(self._bus, request))
+            ends = await retry_unavailable(lambda: fetch(self._bus, request))
         except Busy as error:
             code = "stale"
             message = (
@@ -76,16 +76,16 @@ class Resume:
                 "the store has caught up, or read on under another name"
             )
             raise RequestError(code, message) from error
-        return Found(found, ends.through)
+        return StoredBookmark(found, ends.through)
 
     async def _entry(self) -> KeyValue.Entry | None:
         try:
-            self._bucket = await self._bus.jetstream.key_value(STRATEGIES)
+            self._bucket = await self._bus.jetstream.key_value(BOOKMARKS)
             return await self._bucket.get(self._name)
         except KeyNotFoundError:
             return None
-        except TROUBLE as error:
-            message = f"the bucket {STRATEGIES} can't be asked for ({error!r}): is NATS running?"
+        except TRANSIENT_ERRORS as error:
+            message = f"the bucket {BOOKMARKS} can't be asked for ({error!r}): is NATS running?"
             raise BusUnavailable(message) from error
 
     @property
@@ -93,11 +93,11 @@ class Resume:
         """Say whether it is time to write again."""
         return time.monotonic() - self._saved_at > SAVE_S
 
-    async def done(
+    async def save(
         self,
         frontier: Mapping[str, int],
-        beyond: Iterable[Taken],
-        symbols: Mapping[str, Joined],
+        beyond: Iterable[DeliveredBar],
+        symbols: Mapping[str, StartPosition],
     ) -> None:
         """
         Write what has been dealt with: all up to these frames, and some of later ones.
@@ -118,7 +118,7 @@ class Resume:
             self._saved = self._bookmark
         except KeyWrongLastSequenceError:
             raise self._taken() from None
-        except TROUBLE as error:
+        except TRANSIENT_ERRORS as error:
             log.info("resume.not_saved", extra={"reader": self._name, "error": repr(error)})
 
     async def _write(self, bucket: KeyValue, data: bytes) -> int:

@@ -4,13 +4,13 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
-from lean_lite.protocol.live import PUNCTUAL, LiveBar
+from lean_lite.protocol.live import IN_ORDER_ORIGINS, LiveBar
 
 # Alpaca corrects a bar 30 s after its end, so before the next minute's bar comes.
 SILENT_S = 95.0
 
 
-class Final:
+class CorrectionHold:
     """Hold live bars back until late trades have corrected them."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Final:
         if task is not None and task.done() and not (task.cancelled() or task.exception()):
             yield task.result()
 
-    async def of(self, live: AsyncIterator[LiveBar]) -> AsyncGenerator[LiveBar]:
+    async def hold(self, live: AsyncIterator[LiveBar]) -> AsyncGenerator[LiveBar]:
         """Yield the last version of each bar once its correction must have come."""
         try:
             while True:
@@ -50,7 +50,7 @@ class Final:
 
     def _take(self, record: LiveBar) -> None:
         self._held[record.symbol, record.start_ns] = record
-        if record.origin in PUNCTUAL:
+        if record.origin in IN_ORDER_ORIGINS:
             # A bar that ends a minute later comes after the correction of the one before.
             self._release(record.start_ns)
 

@@ -3,7 +3,7 @@
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from lean_lite.protocol.bookmark import Taken
+from lean_lite.protocol.bookmark import DeliveredBar
 from lean_lite.protocol.live import LiveBar
 
 
@@ -12,7 +12,7 @@ class _Version(NamedTuple):
     values: int | None  # a hash; nothing is known of the values of what was taken before a restart
 
 
-class Known:
+class Deduplicator:
     """Remember the newest bars of every symbol, and the version that each came in."""
 
     def __init__(self, bound: int) -> None:
@@ -22,7 +22,7 @@ class Known:
         self._starts: dict[str, list[int]] = {}
         self._older_ns: dict[str, int] = {}
 
-    def add(self, record: LiveBar | Taken) -> bool:
+    def is_new(self, record: LiveBar | DeliveredBar) -> bool:
         """Take a bar; True when it is not known yet."""
         symbol, start_ns = record.symbol, record.start_ns
         versions = self._versions.setdefault(symbol, {})
@@ -37,7 +37,7 @@ class Known:
             del versions[self._older_ns[symbol]]
         return True
 
-    def revise(self, record: LiveBar) -> bool:
+    def is_newer_version(self, record: LiveBar) -> bool:
         """Take a later version of a known bar; False when it is none."""
         versions = self._versions[record.symbol]
         known = versions.get(record.start_ns)
@@ -53,8 +53,8 @@ class Known:
         return True
 
 
-def _version(record: LiveBar | Taken) -> _Version:
-    if isinstance(record, Taken):
+def _version(record: LiveBar | DeliveredBar) -> _Version:
+    if isinstance(record, DeliveredBar):
         return _Version(record.seq, None)
     prices = (record.open, record.high, record.low, record.close)
     return _Version(record.seq, hash((*prices, record.volume, record.vwap, record.trade_count)))

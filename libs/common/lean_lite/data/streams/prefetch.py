@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 
 
-class Handover[Item]:
+class PrefetchQueue[Item]:
     """
     Hand items from one task to another, in order.
 
@@ -30,15 +30,15 @@ class Handover[Item]:
         self._waiting.append(item)
         self._changed.set()
         while len(self._waiting) > self._bound:
-            await self._change()
+            await self._notify()
 
-    async def take(self) -> Item:
+    async def get(self) -> Item:
         """Return the oldest item as soon as there is one; StopAsyncIteration at the end."""
         while not self._waiting:
             if self._closed:
                 error, self._error = self._error, None
                 raise error or StopAsyncIteration
-            await self._change()
+            await self._notify()
         item = self._waiting.popleft()
         self._changed.set()
         return item
@@ -49,6 +49,6 @@ class Handover[Item]:
             self._closed, self._error = True, error
             self._changed.set()
 
-    async def _change(self) -> None:
+    async def _notify(self) -> None:
         self._changed.clear()
         await self._changed.wait()

@@ -19,15 +19,15 @@ from contextlib import aclosing
 from itertools import chain
 from typing import Literal, get_args
 
-from lean_lite.data.history.client import Snapshot
+from lean_lite.data.history.client import HistorySnapshot
 from lean_lite.data.live import Live
-from lean_lite.data.streams.bookmarks import Resume
-from lean_lite.data.streams.corrections import Final
-from lean_lite.data.streams.deduplicator import Known
-from lean_lite.data.streams.prefetch import Handover
-from lean_lite.data.streams.start_positions import Places, lane_name
+from lean_lite.data.streams.bookmarks import BookmarkStore
+from lean_lite.data.streams.corrections import CorrectionHold
+from lean_lite.data.streams.deduplicator import Deduplicator
+from lean_lite.data.streams.prefetch import PrefetchQueue
+from lean_lite.data.streams.start_positions import StartPositions, lane_name
 from lean_lite.model.timestamps import SECOND_NS
-from lean_lite.protocol.bookmark import Bookmark, Taken
+from lean_lite.protocol.bookmark import Bookmark, DeliveredBar
 from lean_lite.protocol.history import Gap
 from lean_lite.protocol.live import LiveBar, live_bars
 
@@ -39,11 +39,11 @@ KEYS_KEPT = 4_320
 # A resumed reader looks back so far to know which bars it had: over a long weekend.
 LOOK_BACK_NS = 7 * 86_400 * SECOND_NS
 
-Begin = Callable[[Mapping[str, int] | None], Awaitable[Live]]
-Pages = Callable[[Iterable[str], int, Mapping[str, int]], AsyncIterator[Snapshot]]
+OpenLive = Callable[[Mapping[str, int] | None], Awaitable[Live]]
+ReadPages = Callable[[Iterable[str], int, Mapping[str, int]], AsyncIterator[HistorySnapshot]]
 
 
-class Reading:
+class BarReader:
     """
     Read the bars of some symbols ahead of who takes them, within a bound.
 
@@ -53,11 +53,11 @@ class Reading:
 
     def __init__(
         self,
-        begin: Begin,
-        pages: Pages,
-        places: Places,
+        begin: OpenLive,
+        pages: ReadPages,
+        places: StartPositions,
         revisions: Revisions,
-        resume: Resume | None,
+        resume: BookmarkStore | None,
     ) -> None:
         """Ask for nothing before `run`; ValueError for other revisions."""
         if revisions not in get_args(Revisions):
@@ -68,12 +68,14 @@ class Reading:
         self._places = places
         self._revisions = revisions
         self._resume = resume
-        self._known = Known(KEYS_KEPT)
-        self._final = Final()
-        self._ready: Handover[LiveBar] = Handover(READY)
+        self._known = Deduplicator(KEYS_KEPT)
+        self._final = CorrectionHold()
+        self._ready: PrefetchQueue[LiveBar] = PrefetchQueue(READY)
         self._past = 0  # bars of history that are not done yet
         self._in_hand: LiveBar | None = None
-        self._done: list[Taken] = []  # since `mark`, and of frames that are not done as a whole
+        self._done: list[
+            DeliveredBar
+        ] = []  # since `mark`, and of frames that are not done as a whole
         self._live: Live | None = None
         self._last: dict[str, int] = {}
         self._whole: dict[str, int] = {}
@@ -93,7 +95,7 @@ class Reading:
             if self._live is not None:
                 await self._live.stop()
 
-    async def take(self) -> LiveBar:
+    async def get(self) -> LiveBar:
         """
         Return the next bar; the one before counts as done. StopAsyncIteration at the end.
 
@@ -103,8 +105,8 @@ class Reading:
             self._finish(self._in_hand)
             self._in_hand = None
             if self._resume is not None and self._resume.due:
-                await self.mark()
-        self._in_hand = await self._ready.take()
+                await self.save_bookmark()
+        self._in_hand = await self._ready.get()
         return self._in_hand
 
     def _finish(self, record: LiveBar) -> None:
@@ -112,15 +114,15 @@ class Reading:
         if self._past:
             self._past -= 1
         elif self._resume is not None:
-            self._done.append(Taken(record.symbol, record.start_ns, record.seq))
+            self._done.append(DeliveredBar(record.symbol, record.start_ns, record.seq))
 
-    async def mark(self) -> None:
+    async def save_bookmark(self) -> None:
         """Write what is done under the durable name, once all of history is."""
         if self._resume is None or self._live is None or not self._whole or self._past:
             return
         frontier = self._frontier(self._live)
         self._done = [one for one in self._done if one.seq > frontier.get(lane_name(one.symbol), 0)]
-        await self._resume.done(frontier, self._done, self._places.joined)
+        await self._resume.save(frontier, self._done, self._places.joined)
 
     async def _records(self) -> AsyncGenerator[LiveBar]:
         places = self._places
@@ -128,21 +130,23 @@ class Reading:
         after = None if found is None else places.resume(*found)
         self._live = live = await self._begin(after)
         if found is not None:
-            await self._recall(found.bookmark, live)
+            await self._restore_delivered(found.bookmark, live)
         if places.new and places.since_ns is not None:
-            async for record in self._history(places.since_ns, live):
+            async for record in self._history_left(places.since_ns, live):
                 self._past += 1
                 yield record
         else:
             places.join(live.baseline if found is None else found.ends)
         self._whole = dict(live.baseline)
-        newer = self._newer(live)
-        async with aclosing(self._final.of(newer) if self._revisions == "final" else newer) as due:
+        newer = self._live_left(live)
+        async with aclosing(
+            self._final.hold(newer) if self._revisions == "final" else newer
+        ) as due:
             async for record in due:
                 if self._is_due(record):
                     yield record
 
-    async def _history(self, since_ns: int, live: Live) -> AsyncIterator[LiveBar]:
+    async def _history_left(self, since_ns: int, live: Live) -> AsyncIterator[LiveBar]:
         """Yield what is stored of new symbols, and let them go on behind that."""
         through = dict[str, int]()
         async for snapshot in self._pages(self._places.new, since_ns, live.baseline):
@@ -151,26 +155,26 @@ class Reading:
                 seq = snapshot.through.get(lane, 0)
                 through[lane] = min(through.get(lane, seq), seq)
             for record in _by_start(snapshot):
-                if self._known.add(record):
+                if self._known.is_new(record):
                     yield record
         self._places.join(through or live.baseline)
 
-    async def _recall(self, bookmark: Bookmark, live: Live) -> None:
+    async def _restore_delivered(self, bookmark: Bookmark, live: Live) -> None:
         """Learn which bars were taken before the restart."""
         joined = self._places.joined
         if not joined:
             return
         self._done = [taken for taken in bookmark.beyond if taken.symbol in joined]
         for taken in self._done:
-            self._known.add(taken)
+            self._known.is_new(taken)
         earliest_ns = min(start_ns for _, start_ns in joined.values())
         since_ns = max(earliest_ns, time.time_ns() - LOOK_BACK_NS)
         async for snapshot in self._pages(joined, since_ns, live.baseline):
             for record in _by_start(snapshot):
-                if self._places.had(record):
-                    self._known.add(record)
+                if self._places.was_delivered(record):
+                    self._known.is_new(record)
 
-    async def _newer(self, live: Live) -> AsyncGenerator[LiveBar]:
+    async def _live_left(self, live: Live) -> AsyncGenerator[LiveBar]:
         """Yield the live records that count, and remember which frames were read whole."""
         async for record in live:
             lane = lane_name(record.symbol)
@@ -182,8 +186,8 @@ class Reading:
                 yield record
 
     def _is_due(self, record: LiveBar) -> bool:
-        new = self._known.add(record)
-        return new or (self._revisions == "all" and self._known.revise(record))
+        new = self._known.is_new(record)
+        return new or (self._revisions == "all" and self._known.is_newer_version(record))
 
     def _frontier(self, live: Live) -> dict[str, int]:
         """Return the last frame of each lane of which nothing is left to be done."""
@@ -195,7 +199,7 @@ class Reading:
         return frontier
 
 
-def _by_start(snapshot: Snapshot) -> list[LiveBar]:
+def _by_start(snapshot: HistorySnapshot) -> list[LiveBar]:
     """Return the rows of all symbols in order of start."""
     records = [bar for block in snapshot.blocks for bar in live_bars(block)]
     records.sort(key=lambda bar: bar.start_ns)

@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol, Self
 
 from lean_lite.data.streams.alignment import Alignment, Slice
-from lean_lite.data.streams.start_positions import Beginning
+from lean_lite.data.streams.start_positions import LiveStart
 from lean_lite.protocol.live import LiveBar
 
 GRACE_S = 2.0
-RELEASED = 1_440
-HELD = 1_440
 TOGETHER = 256
 # Waiting is looked at so often: an event loop that stands still for longer has waited no more.
 LOOK_S = 0.05
@@ -21,7 +19,7 @@ LOOK_S = 0.05
 log = logging.getLogger(__name__)
 
 
-class Records(Protocol):
+class LiveSource(Protocol):
     """Be live records, as `Live` is."""
 
     @property
@@ -39,13 +37,13 @@ class Slices:
     """Yield slices of live bars; an async iterator and an async context manager."""
 
     def __init__(
-        self, begin: Callable[[], Awaitable[Records]], symbols: Iterable[str], grace_s: float
+        self, begin: Callable[[], Awaitable[LiveSource]], symbols: Iterable[str], grace_s: float
     ) -> None:
         """Use `DataEngine.slices`; nothing is asked before the first slice is wanted."""
-        self._live: Records | None = None
+        self._live: LiveSource | None = None
         self._begin = begin
         self._alignment = Alignment(symbols, grace_s)
-        self._beginning: Beginning | None = None
+        self._beginning: LiveStart | None = None
         self._ready: deque[Slice] = deque()
         self._waited_s = 0.0
         self._closed = False
@@ -69,7 +67,7 @@ class Slices:
         while self._live is not None:
             if self._ready:
                 return self._ready.popleft()
-            await self._look(self._live)
+            await self._take_waiting(self._live)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -82,16 +80,16 @@ class Slices:
     def __del__(self) -> None:
         """Stop when nobody can take any more."""
         if self._live is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_leave, self._live)
+            self._loop.call_soon_threadsafe(_stop_in_background, self._live)
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._beginning = self._beginning or Beginning()
+        self._beginning = self._beginning or LiveStart()
         self._live = await self._begin()
         if self._closed:
             await self.aclose()
 
-    async def _look(self, live: Records) -> None:
+    async def _take_waiting(self, live: LiveSource) -> None:
         """Take all that has come before a symbol is named missing, and wait when nothing is due."""
         while live.behind and not self._alignment.full:
             for _ in range(min(live.behind, TOGETHER)):
@@ -102,7 +100,7 @@ class Slices:
         if not self._ready:
             await self._wait(live)
 
-    async def _wait(self, live: Records) -> None:
+    async def _wait(self, live: LiveSource) -> None:
         """
         Wait for a record, or for the next look.
 
@@ -130,11 +128,11 @@ class Slices:
             self._ready.append(revised)
 
 
-def _leave(live: Records) -> None:
+def _stop_in_background(live: LiveSource) -> None:
     leaving = asyncio.ensure_future(live.stop())
-    leaving.add_done_callback(_left)
+    leaving.add_done_callback(_log_failure)
 
 
-def _left(leaving: asyncio.Future[None]) -> None:
+def _log_failure(leaving: asyncio.Future[None]) -> None:
     if not leaving.cancelled() and (error := leaving.exception()) is not None:
         log.info("slices.not_left", extra={"error": str(error)})

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from lean_lite.model.timestamps import SECOND_NS
-from lean_lite.protocol.bookmark import Bookmark, Joined
-from lean_lite.protocol.live import PUNCTUAL, LiveBar
+from lean_lite.protocol.bookmark import Bookmark, StartPosition
+from lean_lite.protocol.live import IN_ORDER_ORIGINS, LiveBar
 from lean_lite.protocol.partitions import lane_of
 
 
-class Places:
+class StartPositions:
     """
     Know for every symbol which of its live bars count.
 
@@ -21,9 +21,9 @@ class Places:
         """Hold new symbols only; they begin at `since_ns`, or else with the next bar."""
         self.since_ns = since_ns
         self._symbols = tuple(dict.fromkeys(symbols))
-        self._joined: dict[str, Joined] = {}
+        self._joined: dict[str, StartPosition] = {}
         self._done: dict[str, int] = {}
-        self._beginning = Beginning()
+        self._beginning = LiveStart()
         self._begun: frozenset[str] = frozenset()
 
     @property
@@ -32,10 +32,10 @@ class Places:
         return tuple(symbol for symbol in self._symbols if symbol not in self._joined)
 
     @property
-    def joined(self) -> dict[str, Joined]:
+    def joined(self) -> dict[str, StartPosition]:
         """Return the place of every symbol that has one."""
         return {
-            symbol: Joined(seq, max(start_ns, self._beginning.first_ns(symbol)))
+            symbol: StartPosition(seq, max(start_ns, self._beginning.first_ns(symbol)))
             for symbol, (seq, start_ns) in self._joined.items()
         }
 
@@ -46,7 +46,9 @@ class Places:
         A lane of new symbols only goes on at its end, which `ends` tells.
         """
         known = bookmark.symbols or {
-            symbol: Joined(0, 0) for symbol in self._symbols if lane_name(symbol) in bookmark.done
+            symbol: StartPosition(0, 0)
+            for symbol in self._symbols
+            if lane_name(symbol) in bookmark.done
         }
         self._done = bookmark.done
         self._joined = {symbol: known[symbol] for symbol in self._symbols if symbol in known}
@@ -59,7 +61,9 @@ class Places:
         if self.since_ns is None:
             self._begun = frozenset(new)
         for symbol in new:
-            self._joined[symbol] = Joined(through.get(lane_name(symbol), 0), self.since_ns or 0)
+            self._joined[symbol] = StartPosition(
+                through.get(lane_name(symbol), 0), self.since_ns or 0
+            )
 
     def includes(self, record: LiveBar) -> bool:
         """Say whether a live record counts."""
@@ -68,7 +72,7 @@ class Places:
             return False
         return record.symbol not in self._begun or self._beginning.includes(record)
 
-    def had(self, record: LiveBar) -> bool:
+    def was_delivered(self, record: LiveBar) -> bool:
         """Say whether a stored record of a known symbol came before the restart."""
         done = self._done.get(lane_name(record.symbol), 0)
         return record.seq <= max(done, self._joined[record.symbol].seq)
@@ -79,7 +83,7 @@ def lane_name(symbol: str) -> str:
     return str(lane_of(symbol))
 
 
-class Beginning:
+class LiveStart:
     """
     Tell the bars of a stream's time from those that come late for an earlier one.
 
@@ -100,7 +104,7 @@ class Beginning:
         """Take a record; False when it is older than the stream."""
         symbol, start_ns = record.symbol, record.start_ns
         under_way_ns = self._now_ns - record.resolution_s * SECOND_NS
-        if symbol not in self._first_ns and record.origin in PUNCTUAL:
+        if symbol not in self._first_ns and record.origin in IN_ORDER_ORIGINS:
             # A replayed market has its own time, which may be far behind ours.
             self._first_ns[symbol] = min(start_ns, under_way_ns)
         return start_ns >= self._first_ns.get(symbol, under_way_ns)

@@ -10,7 +10,7 @@ from pathlib import Path
 from lean_lite.bus import server_config
 from lean_lite.errors import StackError
 from lean_lite.stack.files import write_private
-from lean_lite.stack.processes.child import Child
+from lean_lite.stack.processes.child import ChildProcess
 from lean_lite.stack.processes.child_log import ChildLog
 from lean_lite.stack.processes.ports import LOCALHOST, free_port
 
@@ -49,7 +49,9 @@ class Broker:
             write_private(config, config_text)
         except OSError as error:
             raise StackError(f"{folder} can't be written: {error}") from error
-        self.child = Child(self.name, self._command(program, config), _log(folder, self.name))
+        self.child = ChildProcess(
+            self.name, self._command(program, config), _log(folder, self.name)
+        )
 
     async def start(self, *, limit_s: float) -> None:
         """Start it and wait until it answers; StackError with its last words when it does not."""
@@ -58,7 +60,7 @@ class Broker:
             async with asyncio.timeout(limit_s):
                 while not await self._answers():
                     if not self.child.running:
-                        raise StackError(f"{self.name} ended: {self.child.log.last_words()}")
+                        raise StackError(f"{self.name} ended: {self.child.log.last_error()}")
                     await asyncio.sleep(ASK_AGAIN_S)
         except TimeoutError as error:
             message = f"{self.name} did not answer within {limit_s:g} s; see {self.child.log.path}"

@@ -27,7 +27,7 @@ LOOK_STOPPING_S = 0.01
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-class Child:
+class ChildProcess:
     """Start one program, as often as needed, with its output in a log file."""
 
     def __init__(
@@ -50,14 +50,14 @@ class Child:
         return self._process.pid if self._process else 0
 
     @property
-    def code(self) -> int | None:
+    def exit_code(self) -> int | None:
         """Return the exit code (negative: a signal), None while it runs."""
         return self._process.poll() if self._process else None
 
     @property
     def running(self) -> bool:
         """Say whether it has been started and has not ended."""
-        return self._process is not None and self.code is None
+        return self._process is not None and self.exit_code is None
 
     def start(self) -> None:
         """Start the program; StackError when it can't be executed."""
@@ -71,7 +71,7 @@ class Child:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=dies_with(os.getpid()),  # noqa: PLW1509 - only two system calls
+                    preexec_fn=die_with_parent(os.getpid()),  # noqa: PLW1509 - only two system calls
                 )
             except OSError as error:
                 message = f"{self.name} could not be started ({self._command[0]}): {error}"
@@ -79,17 +79,17 @@ class Child:
 
     async def wait(self) -> int:
         """Return the exit code once it has ended."""
-        while (code := self.code) is None:  # noqa: ASYNC110 - nothing tells us on every system
+        while (code := self.exit_code) is None:  # noqa: ASYNC110 - nothing tells us on every system
             await asyncio.sleep(LOOK_S)
         return code
 
-    def send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the program and whatever it has started, when it still runs."""
         if self.running:
             os.killpg(self.pid, number)
 
 
-async def end(children: Iterable[Child], *, limit_s: float) -> list[str]:
+async def stop_children(children: Iterable[ChildProcess], *, limit_s: float) -> list[str]:
     """
     Ask all of them to end at once, kill what still runs after the limit; return who was killed.
 
@@ -97,22 +97,22 @@ async def end(children: Iterable[Child], *, limit_s: float) -> list[str]:
     """
     running = [child for child in children if child.running]
     for child in running:
-        child.send(signal.SIGTERM)
-    await _gone(running, limit_s)
+        child.send_signal(signal.SIGTERM)
+    await _wait_until_ended(running, limit_s)
     killed = [child for child in running if child.running]
     for child in killed:
-        child.send(signal.SIGKILL)
-    await _gone(killed, 0.1)
+        child.send_signal(signal.SIGKILL)
+    await _wait_until_ended(killed, 0.1)
     return [child.name for child in killed]
 
 
-async def _gone(children: Sequence[Child], limit_s: float) -> None:
+async def _wait_until_ended(children: Sequence[ChildProcess], limit_s: float) -> None:
     until = time.monotonic() + limit_s
     while any(child.running for child in children) and time.monotonic() < until:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_STOPPING_S)
 
 
-def dies_with(parent: int) -> Callable[[], None] | None:
+def die_with_parent(parent: int) -> Callable[[], None] | None:
     """Return what a new process runs before its program, so that it dies with its parent."""
     if _libc is None:
         return None

@@ -43,7 +43,7 @@ class ChildLog:
             file.seek(max(self._begin, end - READ_BYTES))
             return file.read().decode(errors="replace").splitlines()
 
-    def last_words(self) -> str:
+    def last_error(self) -> str:
         """Return the last line, or the error in it when it is one of our JSON lines."""
         line = next((line for line in reversed(self.lines()) if line.strip()), SILENT)
         try:

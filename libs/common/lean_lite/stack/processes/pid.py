@@ -7,13 +7,13 @@ PROC = Path("/proc")
 STATE, STARTED = 0, 19
 
 
-def started(pid: int) -> int:
+def start_time(pid: int) -> int:
     """Return when a process has started, in ticks of the kernel; 0 where nobody tells."""
     fields = _status(pid)
     return int(fields[STARTED]) if fields else 0
 
 
-def alive(pid: int, started_at: int) -> bool:
+def is_same_process(pid: int, started_at: int) -> bool:
     """Say whether the process that started then still runs."""
     if (PROC / "self" / "stat").exists():
         fields = _status(pid)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from lean_lite.bus import Bus
 from lean_lite.bus.heartbeats import HeartbeatMonitor
 from lean_lite.errors import StackError
-from lean_lite.protocol.heartbeat import Beat
-from lean_lite.stack.processes.child import Child
+from lean_lite.protocol.heartbeat import Heartbeat
+from lean_lite.stack.processes.child import ChildProcess
 
 COULD_NOT_START = 3
 SILENT = "it has not been heard"
@@ -16,11 +16,11 @@ SILENT = "it has not been heard"
 class Readiness:
     """Hear the beats of the stack's own services, told apart from others by their process id."""
 
-    def __init__(self, services: Mapping[str, Child]) -> None:
+    def __init__(self, services: Mapping[str, ChildProcess]) -> None:
         """Hear nothing before `listen`."""
         self._services = services
         self._heartbeats = HeartbeatMonitor(on_heartbeat=self._on_heartbeat)
-        self._beats: dict[str, Beat] = {}
+        self._beats: dict[str, Heartbeat] = {}
         self._refused: StackError | None = None
         self._changed = asyncio.Event()
 
@@ -28,14 +28,14 @@ class Readiness:
         """Subscribe, so that no beat of a child started later is missed."""
         await self._heartbeats.start(bus)
 
-    def on_exit(self, child: Child, code: int) -> None:
+    def on_exit(self, child: ChildProcess, code: int) -> None:
         """Note that a child has ended; some ends make waiting useless."""
         if code == COULD_NOT_START and self._refused is None:
-            message = f"{child.name} could not start: {child.log.last_words()}"
+            message = f"{child.name} could not start: {child.log.last_error()}"
             self._refused = StackError(message)
             self._changed.set()
 
-    async def wait(self, *, limit_s: float) -> dict[str, Beat]:
+    async def wait(self, *, limit_s: float) -> dict[str, Heartbeat]:
         """
         Return the last beat by service when nothing in the stack keeps any from working.
 
@@ -52,7 +52,7 @@ class Readiness:
             raise StackError(self._complaint(limit_s)) from error
         return dict(self._beats)
 
-    def _on_heartbeat(self, beat: Beat) -> None:
+    def _on_heartbeat(self, beat: Heartbeat) -> None:
         child = self._services.get(beat.service)
         if child is not None and child.pid == beat.pid:
             self._beats[beat.service] = beat

@@ -11,7 +11,7 @@ import msgspec
 
 from lean_lite.config import StackConfig
 from lean_lite.config.sections import Secret
-from lean_lite.stack.processes.child import Child
+from lean_lite.stack.processes.child import ChildProcess
 from lean_lite.stack.processes.child_log import ChildLog
 from lean_lite.stack.processes.ports import free_port
 
@@ -30,7 +30,7 @@ class SimulatorOptions(NamedTuple):
     hold: bool = True
     also: tuple[str, ...] = ()
 
-    def under(self, config: StackConfig) -> Self:
+    def with_settings(self, config: StackConfig) -> Self:
         """Return these with the speed and the start that are set."""
         return self._replace(speed=config.speed or self.speed, start=config.start or self.start)
 
@@ -39,7 +39,7 @@ class SimulatorOptions(NamedTuple):
 SHARED = SimulatorOptions(speed=60.0, start="last", hold=False, also=("MSFT",))
 
 
-class Reading(msgspec.Struct, frozen=True):
+class ClockReading(msgspec.Struct, frozen=True):
     """Be one reading of the simulator's clock, which runs from there at its speed."""
 
     wall_ns: int
@@ -48,7 +48,7 @@ class Reading(msgspec.Struct, frozen=True):
     held: bool = False
 
 
-class SimulatorChild(Child):
+class SimulatorChild(ChildProcess):
     """
     Run the simulator with keys of its own, on the same ports after a restart.
 
@@ -56,7 +56,7 @@ class SimulatorChild(Child):
     """
 
     def __init__(
-        self, options: SimulatorOptions, log: ChildLog, reading: Reading | None = None
+        self, options: SimulatorOptions, log: ChildLog, reading: ClockReading | None = None
     ) -> None:
         """Choose ports and keys; nothing runs before `start`."""
         self.reading = reading
@@ -90,7 +90,7 @@ class SimulatorChild(Child):
             said = json.loads(line)
         except ValueError:
             return None
-        self.reading = msgspec.convert(said["clock"], Reading)
+        self.reading = msgspec.convert(said["clock"], ClockReading)
         return {
             "rest_url": said["rest_url"],
             "stream_url": said["stream_url"],
@@ -100,6 +100,6 @@ class SimulatorChild(Child):
         }
 
 
-def _now(reading: Reading) -> str:
+def _now(reading: ClockReading) -> str:
     feed_ns = reading.feed_ns + round((time.time_ns() - reading.wall_ns) * reading.speed)
     return datetime.fromtimestamp(feed_ns / 1e9, UTC).isoformat()

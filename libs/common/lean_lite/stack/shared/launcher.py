@@ -9,13 +9,13 @@ from lean_lite.config import Config
 from lean_lite.config.environment import child_environment
 from lean_lite.errors import StackError
 from lean_lite.stack.files import FileLock
-from lean_lite.stack.folder import make_folder, name_owner, owner_lock, unusable
+from lean_lite.stack.folder import describe_unusable, make_folder, owner_lock, write_owner
 from lean_lite.stack.processes.child_log import ChildLog
 
 LOG = "supervisor.log"
 
 
-class Launch:
+class SupervisorLaunch:
     """Be one attempt to start a supervisor."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: ChildLog) -> None:
@@ -28,11 +28,11 @@ class Launch:
     def check(self) -> None:
         """Raise StackError with the supervisor's last words when it has ended."""
         if self._process.returncode is not None:
-            message = f"the stack could not start: {self._log.last_words()}; see {self._log.path}"
+            message = f"the stack could not start: {self._log.last_error()}; see {self._log.path}"
             raise StackError(message)
 
 
-def launch(config: Config, folder: Path) -> Launch | None:
+def launch(config: Config, folder: Path) -> SupervisorLaunch | None:
     """
     Start a supervisor in a folder; None when somebody runs or starts a stack there already.
 
@@ -42,19 +42,19 @@ def launch(config: Config, folder: Path) -> Launch | None:
     try:
         make_folder(folder)
         lock = owner_lock(folder)
-        if not lock.take():
+        if not lock.acquire():
             return None
     except OSError as error:
-        raise unusable(folder, error) from error
+        raise describe_unusable(folder, error) from error
     log = ChildLog(folder / LOG)
     try:
         process = _start(config, folder, lock, log)
-        name_owner(folder, process.pid)
-        return Launch(process, log)
+        write_owner(folder, process.pid)
+        return SupervisorLaunch(process, log)
     except OSError as error:
         raise StackError(f"the stack could not be started: {error}") from error
     finally:
-        lock.let_go()
+        lock.detach()
 
 
 def _start(

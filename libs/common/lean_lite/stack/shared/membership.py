@@ -14,10 +14,10 @@ from lean_lite.config.sections import Secret
 from lean_lite.errors import StackError
 from lean_lite.stack.folder import MODES, default_folder, read_description
 from lean_lite.stack.identity import check_keys, mode_of
-from lean_lite.stack.shared.launcher import LOG, Launch, launch
-from lean_lite.stack.shared.supervisor import refuse_other
-from lean_lite.stack.shared.users import Users
-from lean_lite.stack.state import read_session
+from lean_lite.stack.shared.launcher import LOG, SupervisorLaunch, launch
+from lean_lite.stack.shared.supervisor import check_same_account
+from lean_lite.stack.shared.users import UserLock
+from lean_lite.stack.state import read_state
 
 LOOK_S = 0.05
 WATCH_S = 0.5
@@ -37,7 +37,7 @@ class Membership:
     the reason then.
     """
 
-    def __init__(self, config: Config, users: Users, facts: dict[str, Any]) -> None:
+    def __init__(self, config: Config, users: UserLock, facts: dict[str, Any]) -> None:
         """Use `join_stack` instead."""
         self.facts = facts
         self.lost = asyncio.Event()
@@ -54,9 +54,9 @@ class Membership:
         url = self.facts["bus_url"]
         return msgspec.structs.replace(self._config.bus, url=url, user=user, password=password)
 
-    def keep(self) -> None:
+    def keep_running(self) -> None:
         """Let the stack run on without users, until it is told to end."""
-        self._users.keep()
+        self._users.keep_running()
 
     async def leave(self) -> None:
         """Use the stack no more; does nothing when that is done."""
@@ -77,7 +77,7 @@ class Membership:
                 failures += 1
                 self.why = str(error)
                 log.warning("the stack did not come back yet: %s", self.why)
-            except _Ended as ended:
+            except _StackEnded as ended:
                 self.why = str(ended)
                 break
         self._users.leave()
@@ -86,21 +86,21 @@ class Membership:
 
     async def _revive(self) -> None:
         until = _deadline(self._config)
-        attempt: Launch | None = None
+        attempt: SupervisorLaunch | None = None
         while (facts := read_description(self._folder)) is None:
-            session = read_session(self._folder)
+            session = read_state(self._folder)
             if session is None or session.id != self.facts["session"]:
                 break
             attempt = _attempt(attempt, self._config, self._folder)
             _check_time(until, self._config, self._folder)
             await asyncio.sleep(LOOK_S)
         if facts is None or facts["session"] != self.facts["session"]:
-            raise _Ended(f"the stack in {self._folder} has ended: join again to start another")
+            raise _StackEnded(f"the stack in {self._folder} has ended: join again to start another")
         self.facts = facts
         log.info("stack.revived", extra={"pid": facts["pid"]})
 
 
-class _Ended(Exception):
+class _StackEnded(Exception):
     """Say that there is nothing to revive."""
 
 
@@ -113,16 +113,16 @@ async def join_stack(config: Config) -> Membership:
     """
     check_keys(config)
     folder = default_folder(config, mode_of(config))
-    users = Users(folder)
+    users = UserLock(folder)
     until = _deadline(config)
-    attempt: Launch | None = None
+    attempt: SupervisorLaunch | None = None
     while True:
         _refuse_other_mode(config)
         facts = read_description(folder)
         if facts is None:
             attempt = _attempt(attempt, config, folder)
         else:
-            refuse_other(config, facts["feed"], facts["account"], str(folder))
+            check_same_account(config, facts["feed"], facts["account"], str(folder))
             # The stack may have died or ended between the two looks.
             if users.join():
                 if read_description(folder) == facts:
@@ -140,7 +140,9 @@ def _warn(facts: dict[str, Any]) -> None:
         log.warning("the stack has started without live bars of Alpaca: %s", reason)
 
 
-def _attempt(attempt: Launch | None, config: Config, folder: Path) -> Launch | None:
+def _attempt(
+    attempt: SupervisorLaunch | None, config: Config, folder: Path
+) -> SupervisorLaunch | None:
     """Start a supervisor unless somebody does; StackError when our own attempt has failed."""
     if attempt is None:
         return launch(config, folder)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lean_lite.config import Config
 from lean_lite.errors import StackError
-from lean_lite.stack.folder import MODES, default_folder, owner, owner_lock
-from lean_lite.stack.processes.pid import alive, started
-from lean_lite.stack.shared.users import Users
-from lean_lite.stack.state import end_session
+from lean_lite.stack.folder import MODES, default_folder, owner_lock, read_owner
+from lean_lite.stack.processes.pid import is_same_process, start_time
+from lean_lite.stack.shared.users import UserLock
+from lean_lite.stack.state import remove_state
 
 END_S = 10.0
 KILLED_S = 5.0
@@ -31,17 +31,17 @@ async def end_stack(config: Config) -> list[int]:
     ended = []
     for mode in MODES:
         folder = default_folder(config, mode)
-        if pid := owner(folder):
+        if pid := read_owner(folder):
             await _end(folder, pid)
             ended.append(pid)
         elif folder.exists():
             # Nobody shall go on with what a killed supervisor has left.
-            _forget(folder)
+            _remove_leftovers(folder)
     return ended
 
 
 async def _end(folder: Path, pid: int) -> None:
-    started_at = started(pid)
+    started_at = start_time(pid)
     for number, limit_s in ((signal.SIGTERM, END_S), (signal.SIGKILL, KILLED_S)):
         try:
             with suppress(ProcessLookupError):
@@ -49,9 +49,9 @@ async def _end(folder: Path, pid: int) -> None:
         except PermissionError as error:
             message = f"process {pid} runs the stack in {folder} and belongs to another user"
             raise StackError(message) from error
-        _forget(folder)
+        _remove_leftovers(folder)
         if await _within(limit_s, lambda: _is_free(folder)):
-            await _within(EXIT_S, lambda: not alive(pid, started_at))
+            await _within(EXIT_S, lambda: not is_same_process(pid, started_at))
             return
     message = f"process {pid} does not end: it still holds {folder}; end it by hand"
     raise StackError(message)
@@ -66,11 +66,11 @@ async def _within(limit_s: float, condition: Callable[[], bool]) -> bool:
 
 def _is_free(folder: Path) -> bool:
     lock = owner_lock(folder)
-    free = lock.take()
+    free = lock.acquire()
     lock.release()
     return free
 
 
-def _forget(folder: Path) -> None:
-    end_session(folder)
-    Users(folder).forget()
+def _remove_leftovers(folder: Path) -> None:
+    remove_state(folder)
+    UserLock(folder).allow_stop()

@@ -9,9 +9,9 @@ from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack.identity import account_of, mode_of
 from lean_lite.stack.processes.simulator import SHARED
-from lean_lite.stack.shared.users import Users
+from lean_lite.stack.shared.users import UserLock
 from lean_lite.stack.stack import Stack
-from lean_lite.stack.state import end_session, new_session, read_session, resumed
+from lean_lite.stack.state import new_state, read_state, remove_state, resume_state
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ class Supervisor:
         self._config = config
         self._folder = folder
         self._lock = lock
-        self._users = Users(folder)
+        self._users = UserLock(folder)
 
     async def run(self) -> None:
         """Return when everything has ended; LeanLiteError when the stack could not start."""
-        told = asyncio.create_task(_told_to_end(), name="wait for a signal")
+        told = asyncio.create_task(_on_signals(), name="wait for a signal")
         stack = await self._stack()
         work = asyncio.create_task(self._live(stack), name="live")
         await asyncio.wait([told, work], return_when=asyncio.FIRST_COMPLETED)
@@ -50,19 +50,19 @@ class Supervisor:
             raise failure
 
     async def _stack(self) -> Stack:
-        left = read_session(self._folder) if self._users.any() else None
+        left = read_state(self._folder) if self._users.in_use() else None
         if left is None:
             self._forget()
-            session = new_session(self._config)
+            session = new_state(self._config)
         else:
-            refuse_other(self._config, left.feed, left.account, str(self._folder))
-            session = await resumed(left)
+            check_same_account(self._config, left.feed, left.account, str(self._folder))
+            session = await resume_state(left)
         simulated = mode_of(self._config) == "demo"
         return Stack(
             self._config,
             folder=self._folder,
-            simulator=SHARED.under(self._config.stack) if simulated else None,
-            session=session,
+            simulator=SHARED.with_settings(self._config.stack) if simulated else None,
+            state=session,
             lock=self._lock,
             resumes=left is not None,
         )
@@ -72,15 +72,15 @@ class Supervisor:
         log.info("supervisor.ready", extra={"metrics": stack.metrics_url})
         for reason in stack.outside:
             log.warning("supervisor.ready_without", extra={"reason": reason})
-        await self._users.gone(self._config.stack.linger_s)
+        await self._users.wait_until_unused(self._config.stack.linger_s)
         log.info("supervisor.nobody_is_left")
 
     def _forget(self) -> None:
-        end_session(self._folder)
-        self._users.forget()
+        remove_state(self._folder)
+        self._users.allow_stop()
 
 
-def refuse_other(config: Config, feed: str, account: str, folder: str) -> None:
+def check_same_account(config: Config, feed: str, account: str, folder: str) -> None:
     """Raise StackError when a stack serves another feed or account than the settings ask for."""
     if account != account_of(config):
         other = f"account {account}, not {account_of(config)} (hashes of the key ids)"
@@ -95,7 +95,7 @@ def refuse_other(config: Config, feed: str, account: str, folder: str) -> None:
     raise StackError(message)
 
 
-async def _told_to_end() -> None:
+async def _on_signals() -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)

@@ -15,7 +15,7 @@ LOOK_S = 1.0
 FIRST_S = 5.0
 
 
-class Users:
+class UserLock:
     """Count as one user, or, as the supervisor, find out whether there is any."""
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +25,7 @@ class Users:
 
     def join(self) -> bool:
         """Become a user; False while the stack is about to stop."""
-        joined = self._lock.take(shared=True)
+        joined = self._lock.acquire(shared=True)
         if joined:
             os.utime(self._lock.path)
         return joined
@@ -36,13 +36,13 @@ class Users:
             os.utime(self._lock.path)
             self._lock.release()
 
-    def any(self) -> bool:
+    def in_use(self) -> bool:
         """Say whether somebody uses the stack now, ourselves not counted."""
-        free = self._lock.take()
+        free = self._lock.acquire()
         self._lock.release()
         return not free
 
-    def keep(self) -> None:
+    def keep_running(self) -> None:
         """Let the stack run without users until `forget`."""
         self._keep.touch(0o600)
 
@@ -51,17 +51,17 @@ class Users:
         """Say whether the stack shall run without users."""
         return self._keep.exists()
 
-    def forget(self) -> None:
+    def allow_stop(self) -> None:
         """Let the stack end with its last user again."""
         self._keep.unlink(missing_ok=True)
 
-    async def gone(self, linger_s: float) -> None:
+    async def wait_until_unused(self, linger_s: float) -> None:
         """Return when nobody has used the stack for so long, holding newcomers off from then on."""
         self._lock.path.touch(0o600)
         until, touched = time.monotonic() + FIRST_S, 0
         while True:
             last, touched = touched, self._lock.path.stat().st_mtime_ns
-            if self.kept or touched != last or not self._lock.take():
+            if self.kept or touched != last or not self._lock.acquire():
                 until = max(until, time.monotonic() + linger_s)
             elif time.monotonic() >= until:
                 return
