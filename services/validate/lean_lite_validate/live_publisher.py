@@ -1,4 +1,4 @@
-"""Tell strategies of graded bars, one message each, after GRADED has acknowledged the frame."""
+"""Live records and watermarks of a lane, published once GRADED has acknowledged a frame."""
 
 import asyncio
 import time
@@ -21,26 +21,23 @@ NO_ROWS: Mapping[str, int] = MappingProxyType({})
 
 class LivePublisher:
     """
-    Publish the live records of one lane.
+    Publisher of one lane's live records: one message for each bar.
 
-    After the records of a frame comes its head, which names the frame before: a reader who has
-    not seen that one asks the store. An idle lane repeats its head.
+    The records of a frame are followed by its watermark, which names the frame before: a client
+    that has not received that one asks the store. An idle lane repeats its watermark every
+    `repeat_s` seconds, because core NATS may lose messages. Nothing is published without the lease.
     """
 
-    def __init__(self, bus: Bus, lane: Lane, lease: Lease, every_s: float) -> None:
-        """Publish under a lease: a former owner falls silent."""
+    def __init__(self, bus: Bus, lane: Lane, lease: Lease, repeat_s: float) -> None:
         self._bus = bus
         self._lane = lane
         self._lease = lease
-        self._every_s = every_s
-        self._head = Watermark(0, 0)
+        self._repeat_s = repeat_s
+        self._watermark = Watermark(0, 0)
         self._sent_at = 0.0
 
-    def on_graded(self, raw_seq: int) -> None:
-        """Do nothing: live readers follow the heads."""
-
-    async def on_rows(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
-        """Publish the rows of a graded frame, repeats excluded, and then its head."""
+    async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
+        """Publish the rows of a graded frame, without repeats, and then its watermark."""
         rows: Counter[str] = Counter()
         for bar in live_bars(_without_repeats(block), seq=seq, wall_ns=wall_ns):
             if not self._lease.held:
@@ -50,26 +47,26 @@ class LivePublisher:
                 continue
             rows[bar.symbol] += 1
             await self._bus.publish_message(subjects.live_bar(bar.symbol), bar)
-        await self.on_watermark(seq, prev_seq, rows)
+        await self.publish_watermark(seq, prev_seq, rows)
 
-    async def on_watermark(
+    async def publish_watermark(
         self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS
     ) -> None:
-        """Say that everything up to a frame has been published, and what the frame held."""
-        self._head = Watermark(seq, prev_seq, dict(rows))
+        """Publish that all records up to a frame are out, and how many it had per symbol."""
+        self._watermark = Watermark(seq, prev_seq, dict(rows))
         await self._send_watermark()
 
-    async def repeat_watermarks(self) -> None:
-        """Repeat the head of an idle lane until cancelled."""
+    async def run(self) -> None:
+        """Repeat the watermark of an idle lane until cancelled."""
         while True:
-            await asyncio.sleep(self._every_s)
-            if time.monotonic() - self._sent_at >= self._every_s:
+            await asyncio.sleep(self._repeat_s)
+            if time.monotonic() - self._sent_at >= self._repeat_s:
                 await self._send_watermark()
 
     async def _send_watermark(self) -> None:
         if self._lease.held:
             self._sent_at = time.monotonic()
-            await self._bus.publish_message(subjects.watermark(self._lane), self._head)
+            await self._bus.publish_message(subjects.watermark(self._lane), self._watermark)
 
 
 def _without_repeats(block: Block) -> Block:

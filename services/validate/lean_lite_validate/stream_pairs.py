@@ -1,4 +1,4 @@
-"""The two ways that bars take through validate: live, and history in bulk."""
+"""Stream pairs that validate works on: RAW to GRADED, BULK_RAW to BULK_GRADED."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,31 +9,31 @@ from lean_lite.blocks import Block
 from lean_lite.protocol import subjects
 from lean_lite.protocol.partitions import Lane
 from lean_lite.quality import Check, Grader
-from lean_lite_validate import metrics as counters
+from lean_lite_validate import metrics
 
 
 class StreamPair(NamedTuple):
-    """Name the streams and subjects of one way, how it grades, and how it counts."""
+    """A raw stream and its graded stream, with the grader of a lane and the metrics."""
 
     raw: str
     graded: str
     raw_subject: Callable[[Lane], str]
     graded_subject: Callable[[Lane], str]
     grader: Callable[[Lane], Grader]
-    tally: Callable[[Block], None]
+    observe: Callable[[Block], None]
 
 
 def _count_live(block: Block) -> None:
     repeated = (block["reasons"] & np.uint64(Check.S01_REPEATED.mask)) != 0
     invalid = (block["level"] == 0) & ~repeated
-    counters.FRAMES.inc()
-    counters.REPEATED.inc(int(repeated.sum()))
-    counters.QUARANTINED.inc(int(invalid.sum()))
-    counters.GRADED.inc(len(block) - int(repeated.sum()) - int(invalid.sum()))
+    metrics.FRAMES.inc()
+    metrics.REPEATED.inc(int(repeated.sum()))
+    metrics.QUARANTINED.inc(int(invalid.sum()))
+    metrics.GRADED.inc(len(block) - int(repeated.sum()) - int(invalid.sum()))
 
 
 def _count_bulk(block: Block) -> None:
-    counters.BULK.inc(len(block))
+    metrics.BULK.inc(len(block))
 
 
 LIVE = StreamPair(
@@ -44,6 +44,7 @@ LIVE = StreamPair(
     lambda lane: Grader(lane.asset_class),
     _count_live,
 )
+# A backfill may send an earlier span after a later one: the window of its grader rewinds.
 BULK = StreamPair(
     subjects.BULK_RAW,
     subjects.BULK_GRADED,

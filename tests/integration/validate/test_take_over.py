@@ -230,7 +230,7 @@ async def test_raw_made_anew_while_validate_was_away_is_noticed_and_read_from_it
         await again.bars("AAPL", [minute])
     second = await services.start("validate").ready()
     await graded_anew(admin, 5)
-    assert '"event": "lane.position_void"' in second.log
+    assert '"event": "lane.position_invalid"' in second.log
     await until(
         lambda: second.counted("lean_lite_validate_restarted_lanes_total") == 1, "the counter"
     )
@@ -249,7 +249,7 @@ async def test_raw_made_anew_under_a_running_validate_is_noticed_and_read_from_i
     for minute in range(9, 14):
         await again.bars("AAPL", [minute])
     await graded_anew(admin, 5)
-    assert '"event": "lane.position_void"' in validate.log
+    assert '"event": "lane.position_invalid"' in validate.log
     await validate.ready()
 
 
