@@ -1,10 +1,10 @@
 """
-Keep every graded bar, and answer what was.
+The store keeps every graded bar and answers history.
 
 In: streams GRADED and BULK_GRADED, read by this process for itself from the positions in its file.
-Out: `store-N.sqlite`, `md.history` (shared among replicas), hashes `bars:latest:…` in Valkey; what
-history lacks is asked of ingest on `md.ctl.backfill` and comes back through BULK_GRADED.
-Scale: every replica claims a file of its own; versions commute, so all of them agree.
+Out: `store-N.sqlite`, `md.history` (shared among replicas), hashes `bars:latest:…` in Valkey;
+missing history is requested from ingest on `md.ctl.backfill` and comes back through BULK_GRADED.
+Scale: every replica claims a file of its own; versions commute, so all replicas agree.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ log = logging.getLogger(__name__)
 
 class StoreService:
     """
-    Wire the parts of one store process together.
+    The parts of one store process.
 
-    Bars go GradedReader → Flusher → journal, then JournalShelf and Latest; History reads the shelf.
+    StreamReader → GroupCommitWriter → journal, then JournalDayStore and LatestBars; HistoryServer
+    reads from the JournalDayStore.
     """
 
     def __init__(self, context: Context) -> None:
-        """Claim a slot and open its file; StoreError or ConfigError says why that can't be."""
         config = context.config.store
         self._context = context
         self._slot = claim_slot(config.path)
@@ -55,13 +55,13 @@ class StoreService:
         self._position = PositionReporter(context.bus, position("store", context.instance))
         for lane, raw_seq in read_raw_seqs(connection, BULK_GRADED).items():
             self._position.update(lane, raw_seq)
-        self._shelf = JournalDayStore(self._slot.path, config.days_in_memory)
+        self._days = JournalDayStore(self._slot.path, config.days_in_memory)
         self._latest = LatestBars(config.redis_url)
         coverage = Coverage(read_coverage(connection))
-        self._fetches = ReadThrough(context.bus, context.config, coverage)
-        self._flusher = GroupCommitWriter(
+        self._read_through = ReadThrough(context.bus, context.config, coverage)
+        self._writer = GroupCommitWriter(
             connection,
-            self._shelf,
+            self._days,
             coverage,
             (self._applied, bulk),
             self._latest,
@@ -70,41 +70,41 @@ class StoreService:
         )
         self._readers = [
             StreamReader(
-                context.bus, self._flusher, applied, read_stream(connection, applied.stream)
+                context.bus, self._writer, applied, read_stream(connection, applied.stream)
             )
             for applied in (self._applied, bulk)
         ]
         self._history = HistoryServer(
-            self._shelf, self._applied, self._fetches, context.config, self._readers[0].end_seq
+            self._days, self._applied, self._read_through, context.config, self._readers[0].end_seq
         )
         self._checkpoints = Checkpoints(self._slot.path)
-        self._answers = False
+        self._serving = False
 
     def failing(self) -> Iterable[str]:
-        """Name what keeps the store from being ready; an absent Valkey does not."""
-        yield from self._flusher.failing()
+        """Yield what keeps the store from being ready; an absent Valkey does not."""
+        yield from self._writer.failing()
         for reader in self._readers:
             yield from reader.failing()
-        if not self._answers:
-            yield "history is not answered yet"
+        if not self._serving:
+            yield "history requests are not answered yet"
 
     async def run(self) -> None:
-        """Read, store and answer until cancelled."""
+        """Read, store and reply until cancelled."""
         bus, _, instance = self._context
         responder = Responder(bus, "store", instance, VERSION)
         log.info(
             "store.opened",
             extra={"file": self._slot.path.name, "applied_seq": self._applied.max_seq},
         )
-        with ExitStack() as leaving:
-            for leave in (self._slot.release, self._flusher.close, self._shelf.close):
-                leaving.callback(leave)
+        with ExitStack() as closing:
+            for close in (self._slot.release, self._writer.close, self._days.close):
+                closing.callback(close)
             self._checkpoints.start()
-            leaving.callback(self._checkpoints.stop)
+            closing.callback(self._checkpoints.stop)
             await responder.start()
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._flusher.run())
+                    tasks.create_task(self._writer.run())
                     tasks.create_task(self._latest.run())
                     tasks.create_task(self._position.run())
                     for reader in self._readers:
@@ -112,20 +112,20 @@ class StoreService:
                     tasks.create_task(self._serve_history(responder))
             finally:
                 await responder.stop()
-                await self._fetches.stop()
+                await self._read_through.stop()
 
     async def _serve_history(self, responder: Responder) -> None:
-        """Answer history once this replica has what the streams had when it started."""
+        """Serve history once this replica has what the streams held when it started."""
         for reader in self._readers:
             await reader.caught_up()
         await responder.add_endpoint(HISTORY, HistoryRequest, self._history.on_request)
         with suppress(Busy):
-            # Whatever the server answers, it knows of us then.
+            # The round trip to the server shows that it has the subscription.
             await self._readers[0].end_seq()
-        self._answers = True
+        self._serving = True
 
-    def _on_stored(self, arrival: IncomingFrame) -> None:
-        if arrival.bulk:
-            self._position.update(str(Lane.from_subject(arrival.subject)), arrival.raw_seq)
-        if arrival.covered is not None:
-            self._fetches.on_coverage_grown()
+    def _on_stored(self, frame: IncomingFrame) -> None:
+        if frame.bulk:
+            self._position.update(str(Lane.from_subject(frame.subject)), frame.raw_seq)
+        if frame.covers is not None:
+            self._read_through.on_coverage_grown()

@@ -157,7 +157,7 @@ async def test_a_disk_that_refuses_writes_holds_the_stream_back_until_it_takes_t
     await store.ready()
     reply, _ = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
     assert reply.rows == count_stored(store.file) == 701
-    assert store.log.read_text().count("store.disk_refuses") == 1
+    assert store.log.read_text().count("store.write_failed") == 1
 
 
 async def test_the_journal_can_be_read_while_the_store_writes(

@@ -39,5 +39,5 @@ async def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_a
     await store.ready()
     reply, _ = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
     assert reply.rows == count_stored(file) == 1_001
-    assert store.log.read_text().count("store.disk_refuses") == 1
+    assert store.log.read_text().count("store.write_failed") == 1
     assert "free space" in store.log.read_text()

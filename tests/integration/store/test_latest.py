@@ -53,7 +53,7 @@ async def test_the_store_works_without_valkey_and_fills_it_when_it_is_back(
     valkey.start()
     await _written(valkey, "AAPL", 4, float(last["close"][0]))
     await until(lambda: store.counter("lean_lite_store_redis_up") == 1)
-    assert store.log.read_text().count("store.redis_is_away") == 1
+    assert store.log.read_text().count("valkey.unavailable") == 1
     shows("Valkey is missing", store.log.read_text())
 
 

@@ -1,61 +1,66 @@
-"""What waits for a flush: live frames first, and history only when no live frame waits."""
+"""Frames waiting for a flush: live frames before bulk history."""
 
 import asyncio
 from collections import deque
 
 from lean_lite_store.intake.frames import IncomingFrame
 
+# Bulk frames are large, and back-pressure on their publisher is what keeps memory bounded.
 BULK_FRAMES = 8
 
 
 class FlushQueue:
-    """Hold frames in the order they came, so many of each way at most; one flush takes one way."""
+    """
+    Bounded queue of frames with two priorities, each in order.
+
+    A flush takes live frames or bulk frames, never both, and bulk frames only when no live frame
+    waits. `task_done` and `join` are as in `asyncio.Queue`.
+    """
 
     def __init__(self, live_frames: int) -> None:
-        """Start with nothing."""
         self._live: deque[IncomingFrame] = deque()
         self._bulk: deque[IncomingFrame] = deque()
         self._live_frames = live_frames
-        self._taken = 0
+        self._unfinished = 0
         self._changed = asyncio.Condition()
 
     def __len__(self) -> int:
-        """Return how many frames wait."""
+        """Return the number of waiting frames."""
         return len(self._live) + len(self._bulk)
 
-    async def put(self, arrival: IncomingFrame) -> None:
-        """Take a frame, waiting while too many of its way do."""
+    async def put(self, frame: IncomingFrame) -> None:
+        """Add a frame; waits while its priority is full."""
         waiting, bound = (
-            (self._bulk, BULK_FRAMES) if arrival.bulk else (self._live, self._live_frames)
+            (self._bulk, BULK_FRAMES) if frame.bulk else (self._live, self._live_frames)
         )
         async with self._changed:
             await self._changed.wait_for(lambda: len(waiting) < bound)
-            waiting.append(arrival)
+            waiting.append(frame)
             self._changed.notify_all()
 
     async def get(self, rows: int) -> list[IncomingFrame]:
-        """Return the next frames, live ones of about so many rows in all, or one of history."""
+        """Return the next frames: live ones of about `rows` rows in all, or one of bulk history."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self) > 0)
-            arrivals = [self._next()]
-            taken = arrivals[0].rows
-            while taken < rows and self._live and not arrivals[0].bulk:
-                arrivals.append(self._live.popleft())
-                taken += arrivals[-1].rows
-            self._taken = len(arrivals)
+            frames = [self._next()]
+            taken = frames[0].rows
+            while taken < rows and self._live and not frames[0].bulk:
+                frames.append(self._live.popleft())
+                taken += frames[-1].rows
+            self._unfinished = len(frames)
             self._changed.notify_all()
-        return arrivals
+        return frames
 
     async def task_done(self) -> None:
-        """Note that what was taken last is stored."""
+        """Note that the frames returned last are stored."""
         async with self._changed:
-            self._taken = 0
+            self._unfinished = 0
             self._changed.notify_all()
 
     async def join(self) -> None:
-        """Return when nothing waits and nothing is at work."""
+        """Wait until no frame waits or is being stored."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self._taken and not len(self))
+            await self._changed.wait_for(lambda: not self._unfinished and not len(self))
 
     def _next(self) -> IncomingFrame:
         return self._live.popleft() if self._live else self._bulk.popleft()

@@ -1,9 +1,9 @@
 """
-Group commit: what arrives while a flush runs forms the next one.
+Group commit: the frames that arrive during a flush form the next one.
 
-A flush stores rows and positions in one transaction of the only writing thread, then shows them to
-history. One that the disk refuses is tried again every second, so nothing is dropped; meanwhile
-arrivals fill up to their bound and the server holds the stream back.
+A flush writes rows and positions in one transaction of the only writing thread, then makes them
+visible to history. A flush that the disk refuses is retried every second, so nothing is dropped;
+meanwhile the queue fills to its bound and the server holds the stream back.
 """
 
 import asyncio
@@ -31,18 +31,22 @@ from lean_lite_store.storage.series import Series
 # Keeps a flush's blob small and its table of symbols, whose index has 16 bits, from overflowing.
 FLUSH_ROWS = 32_768
 RETRY_S = 1.0
-TODO = "free space on it or mend it; nothing is lost, and the store goes on by itself"
+HINT = "free space on it or repair it; nothing is lost, and the store continues by itself"
 
 log = logging.getLogger(__name__)
 
 
 class GroupCommitWriter:
-    """Store arrivals in order, `pending` frames waiting at most."""
+    """
+    Writer of graded frames, in order; at most `pending` frames wait.
+
+    `on_stored` is called with each frame once it is committed and visible to history.
+    """
 
     def __init__(
         self,
         connection: apsw.Connection,
-        shelf: JournalDayStore,
+        days: JournalDayStore,
         coverage: Coverage,
         applied: Iterable[AppliedPositions],
         latest: LatestBars,
@@ -50,33 +54,32 @@ class GroupCommitWriter:
         pending: int,
         on_stored: Callable[[IncomingFrame], None],
     ) -> None:
-        """Write nothing before `run`."""
         self._on_stored = on_stored
         self._connection = connection
-        self._shelf = shelf
+        self._days = days
         self._coverage = coverage
         self._applied = tuple(applied)
         self._latest = latest
-        self._pending = FlushQueue(pending)
+        self._queue = FlushQueue(pending)
         self._thread = ThreadPoolExecutor(1, "writer")
-        self._trouble = ""
+        self._disk_error = ""
 
     def failing(self) -> Iterable[str]:
-        """Name what the disk refuses."""
-        if self._trouble:
-            yield self._trouble
+        """Yield why the disk refuses to store."""
+        if self._disk_error:
+            yield self._disk_error
 
-    async def put(self, arrival: IncomingFrame) -> None:
-        """Take a frame, waiting while too many are pending."""
-        await self._pending.put(arrival)
-        metrics.PENDING_FRAMES.set(len(self._pending))
+    async def put(self, frame: IncomingFrame) -> None:
+        """Queue a frame; waits while the queue is full."""
+        await self._queue.put(frame)
+        metrics.PENDING_FRAMES.set(len(self._queue))
 
     async def drain(self) -> None:
-        """Return when everything taken so far is stored."""
-        await self._pending.join()
+        """Wait until everything queued is stored."""
+        await self._queue.join()
 
     async def start_stream(self, applied: AppliedPositions, created_ns: int) -> None:
-        """Forget the positions in a stream that is another one; nothing of it may be pending."""
+        """Reset the positions of a stream that was replaced; none of its frames may be queued."""
         stream = applied.stream
         await self._retry_disk(lambda: start_stream(self._connection, stream, created_ns))
         applied.restart()
@@ -84,24 +87,24 @@ class GroupCommitWriter:
     async def run(self) -> None:
         """Flush until cancelled."""
         while True:
-            arrivals = await self._pending.get(FLUSH_ROWS)
-            metrics.PENDING_FRAMES.set(len(self._pending))
+            frames = await self._queue.get(FLUSH_ROWS)
+            metrics.PENDING_FRAMES.set(len(self._queue))
             started = time.perf_counter()
-            await self._flush(await self._in_thread(lambda: build_batch(arrivals)))  # noqa: B023 - awaited
+            await self._flush(await self._in_thread(lambda: build_batch(frames)))  # noqa: B023 - awaited
             metrics.FLUSH_SECONDS.observe(time.perf_counter() - started)
-            for arrival in arrivals:
-                self._on_stored(arrival)
-            await self._pending.task_done()
+            for frame in frames:
+                self._on_stored(frame)
+            await self._queue.task_done()
 
     def close(self) -> None:
-        """Finish the transaction at work and let the file go."""
+        """Finish the current transaction and close the file."""
         self._thread.shutdown()
         self._connection.close()
 
     async def _flush(self, batch: FlushBatch) -> None:
         while True:
             try:
-                async with self._shelf.holding({group.day for group in batch.groups}):
+                async with self._days.loaded({group.day for group in batch.groups}):
                     changes, spans = await self._retry_disk(lambda: self._store(batch))
                     self._publish_changes(batch, changes)
                     self._coverage.apply(spans)
@@ -111,47 +114,47 @@ class GroupCommitWriter:
                 return
 
     async def _retry_disk[Result](self, work: Callable[[], Result]) -> Result:
-        """Do disk work until it succeeds."""
+        """Retry disk work until it succeeds."""
         while True:
             try:
                 result = await self._in_thread(work)
             except apsw.Error as error:
                 await self._wait_for_disk(error)
                 continue
-            if self._trouble:
+            if self._disk_error:
                 log.info("store.disk_recovered")
-                self._trouble = ""
+                self._disk_error = ""
             return result
 
     async def _wait_for_disk(self, error: Exception) -> None:
         metrics.FLUSH_FAILED.inc()
-        if not self._trouble:
-            log.error("store.disk_refuses", extra={"error": repr(error), "todo": TODO})
-        self._trouble = f"the disk refuses what we store ({error}): {TODO}"
+        if not self._disk_error:
+            log.error("store.write_failed", extra={"error": repr(error), "hint": HINT})
+        self._disk_error = f"the disk refuses to store bars ({error}): {HINT}"
         await asyncio.sleep(RETRY_S)
 
     async def _in_thread[Result](self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _store(self, batch: FlushBatch) -> tuple[list[Change], dict[Series, Spans]]:
-        """Commit a batch; runs in the writing thread."""
-        changes = [self._shelf.plan(group) for group in batch.groups]
-        spans = self._coverage.plan(batch.covered)
+        """Commit a batch, in the writing thread."""
+        changes = [self._days.plan(group) for group in batch.groups]
+        spans = self._coverage.plan(batch.covers)
         with transaction(self._connection):
             for group, change in zip(batch.groups, changes, strict=True):
                 if change.kept.any():
                     block = group.block if change.kept.all() else group.block.take(change.kept)
                     write_entry(self._connection, Entry(group.day, change.bars, block))
-            for lost in batch.undecodable:
-                write_undecodable(self._connection, lost)
+            for undecodable in batch.undecodable:
+                write_undecodable(self._connection, undecodable)
             write_coverage(self._connection, spans)
             write_positions(self._connection, batch.positions, batch.raw_seqs)
         return changes, spans
 
     def _publish_changes(self, batch: FlushBatch, changes: list[Change]) -> None:
-        """Let history, Valkey and the counters see what is committed; never waits."""
+        """Show what is committed to history, Valkey and the metrics; never waits."""
         for group, change in zip(batch.groups, changes, strict=True):
-            self._shelf.apply(group, change)
+            self._days.apply(group, change)
             self._latest.put_nowait(group.source, change)
             (metrics.BULK if batch.bulk else metrics.BARS).inc(change.bars)
             metrics.QUARANTINED.inc(change.invalid)

@@ -1,1 +1,1 @@
-"""Answers of the store."""
+"""Replies to history requests."""

@@ -1,4 +1,4 @@
-"""Answer `md.history`: stored bars of some symbols and a span, as one snapshot."""
+"""Reply to `md.history`: stored bars of some symbols and a span, as one snapshot."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, overload
@@ -15,24 +15,23 @@ from lean_lite.protocol.history import HistoryReply, HistoryRequest
 from lean_lite.protocol.partitions import lane_of
 from lean_lite_store.applied import AppliedPositions
 from lean_lite_store.metrics import HISTORY_REQUESTS
-from lean_lite_store.serving.read_through import FETCHED, ReadThrough
+from lean_lite_store.serving.read_through import NOTHING_MISSING, ReadThrough
 from lean_lite_store.storage.day_store import DayStore
-from lean_lite_store.storage.series import Series, feed_of
+from lean_lite_store.storage.series import Series, requested_feed
 
 
 class DayPart(NamedTuple):
-    """Hold what one day gave, at one revision of it; `newest_ns` also counts rows left out."""
+    """Bars of one day at one revision of it; `newest_ns` counts filtered rows too."""
 
     revision: int
     newest_ns: dict[Series, int]
     blocks: dict[Series, Block]
 
 
-class Chunks(Sequence[bytes]):
-    """Encode blocks only when they are sent, so that a large answer never stops the loop."""
+class EncodedChunks(Sequence[bytes]):
+    """Blocks that are encoded when they are sent, so that a large reply never blocks the loop."""
 
     def __init__(self, blocks: Sequence[Block]) -> None:
-        """Hold blocks that nobody changes."""
         self._blocks = blocks
 
     def __len__(self) -> int:
@@ -48,50 +47,46 @@ class Chunks(Sequence[bytes]):
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         """Return a chunk's bytes."""
         if isinstance(index, slice):
-            return Chunks(self._blocks[index])
+            return EncodedChunks(self._blocks[index])
         return encode_block(self._blocks[index])
 
 
 class HistoryServer:
     """
-    Answer requests from a shelf.
+    Replies to history requests.
 
-    A request that names no feed means the account's. When the account has none of a symbol's asset
-    class and several have the symbol, the one with the newest bar in the span is chosen for it;
-    simulated and real bars count as different feeds.
+    A request without a feed means the account's feed. When the account has none of a symbol's asset
+    class and several feeds have the symbol, the one with the newest bar in the span is chosen;
+    simulated and real bars count as different feeds. `end_seq` returns where the stream of
+    `applied` ends now.
     """
 
     def __init__(
         self,
-        shelf: DayStore,
+        days: DayStore,
         applied: AppliedPositions,
-        fetches: ReadThrough,
+        read_through: ReadThrough,
         config: Config,
         end_seq: Callable[[], Awaitable[int]],
     ) -> None:
-        """
-        Read from the shelf, bounded by `reply_rows`, after waiting `wait_s` at most.
-
-        `end_seq` asks where the stream of `applied` ends now.
-        """
-        self._shelf = shelf
+        self._days = days
         self._applied = applied
-        self._fetches = fetches
+        self._read_through = read_through
         self._config = config.store
         self._alpaca = config.alpaca
         self._end_seq = end_seq
 
     async def on_request(self, request: HistoryRequest) -> ChunkedReply:
         """
-        Answer with at most 4,096 rows of one symbol per chunk.
+        Reply with at most 4,096 rows of one symbol per chunk.
 
-        Without symbols it says where the stream ends. Busy when that, or `min_seq`, is not reached
-        in time; RequestError `too-large` for more rows than `reply_rows`, `unreadable` when the
-        file can't be read.
+        Without symbols the reply only says where the stream ends. Busy when that, or `min_seq`, is
+        not reached in time; RequestError `too-large` for more rows than `reply_rows`, `unreadable`
+        when the file can't be read.
         """
         outcome = "refused"
         try:
-            answer = await self._answer(request)
+            reply = await self._reply(request)
             outcome = "answered"
         except Busy:
             outcome = "busy"
@@ -102,60 +97,64 @@ class HistoryServer:
             raise RequestError(code, str(error)) from error
         finally:
             HISTORY_REQUESTS.labels(outcome).inc()
-        return answer
+        return reply
 
-    async def _answer(self, request: HistoryRequest) -> ChunkedReply:
-        await self._reach(request)
-        fetched = FETCHED if request.wait_s is None else await self._fetches.fetch_missing(request)
+    async def _reply(self, request: HistoryRequest) -> ChunkedReply:
+        await self._wait_for_min_seq(request)
+        fetched = (
+            NOTHING_MISSING
+            if request.wait_s is None
+            else await self._read_through.fetch_missing(request)
+        )
         if fetched.done < 1 and request.wait_s:
             return ChunkedReply(HistoryReply(self._applied.through, 0, 0, fetched.done))
         parts: dict[int, DayPart] = {}
         while stale := self._stale(request, parts):
             for day in stale:
-                async with self._shelf.holding([day]):
+                async with self._days.loaded([day]):
                     parts[day] = self._read_day(request, day)
                 self._check_size(parts)
-        # Nothing waits from the last look at the revisions to here: this is one moment.
+        # No await since the revisions were compared: all parts are of one instant.
         blocks = [
             joined.take(slice(first, first + ROWS_MAX))
-            for joined in _chosen(request, parts)
+            for joined in _blocks_by_symbol(request, parts)
             for first in range(0, len(joined), ROWS_MAX)
         ]
         rows = sum(map(len, blocks))
         through = self._applied.through
         head = HistoryReply(through, rows, len(blocks), fetched.done, fetched.gaps)
-        return ChunkedReply(head, Chunks(blocks))
+        return ChunkedReply(head, EncodedChunks(blocks))
 
-    async def _reach(self, request: HistoryRequest) -> None:
+    async def _wait_for_min_seq(self, request: HistoryRequest) -> None:
         wanted = max(request.min_seq.values(), default=0)
         if not request.symbols:
-            # Who begins here wants to know where the stream ends, not how far this replica is.
+            # A client that starts here needs the end of the stream, not this replica's position.
             wanted = max(wanted, await self._end_seq())
         await self._applied.wait_for(wanted, self._config.wait_s)
 
     def _stale(self, request: HistoryRequest, parts: dict[int, DayPart]) -> list[int]:
-        """Return the days of the span that were not read, or have changed since."""
+        """Return the days of the span that are not read yet, or have changed since."""
         if not request.symbols or request.start_ns >= request.end_ns:
             return []
         first, last = request.start_ns // DAY_NS, (request.end_ns - 1) // DAY_NS
         return [
             day
-            for day in self._shelf.days()
+            for day in self._days.days()
             if first <= day <= last
-            and (day not in parts or parts[day].revision != self._shelf.revision(day))
+            and (day not in parts or parts[day].revision != self._days.revision(day))
         ]
 
     def _read_day(self, request: HistoryRequest, day: int) -> DayPart:
-        part = DayPart(self._shelf.revision(day), {}, {})
+        part = DayPart(self._days.revision(day), {}, {})
         start_ns = max(request.start_ns, day * DAY_NS)
         end_ns = min(request.end_ns, (day + 1) * DAY_NS)
         for symbol in dict.fromkeys(request.symbols):
             after = request.after.get(str(lane_of(symbol)))
-            feed = feed_of(request, symbol, self._alpaca)
-            for series in self._shelf.series(symbol, request.resolution_s, day):
+            feed = requested_feed(request, symbol, self._alpaca)
+            for series in self._days.series(symbol, request.resolution_s, day):
                 if feed not in ("", series.source.feed):
                     continue
-                block = self._shelf.read(series, start_ns, end_ns)
+                block = self._days.read(series, start_ns, end_ns)
                 if len(block):
                     part.newest_ns[series] = int(block["start_ns"][-1])
                     part.blocks[series] = (
@@ -168,14 +167,14 @@ class HistoryServer:
         if rows > self._config.reply_rows:
             code = "too-large"
             message = (
-                f"the answer would have more than {self._config.reply_rows} rows: "
-                "ask for a shorter span or fewer symbols at a time"
+                f"the reply would have more than {self._config.reply_rows} rows: "
+                "request a shorter span or fewer symbols at a time"
             )
             raise RequestError(code, message)
 
 
-def _chosen(request: HistoryRequest, parts: dict[int, DayPart]) -> list[Block]:
-    """Return one block per symbol, in the order asked for, of the source with the newest bar."""
+def _blocks_by_symbol(request: HistoryRequest, parts: dict[int, DayPart]) -> list[Block]:
+    """Return one block per symbol, in the requested order, of the source with the newest bar."""
     newest: dict[str, tuple[int, Series]] = {}
     for _, part in sorted(parts.items()):
         for series, start_ns in part.newest_ns.items():

@@ -1,1 +1,1 @@
-"""What the store keeps on disk and in Valkey."""
+"""What the store has on disk, in memory and in Valkey."""

@@ -1,4 +1,4 @@
-"""Move the write-ahead log into the store file, from a connection and thread of its own."""
+"""WAL checkpoints from a connection and thread of their own."""
 
 import logging
 import threading
@@ -14,20 +14,19 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Checkpoint every second, without ever holding a writer or reader up."""
+    """Checkpoints every second; passive ones, which never block a writer or reader."""
 
     def __init__(self, path: Path) -> None:
-        """Do nothing before `start`."""
         self._path = path
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the one at work."""
+        """Finish the running checkpoint and stop the thread."""
         self._stopped.set()
         self._thread.join()
 
@@ -39,9 +38,9 @@ class Checkpoints:
                 connection = connection or _connection(self._path)
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.Error as error:
-                # The log grows meanwhile, which loses nothing; flushes tell when the disk is full.
+                # The WAL grows meanwhile, which loses nothing; the writer reports a full disk.
                 if not failed:
-                    log.warning("store.checkpoint_failed", extra={"error": repr(error)})
+                    log.warning("checkpoint.failed", extra={"error": repr(error)})
                 failed = True
             else:
                 failed = False

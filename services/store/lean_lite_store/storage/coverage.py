@@ -1,8 +1,8 @@
 """
-Which times of which series are whole: whatever bars there are in them, the store has them.
+Coverage: the spans of each series that are complete in the store.
 
-Whoever publishes bars says with them what is whole now; that is kept in the transaction which
-stores these bars. A time that is not covered may still hold bars.
+A publisher declares with a frame which span is complete with it; the span is stored in the
+transaction of the frame's bars. A span that is not covered may still hold bars.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ Spans = tuple[tuple[int, int], ...]
 
 
 class Covered(NamedTuple):
-    """Name a time of a series, `start_ns <= start < end_ns`, that is whole."""
+    """Span of a series, `start_ns <= start < end_ns`, that is complete."""
 
     series: Series
     start_ns: int
@@ -24,31 +24,30 @@ class Covered(NamedTuple):
 
 
 class Coverage:
-    """Hold the covered spans of every series, disjoint and in order; `plan` only reads."""
+    """The covered spans of every series, disjoint and in order; `plan` only reads."""
 
     def __init__(self, spans: Mapping[Series, Spans]) -> None:
-        """Start with what a file says."""
         self._spans = dict(spans)
 
     def missing(self, series: Series, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """Return the parts of spans, given in order, that are not covered."""
-        return list(subtracted(spans, self._spans.get(series, ())))
+        return list(subtract_spans(spans, self._spans.get(series, ())))
 
     def plan(self, covered: Iterable[Covered]) -> dict[Series, Spans]:
-        """Return how the spans of the series will be."""
+        """Return the spans of the series once these are covered too."""
         changed: dict[Series, Spans] = {}
         for series, start_ns, end_ns in covered:
             spans = changed.get(series, self._spans.get(series, ()))
-            changed[series] = joined([*spans, (start_ns, end_ns)])
+            changed[series] = merge_spans([*spans, (start_ns, end_ns)])
         return changed
 
     def apply(self, changed: Mapping[Series, Spans]) -> None:
-        """Show what has been committed."""
+        """Make committed spans visible."""
         self._spans.update(changed)
 
 
-def joined(spans: Iterable[tuple[int, int]]) -> Spans:
-    """Return spans as the fewest that cover the same, in order."""
+def merge_spans(spans: Iterable[tuple[int, int]]) -> Spans:
+    """Merge spans that touch or overlap; the result is in order."""
     found: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if start >= end:
@@ -60,7 +59,7 @@ def joined(spans: Iterable[tuple[int, int]]) -> Spans:
     return tuple(found)
 
 
-def subtracted(
+def subtract_spans(
     spans: Iterable[tuple[int, int]], covered: Iterable[tuple[int, int]]
 ) -> Iterable[tuple[int, int]]:
     """Yield the parts of spans that are not covered; both are in order and disjoint."""
@@ -81,7 +80,7 @@ def subtracted(
 
 
 def read_coverage(connection: apsw.Connection) -> dict[Series, Spans]:
-    """Return the covered spans of a file."""
+    """Read the covered spans of a file."""
     found: dict[Series, list[tuple[int, int]]] = {}
     rows = connection.execute(
         "SELECT feed, res_s, simulated, symbol, start_ns, end_ns FROM coverage"
@@ -89,11 +88,11 @@ def read_coverage(connection: apsw.Connection) -> dict[Series, Spans]:
     for feed, res_s, simulated, symbol, start_ns, end_ns in rows:
         series = Series(Source(feed, res_s, bool(simulated)), symbol)
         found.setdefault(series, []).append((start_ns, end_ns))
-    return {series: joined(spans) for series, spans in found.items()}
+    return {series: merge_spans(spans) for series, spans in found.items()}
 
 
 def write_coverage(connection: apsw.Connection, changed: Mapping[Series, Spans]) -> None:
-    """Replace the spans of some series, inside of a transaction."""
+    """Replace the spans of some series, inside a transaction."""
     for (source, symbol), spans in changed.items():
         connection.execute(
             "DELETE FROM coverage WHERE feed = ? AND res_s = ? AND simulated = ? AND symbol = ?",

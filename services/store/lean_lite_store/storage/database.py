@@ -17,7 +17,7 @@ PRAGMAS = (
     "PRAGMA wal_autocheckpoint=0",
     "PRAGMA foreign_keys=ON",
 )
-# In order; each is one transaction, and the number of the last one done is the schema's version.
+# In order; each is one transaction, and the number of applied ones is the schema's version.
 MIGRATIONS = (
     """
     CREATE TABLE position(subject TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
@@ -57,9 +57,9 @@ MIGRATIONS = (
 
 def open_store(path: Path) -> apsw.Connection:
     """
-    Open the file for writing, make it when it is not there, and bring its schema up to date.
+    Open a store file for writing, creating it and migrating its schema as needed.
 
-    StoreError when it can't be opened, is no store, or comes from a newer version.
+    StoreError when it can't be opened, is not a store file, or comes from a newer version.
     """
     try:
         connection = apsw.Connection(str(path))
@@ -69,28 +69,28 @@ def open_store(path: Path) -> apsw.Connection:
         _migrate(connection, path)
     except apsw.Error as error:
         message = (
-            f"{path} can't be opened: {error}; free space on the disk or mend the rights when that "
-            "is why, else move the file away: the store then reads the stream from its beginning"
+            f"{path} can't be opened: {error}; free space on the disk or correct its permissions "
+            "if that is why, else move the file away: the store then reads the stream from its start"
         )
         raise StoreError(message) from error
     return connection
 
 
 def open_reader(path: Path) -> apsw.Connection:
-    """Open the file for reading, also while a store writes to it; StoreError when that fails."""
+    """Open a store file for reading, also while a store writes to it; StoreError on failure."""
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(BUSY_MS)
         connection.execute("SELECT 1 FROM meta").fetchall()
     except apsw.Error as error:
-        message = f"{path} is no readable store file: {error}"
+        message = f"{path} is not a readable store file: {error}"
         raise StoreError(message) from error
     return connection
 
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """Do everything inside or nothing of it."""
+    """Commit everything inside, or nothing of it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,9 +1,9 @@
 """
 The bars of one source and UTC day in memory: the winning version of each.
 
-Versions commute: whichever order they come in, the highest of (precedence of the origin, server
-time of the GRADED frame, its sequence) is what history shows. Only rows of one frame can be equal
-there; of these the later one wins.
+Versions commute: in whatever order they are applied, history shows the highest by (precedence of
+the origin, server time of the GRADED frame, its sequence). Only rows of one frame can be equal in
+that; of these the later row wins.
 """
 
 from types import MappingProxyType
@@ -18,34 +18,34 @@ from lean_lite.model import DataQualityLevel, Resolution
 from lean_lite_store.storage.series import Source
 
 INVALID = DataQualityLevel.INVALID.code
-# What makes two versions identical stands first, so that a prefix of the bytes compares it.
+# The fields that make two versions identical come first: a prefix of the bytes compares them.
 _IDENTITY = (*BAR.values, "reasons", "level")
 _FIELDS = (*_IDENTITY, "origin", "start_ns", "received_ns", "seq", "stored_ns")
 RECORD = np.dtype([(name, BAR.columns[name]) for name in _FIELDS])
-SLAB = 131_072  # records in one array; memory that is not written yet costs nothing
+SLAB = 131_072  # records in one array; pages that are not written yet cost no memory
 IDENTITY_BYTES = sum(RECORD[name].itemsize for name in _IDENTITY)
 _RANK = np.zeros(256, np.int64)
 for _origin, _precedence in PRECEDENCE.items():
     _RANK[_origin] = _precedence
 
 Records = npt.NDArray[np.void]
-Place = tuple[str, int]
+BarKey = tuple[str, int]
 
 
 class Version(NamedTuple):
-    """Hold what a version says of a bar, as bytes, and its rank among versions."""
+    """Content of one version of a bar, as bytes, and its rank among versions."""
 
-    says: bytes
-    version: tuple[int, int, int]
+    content: bytes
+    rank: tuple[int, int, int]
 
 
 class Change(NamedTuple):
     """
-    Hold what rows do to a table, before it is done.
+    What rows would change in a table.
 
-    `kept` marks the rows to journal, `bars` of which are new bars or revisions and `invalid` of
-    which are INVALID; `repeated` rows say nothing new. `winners` maps a symbol and start to a
-    record; `older` holds the versions that lost.
+    `kept` marks the rows to journal, of which `bars` are new bars or revisions and `invalid` are
+    INVALID; `repeated` rows equal a stored version. `winners` maps a symbol and start to a
+    record; `older` has the versions that lost.
     """
 
     kept: npt.NDArray[np.bool_]
@@ -54,31 +54,30 @@ class Change(NamedTuple):
     repeated: int
     winners: dict[str, dict[int, int]]
     records: Records
-    older: dict[Place, list[Version]]
+    older: dict[BarKey, list[Version]]
 
 
 class DayTable:
     """
-    Hold the bars of one source and UTC day.
+    Bars of one source and UTC day.
 
-    `plan` only reads, so it may run in a thread while `read` does; `apply` may not.
+    `plan` only reads: it may run in a thread beside `read`; `apply` may not.
     """
 
     def __init__(self, source: Source) -> None:
-        """Start with no bars."""
         self._source = source
         self._resolution = Resolution.from_seconds(source.resolution_s)
         self._slabs: list[Records] = []
         self._count = 0
         self._series: dict[str, dict[int, int]] = {}
-        self._older: dict[Place, list[Version]] = {}
+        self._older: dict[BarKey, list[Version]] = {}
 
     def __len__(self) -> int:
         """Return the number of bars."""
         return self._count
 
     def __contains__(self, symbol: str) -> bool:
-        """Say whether the symbol has bars here."""
+        """Whether the symbol has bars here."""
         return symbol in self._series
 
     def plan(self, block: Block) -> Change:
@@ -86,17 +85,17 @@ class DayTable:
         good = block["level"] != INVALID
         kept = np.ones(len(block), bool)
         change = Change(kept, 0, int((~good).sum()), 0, {}, _records_of(block), {})
-        coming = [change.winners.setdefault(symbol, {}) for symbol in block.symbols]
+        incoming = [change.winners.setdefault(symbol, {}) for symbol in block.symbols]
         known = [self._series.get(symbol, {}) for symbol in block.symbols]
         symbols, starts = block["symbol"].tolist(), block["start_ns"].tolist()
         contested: list[int] = []
         rows = range(len(block)) if good.all() else np.flatnonzero(good).tolist()
         for row in rows:
             start, index = starts[row], symbols[row]
-            if start in coming[index] or start in known[index]:
+            if start in incoming[index] or start in known[index]:
                 contested.append(row)
             else:
-                coming[index][start] = row
+                incoming[index][start] = row
         repeated = 0
         for row in contested:
             kept[row], repeats = self._resolve(change, row, block.symbols[symbols[row]])
@@ -104,13 +103,13 @@ class DayTable:
         return change._replace(bars=len(block) - change.invalid - repeated, repeated=repeated)
 
     def apply(self, change: Change) -> None:
-        """Do what was planned."""
+        """Apply a planned change."""
         added: list[int] = []
-        for symbol, coming in change.winners.items():
-            if not coming:
+        for symbol, incoming in change.winners.items():
+            if not incoming:
                 continue
             series = self._series.setdefault(symbol, {})
-            for start, row in coming.items():
+            for start, row in incoming.items():
                 place = series.get(start)
                 if place is None:
                     series[start] = self._count + len(added)
@@ -118,13 +117,13 @@ class DayTable:
                 else:
                     self._slabs[place // SLAB][place % SLAB] = change.records[row]
         self._append(change.records[added])
-        for at, lost in change.older.items():
-            self._older.setdefault(at, []).extend(lost)
+        for key, lost in change.older.items():
+            self._older.setdefault(key, []).extend(lost)
 
     def read(self, symbol: str, start_ns: int, end_ns: int) -> Block:
         """Return the symbol's bars with `start_ns <= start < end_ns`, in order of start."""
         series = self._series.get(symbol, {})
-        found = self._take(np.fromiter(series.values(), np.intp, len(series)))
+        found = self._read_records(np.fromiter(series.values(), np.intp, len(series)))
         starts = found["start_ns"]
         found = found[(starts >= start_ns) & (starts < end_ns)]
         found = found[np.argsort(found["start_ns"], kind="stable")]
@@ -140,28 +139,28 @@ class DayTable:
         )
 
     def _resolve(self, change: Change, row: int, symbol: str) -> tuple[bool, bool]:
-        """Decide between a row and the version that stands; say if it is kept, if it repeats."""
+        """Compare a row with the winner; return whether it is kept and whether it repeats."""
         record = change.records[row]
         start = int(record["start_ns"])
-        coming = change.winners[symbol]
-        if start in coming:
-            standing = change.records[coming[start]]
+        incoming = change.winners[symbol]
+        if start in incoming:
+            winner = change.records[incoming[start]]
         else:
             place = self._series[symbol][start]
-            standing = self._slabs[place // SLAB][place % SLAB]
-        claim, rival = _claim(record), _claim(standing)
-        at = (symbol, start)
-        known = [rival, *self._older.get(at, ()), *change.older.get(at, ())]
-        if any(one.says == claim.says and one.version >= claim.version for one in known):
+            winner = self._slabs[place // SLAB][place % SLAB]
+        version, current = _version_of(record), _version_of(winner)
+        key = (symbol, start)
+        known = [current, *self._older.get(key, ()), *change.older.get(key, ())]
+        if any(one.content == version.content and one.rank >= version.rank for one in known):
             return False, True
-        wins = claim.version >= rival.version
-        change.older.setdefault(at, []).append(rival if wins else claim)
+        wins = version.rank >= current.rank
+        change.older.setdefault(key, []).append(current if wins else version)
         if wins:
-            coming[start] = row
-        # A repeat with a higher version is kept: a later version may lie between the two.
-        return True, claim.says == rival.says
+            incoming[start] = row
+        # A repeat with a higher rank is kept: another version may rank between the two.
+        return True, version.content == current.content
 
-    def _take(self, places: npt.NDArray[np.intp]) -> Records:
+    def _read_records(self, places: npt.NDArray[np.intp]) -> Records:
         slabs = places // SLAB
         found = np.empty(len(places), RECORD)
         ends = [*(np.flatnonzero(np.diff(slabs)) + 1).tolist(), len(places)]
@@ -172,7 +171,7 @@ class DayTable:
         return found
 
     def _append(self, records: Records) -> None:
-        # Slabs instead of one array that grows: copying a whole day would hold the loop up.
+        # Slabs instead of one growing array: copying a whole day would block the loop.
         while len(records):
             used = self._count % SLAB
             if used == 0:
@@ -190,6 +189,6 @@ def _records_of(block: Block) -> Records:
     return records
 
 
-def _claim(record: np.void) -> Version:
+def _version_of(record: np.void) -> Version:
     version = int(_RANK[record["origin"]]), int(record["stored_ns"]), int(record["seq"])
     return Version(record.tobytes()[:IDENTITY_BYTES], version)

@@ -1,4 +1,4 @@
-"""The durable log: one row per flush, feed, resolution and UTC day, holding an encoded block."""
+"""Journal: one row per flush, feed, resolution and UTC day, each with an encoded block."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from lean_lite_store.storage.database import open_reader
 
 
 class Entry(NamedTuple):
-    """Hold one row of the journal; `bars` of its block's rows are history, or were once."""
+    """One row of the journal; `bars` of its block's rows are new bars or revisions."""
 
     day: int
     bars: int
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
 
 class Undecodable(NamedTuple):
-    """Hold a frame whose payload nobody can read."""
+    """Frame whose payload can't be decoded."""
 
     seq: int
     subject: str
@@ -31,7 +31,7 @@ class Undecodable(NamedTuple):
 
 
 def write_entry(connection: apsw.Connection, entry: Entry) -> None:
-    """Append a row, inside of a transaction."""
+    """Append a row, inside a transaction."""
     block = entry.block
     data = encode_block(block)
     connection.execute(
@@ -49,7 +49,7 @@ def write_entry(connection: apsw.Connection, entry: Entry) -> None:
 
 
 def write_undecodable(connection: apsw.Connection, frame: Undecodable) -> None:
-    """Keep a frame's bytes, inside of a transaction."""
+    """Store a frame's bytes, inside a transaction."""
     connection.execute("INSERT INTO undecodable VALUES(?, ?, ?, ?)", frame)
 
 
@@ -93,7 +93,7 @@ def _block(seq: int, crc: int, data: bytes) -> Block:
     if zlib.crc32(data) != crc:
         message = (
             f"journal row {seq} is damaged: its checksum does not match; restore the store file "
-            "or move it away: the store then reads the stream from its beginning"
+            "or move it away: the store then reads the stream from its start"
         )
         raise StoreError(message)
     try:

@@ -1,10 +1,10 @@
 """
-The newest bar of each symbol in Valkey, for whoever has no store nearby.
+The newest bar of each symbol in Valkey, for programs without a store nearby.
 
 Hash `bars:latest:{feed}:{res_s}`, simulated bars in `bars:latest:{feed}:{res_s}:simulated`; field =
 symbol; value = 65 bytes, little-endian: start_ns i8; open, high, low, close, volume, vwap f8 (NaN:
 no vwap); trade_count i8 (-1: none); level u1 (1 POOR to 4 EXCELLENT). Valkey is a copy: nothing
-waits for it and nothing is lost with it.
+waits for it, and nothing is lost with it.
 """
 
 import asyncio
@@ -27,11 +27,12 @@ from lean_lite_store.storage.series import Source
 LAYOUT = struct.Struct("<qddddddqB")
 TIMEOUT_S = 2.0
 RETRY_S = 1.0
-PENDING = 131_072
+MAX_PENDING = 131_072
 
-# Replicas and refills come in any order, so the server compares: starts as reversed bytes, since
-# its numbers are too short for nanoseconds. Then one HSET per 1,000 symbols (its stack is bounded).
-ADVANCE = """
+# Replicas and refills write in any order, so the server compares the starts: as reversed bytes,
+# since a Lua number is too short for nanoseconds. One HSET per 1,000 symbols: Lua's stack is
+# bounded.
+UPDATE_SCRIPT = """
 local found = {}
 for i = 1, #ARGV, 2 do
   local old = redis.call('HGET', KEYS[1], ARGV[i])
@@ -51,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 class LatestBar(NamedTuple):
-    """Hold one value of the hash."""
+    """One value of the hash."""
 
     start_ns: int
     open: float
@@ -66,30 +67,26 @@ class LatestBar(NamedTuple):
 
 class LatestBars:
     """
-    Keep Valkey's hashes up to date, one call per flush and hash.
+    Writer of Valkey's hashes, one call per flush and hash; an empty `url` switches it off.
 
-    While the server is away only the newest bar per symbol waits, `PENDING` at most.
+    While the server is away only the newest bar per symbol waits, at most `MAX_PENDING`.
+    ConfigError for an invalid address.
     """
 
     def __init__(self, url: str) -> None:
-        """
-        Connect to nothing before `run`; an empty address switches this off.
-
-        ConfigError when it is no address.
-        """
         self._redis = _client(url) if url else None
         self._pending: dict[tuple[str, str], bytes] = {}
         self._wake = asyncio.Event()
         self._up: bool | None = None
 
     def put_nowait(self, source: Source, change: Change) -> None:
-        """Take the newest bar of each symbol among those that a flush has changed."""
+        """Queue the newest bar of each symbol that a flush has changed."""
         if self._redis is None:
             return
-        key = hash_of(source)
+        key = hash_name(source)
         for symbol, winners in change.winners.items():
             if winners:
-                self._keep((key, symbol), pack(change.records[winners[max(winners)]]))
+                self._put_newest((key, symbol), pack(change.records[winners[max(winners)]]))
         self._wake.set()
 
     async def run(self) -> None:
@@ -101,10 +98,10 @@ class LatestBars:
             while True:
                 try:
                     await redis.ping()
-                    self._mark(up=True)
+                    self._set_up(up=True)
                     await self._write(redis)
                 except (RedisError, OSError, TimeoutError) as error:
-                    self._mark(up=False, error=repr(error))
+                    self._set_up(up=False, error=repr(error))
                     await asyncio.sleep(RETRY_S)
 
     async def _write(self, redis: Redis) -> None:
@@ -117,33 +114,33 @@ class LatestBars:
                 hashes.setdefault(key, []).extend((symbol, value))
             try:
                 for key, pairs in hashes.items():
-                    await redis.eval(ADVANCE, 1, key, *pairs)
+                    await redis.eval(UPDATE_SCRIPT, 1, key, *pairs)
             except (RedisError, OSError, TimeoutError):
                 newer, self._pending = self._pending, taken
                 for place, value in newer.items():
-                    self._keep(place, value)
+                    self._put_newest(place, value)
                 self._wake.set()
                 raise
 
-    def _keep(self, place: tuple[str, str], value: bytes) -> None:
+    def _put_newest(self, place: tuple[str, str], value: bytes) -> None:
         waiting = self._pending.pop(place, None)
         if waiting is not None and _start_ns(waiting) > _start_ns(value):
             value = waiting
         self._pending[place] = value
-        if len(self._pending) > PENDING:
+        if len(self._pending) > MAX_PENDING:
             del self._pending[next(iter(self._pending))]
 
-    def _mark(self, *, up: bool, error: str = "") -> None:
+    def _set_up(self, *, up: bool, error: str = "") -> None:
         REDIS_UP.set(up)
         if up and self._up is False:
-            log.info("store.redis_is_back")
+            log.info("valkey.connected")
         if not up and self._up is not False:
-            todo = "start it or correct `store.redis_url`; the store works on and fills it later"
-            log.warning("store.redis_is_away", extra={"error": error, "todo": todo})
+            hint = "start it or correct `store.redis_url`; the store runs on and fills it later"
+            log.warning("valkey.unavailable", extra={"error": error, "hint": hint})
         self._up = up
 
 
-def hash_of(source: Source) -> str:
+def hash_name(source: Source) -> str:
     """Return the name of the hash that holds a source's newest bars."""
     name = f"bars:latest:{source.feed}:{source.resolution_s}"
     return f"{name}:simulated" if source.simulated else name
@@ -152,10 +149,10 @@ def hash_of(source: Source) -> str:
 async def read_latest(
     redis: Redis, feed: str, res_s: int, symbols: Sequence[str], *, simulated: bool = False
 ) -> dict[str, LatestBar]:
-    """Return the newest bar of those symbols that have one."""
+    """Read the newest bar of those symbols that have one."""
     if not symbols:
         return {}
-    key = hash_of(Source(feed, res_s, simulated))
+    key = hash_name(Source(feed, res_s, simulated))
     values: list[Any] = await redis.hmget(key, list(symbols))
     return {
         symbol: LatestBar(*LAYOUT.unpack(value))

@@ -1,4 +1,4 @@
-"""How far a store file has read: one sequence per subject, and which streams they belong to."""
+"""Stored positions: one sequence per subject, and the streams they belong to."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ def read_raw_seqs(connection: apsw.Connection, stream: str) -> dict[str, int]:
 def write_positions(
     connection: apsw.Connection, positions: Mapping[str, int], raw_seqs: Mapping[str, int]
 ) -> None:
-    """Note new sequences, inside of the transaction that stores their frames."""
+    """Write new sequences, inside the transaction that stores their frames."""
     connection.executemany(
         "INSERT OR REPLACE INTO position VALUES(?, ?, ?)",
         [(subject, seq, raw_seqs.get(subject, 0)) for subject, seq in positions.items()],
@@ -35,13 +35,13 @@ def write_positions(
 
 
 def read_stream(connection: apsw.Connection, stream: str) -> int | None:
-    """Return when the stream of the positions was created, ns; None when it was never read."""
+    """Return when the stream of the positions was created, in ns; None if none was read yet."""
     row = connection.execute("SELECT created_ns FROM stream WHERE name = ?", (stream,)).fetchone()
     return row[0] if row else None
 
 
 def start_stream(connection: apsw.Connection, stream: str, created_ns: int) -> None:
-    """Forget the positions in a stream and begin it; the bars stay."""
+    """Remove the positions of a stream and note the new one; the bars stay."""
     subjects = STREAMS[stream].replace(">", "*")
     with transaction(connection):
         connection.execute("DELETE FROM position WHERE subject GLOB ?", (subjects,))

@@ -1,4 +1,4 @@
-"""Which bars belong together: the names of series and of UTC days."""
+"""Source, Series and DayRows: which bars belong together."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from lean_lite.protocol.history import HistoryRequest
 
 
 class Source(NamedTuple):
-    """Name what never mixes: the feed, the resolution, and whether its bars are simulated."""
+    """What never mixes: a feed, a resolution, and whether its bars are simulated."""
 
     feed: str
     resolution_s: int
@@ -21,7 +21,7 @@ class Source(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Name the bars of one symbol from one source."""
+    """The bars of one symbol from one source."""
 
     source: Source
     symbol: str
@@ -32,8 +32,8 @@ def source_of(block: Block) -> Source:
     return Source(block.feed, block.resolution.seconds, block.simulated)
 
 
-def feed_of(request: HistoryRequest, symbol: str, alpaca: AlpacaConfig) -> str:
-    """Return the feed that a request means for a symbol; nothing when any will do."""
+def requested_feed(request: HistoryRequest, symbol: str, alpaca: AlpacaConfig) -> str:
+    """Return the feed that a request means for a symbol; empty when any will do."""
     return request.feed or alpaca.feed_of(asset_class_of(symbol))
 
 
@@ -44,7 +44,7 @@ def day_of(start_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 class DayRows(NamedTuple):
-    """Hold the rows of one flush that belong to one source and UTC day."""
+    """Rows of one flush that belong to one source and UTC day."""
 
     source: Source
     day: int

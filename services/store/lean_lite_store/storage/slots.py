@@ -1,4 +1,4 @@
-"""Claim one file of the store's folder, so that every store process owns its own."""
+"""Claim one file of the store's folder: every store process owns its own."""
 
 import errno
 import fcntl
@@ -11,30 +11,29 @@ from lean_lite.errors import ConfigError, StoreError
 
 class Slot:
     """
-    Own `store-N.sqlite` for as long as the lock on `store-N.lock` is held.
+    Ownership of `store-N.sqlite` while the lock on `store-N.lock` is held.
 
-    The lock is a file of its own: SQLite's locks on its database would be lost with it.
+    The lock is a file of its own: closing any descriptor of a database drops SQLite's own locks.
     """
 
     def __init__(self, folder: Path, number: int, descriptor: int) -> None:
-        """Hold a lock that `claim_slot` took."""
         self.number = number
         self.path = folder / f"store-{number}.sqlite"
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let another process have the file."""
+        """Release the lock."""
         os.close(self._descriptor)
 
 
 def claim_slot(folder: str) -> Slot:
     """
-    Claim the first free slot of a folder, which is made when it is not there.
+    Claim the first free slot of a folder, creating the folder if needed.
 
-    ConfigError when the folder is not named, StoreError when it can't be used.
+    ConfigError when no folder is named, StoreError when it can't be used.
     """
     if not folder:
-        raise ConfigError("store.path", "is empty: name the folder that shall hold the bars")
+        raise ConfigError("store.path", "is empty: name the folder for the bars")
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -46,7 +45,7 @@ def claim_slot(folder: str) -> Slot:
     except OSError as error:
         message = (
             f"the folder {path} of `store.path` can't be used: {error.strerror}; "
-            "give this user the right to write there, or name another folder"
+            "allow this user to write there, or name another folder"
         )
         raise StoreError(message) from error
     raise AssertionError

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from lean_lite_store.storage.coverage import (
     Coverage,
     Covered,
-    joined,
+    merge_spans,
     read_coverage,
-    subtracted,
+    subtract_spans,
     write_coverage,
 )
 from lean_lite_store.storage.database import MIGRATIONS
@@ -25,7 +25,7 @@ def points(spans: object) -> set[int]:
 
 @given(SPANS)
 def test_joined_spans_cover_the_same_and_never_touch(spans: list[tuple[int, int]]) -> None:
-    found = joined(spans)
+    found = merge_spans(spans)
     assert points(found) == points(spans)
     assert all(before[1] < after[0] for before, after in pairwise(found))
 
@@ -34,7 +34,7 @@ def test_joined_spans_cover_the_same_and_never_touch(spans: list[tuple[int, int]
 def test_what_is_subtracted_is_exactly_what_is_not_covered(
     asked: list[tuple[int, int]], covered: list[tuple[int, int]]
 ) -> None:
-    found = list(subtracted(joined(asked), joined(covered)))
+    found = list(subtract_spans(merge_spans(asked), merge_spans(covered)))
     assert points(found) == points(asked) - points(covered)
     assert all(start < end for start, end in found)
 

@@ -7,7 +7,7 @@ import pytest
 
 from lean_lite.errors import ConfigError
 from lean_lite_store.storage.day_table import RECORD
-from lean_lite_store.storage.latest import LAYOUT, LatestBar, LatestBars, hash_of, pack
+from lean_lite_store.storage.latest import LAYOUT, LatestBar, LatestBars, hash_name, pack
 from lean_lite_store.storage.series import Source
 
 
@@ -23,8 +23,8 @@ def test_a_value_is_65_bytes_in_the_documented_order() -> None:
 
 
 def test_simulated_bars_have_a_hash_of_their_own() -> None:
-    assert hash_of(Source("iex", 60, simulated=False)) == "bars:latest:iex:60"
-    assert hash_of(Source("iex", 60, simulated=True)) == "bars:latest:iex:60:simulated"
+    assert hash_name(Source("iex", 60, simulated=False)) == "bars:latest:iex:60"
+    assert hash_name(Source("iex", 60, simulated=True)) == "bars:latest:iex:60:simulated"
 
 
 def test_an_address_that_is_none_is_a_setting_to_mend() -> None:
