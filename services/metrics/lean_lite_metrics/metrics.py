@@ -1,8 +1,8 @@
-"""What metrics counts of itself."""
+"""Prometheus metrics of metrics itself."""
 
 from prometheus_client import Counter, Gauge
 
-BEATS = Counter("lean_lite_metrics_beats", "Beats heard.")
-UNREADABLE = Counter("lean_lite_metrics_unreadable", "Messages that are no beats.")
-DROPPED = Counter("lean_lite_metrics_dropped_instances", "Instances forgotten to bound memory.")
-INFO = Gauge("lean_lite_metrics_info", "Where metrics listens.", ["url"])
+HEARTBEATS = Counter("lean_lite_metrics_heartbeats", "Heartbeats received")
+UNDECODABLE = Counter("lean_lite_metrics_undecodable", "Messages that are not heartbeats")
+DROPPED = Counter("lean_lite_metrics_dropped_instances", "Instances dropped to bound memory")
+INFO = Gauge("lean_lite_metrics_info", "Address that metrics listens on", ["url"])

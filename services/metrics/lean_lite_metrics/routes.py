@@ -1,13 +1,14 @@
-"""What is served over HTTP."""
+"""HTTP routes of metrics."""
 
 from collections.abc import Callable, Iterable
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from lean_lite_metrics.exposition import CONTENT_TYPE, exposition
+from lean_lite_metrics.exposition import exposition
 from lean_lite_metrics.instances import Instance, Instances
 
 ENDPOINTS = {
@@ -31,10 +32,13 @@ INDEX = """\
 
 
 class Routes:
-    """Answer from what the instances have said last."""
+    """
+    Handlers that reply from the last heartbeats.
+
+    `failing` yields what keeps metrics itself from working.
+    """
 
     def __init__(self, instances: Instances, failing: Callable[[], Iterable[str]]) -> None:
-        """Answer from these instances; `failing` names what keeps metrics from working."""
         self._instances = instances
         self._failing = failing
 
@@ -53,9 +57,8 @@ class Routes:
         return HTMLResponse(INDEX.format(rows=rows))
 
     async def metrics(self, _: Request) -> Response:
-        """Return all samples as Prometheus reads them."""
-        text = exposition(self._instances)
-        return Response(text, headers={"Content-Type": CONTENT_TYPE})
+        """Return all samples in Prometheus' text format."""
+        return Response(exposition(self._instances), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def status(self, _: Request) -> Response:
         """Return the state of every instance."""
@@ -68,25 +71,25 @@ class Routes:
         return JSONResponse({hop: round(total) for hop, total in totals.items()})
 
     async def health(self, _: Request) -> Response:
-        """Say that the event loop runs."""
+        """Return 200: the event loop runs."""
         return PlainTextResponse("ok\n")
 
     async def readiness(self, _: Request) -> Response:
-        """Say whether beats can be heard."""
+        """Return 200 while heartbeats arrive, else 503 with the reasons."""
         failing = list(self._failing())
         text = "\n".join(failing) or "ok"
         return PlainTextResponse(f"{text}\n", status_code=503 if failing else 200)
 
     def _row(self, instance: Instance) -> dict[str, object]:
-        beat = instance.heartbeat
+        heartbeat = instance.heartbeat
         return {
-            "service": beat.service,
-            "instance": beat.instance,
+            "service": heartbeat.service,
+            "instance": heartbeat.instance,
             "state": self._instances.state(instance),
-            "failing": beat.failing,
+            "failing": heartbeat.failing,
             "age_s": round(self._instances.age_s(instance), 3),
-            "url": beat.url,
-            "pid": beat.pid,
-            "version": beat.version,
-            "restarts": self._instances.restarts(beat.service),
+            "url": heartbeat.url,
+            "pid": heartbeat.pid,
+            "version": heartbeat.version,
+            "restarts": self._instances.restarts(heartbeat.service),
         }

@@ -1,4 +1,4 @@
-"""The HTTP server, inside an event loop and a process that are not its own."""
+"""HTTP server inside the event loop and process of the service."""
 
 import socket
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ STOP_S = 1
 
 class PageServer(uvicorn.Server):
     """
-    Serve an application on the configured address, without signal handlers of its own.
+    Server of an application on the configured address, without signal handlers of its own.
 
     StackError when the port is taken.
     """

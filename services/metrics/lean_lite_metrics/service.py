@@ -1,10 +1,10 @@
 """
-The map of metrics: hear the beats of every service, and show them over HTTP.
+Metrics receives the heartbeats of every service and serves them over HTTP.
 
-    md.beat.> ──► Instances ──► Pages ──► /metrics, /api/status, /api/counters
+    md.beat.> ──► Instances ──► Routes ──► /metrics, /api/status, /api/counters
 
-It keeps nothing on disk: the others count, metrics adds up. What an instance counted before it
-went stays in the totals for as long as this process lives.
+It has nothing on disk: services count, metrics adds up. What an instance counted before it ended
+stays in the totals while this process lives.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from lean_lite.bus.heartbeats import HeartbeatMonitor
 from lean_lite.protocol.heartbeat import Heartbeat
 from lean_lite.service import Context
-from lean_lite_metrics import metrics as counters
+from lean_lite_metrics import metrics
 from lean_lite_metrics.instances import Instances
 from lean_lite_metrics.routes import Routes
 from lean_lite_metrics.server import PageServer
@@ -23,24 +23,23 @@ log = logging.getLogger(__name__)
 
 
 class MetricsService:
-    """Collect beats and serve what they say."""
+    """Receiver of heartbeats and HTTP server; StackError when its port is taken."""
 
     def __init__(self, context: Context) -> None:
-        """Take the port; StackError when it is taken."""
         self._bus = context.bus
         self._instances = Instances(context.config.metrics.gone_s)
         self._heartbeats = HeartbeatMonitor(
-            on_heartbeat=self._on_heartbeat, on_undecodable=counters.UNREADABLE.inc
+            on_heartbeat=self._on_heartbeat, on_undecodable=metrics.UNDECODABLE.inc
         )
-        self._listening = False
+        self._subscribed = False
         pages = Routes(self._instances, self._failing_here)
         self._server = PageServer(pages.application(), context.config.metrics)
-        counters.INFO.labels(self._server.url).set(1)
+        metrics.INFO.labels(self._server.url).set(1)
 
     async def run(self) -> None:
-        """Hear and serve until cancelled."""
+        """Receive and serve until cancelled."""
         await self._heartbeats.start(self._bus)
-        self._listening = True
+        self._subscribed = True
         log.info("metrics.listening", extra={"url": self._server.url})
         serving = asyncio.create_task(self._server.run_here())
         try:
@@ -52,9 +51,9 @@ class MetricsService:
             await self._heartbeats.stop()
 
     def failing(self) -> Iterable[str]:
-        """Name what keeps metrics from working; the runner adds the bus."""
-        if not self._listening:
-            yield "the beats are not subscribed yet"
+        """Yield what keeps metrics from working; the runner adds the bus."""
+        if not self._subscribed:
+            yield "heartbeats are not subscribed yet"
         if not self._server.started:
             yield "the pages are not served yet"
 
@@ -62,8 +61,8 @@ class MetricsService:
         yield from self._bus.failing()
         yield from self.failing()
 
-    def _on_heartbeat(self, beat: Heartbeat) -> None:
-        counters.BEATS.inc()
+    def _on_heartbeat(self, heartbeat: Heartbeat) -> None:
+        metrics.HEARTBEATS.inc()
         before = self._instances.dropped
-        self._instances.on_heartbeat(beat)
-        counters.DROPPED.inc(self._instances.dropped - before)
+        self._instances.on_heartbeat(heartbeat)
+        metrics.DROPPED.inc(self._instances.dropped - before)

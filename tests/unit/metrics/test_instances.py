@@ -60,7 +60,8 @@ def test_histograms_and_awkward_labels_survive_the_text_format() -> None:
         )
     )
     families = {
-        family.name: family for family in text_string_to_metric_families(exposition(instances))
+        family.name: family
+        for family in text_string_to_metric_families(exposition(instances).decode())
     }
     assert families[name].type == "histogram"
     assert len(families[name].samples) == 4

@@ -70,7 +70,8 @@ def open_store(path: Path) -> apsw.Connection:
     except apsw.Error as error:
         message = (
             f"{path} can't be opened: {error}; free space on the disk or correct its permissions "
-            "if that is why, else move the file away: the store then reads the stream from its start"
+            "if that is why, else move the file away: the store then reads the stream from the "
+            "start"
         )
         raise StoreError(message) from error
     return connection

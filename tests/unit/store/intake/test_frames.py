@@ -66,7 +66,10 @@ def test_a_frame_that_says_it_is_undecodable_keeps_its_bytes_and_error() -> None
 def test_a_block_without_grades_or_with_an_unknown_one_is_undecodable() -> None:
     whole = graded([1])
     bare = whole.replace({n: column for n, column in whole.columns.items() if n != "level"})
-    for block, reason in ((bare, "lacks level"), (graded([1], level=5), "no grade")):
+    for block, reason in (
+        (bare, "has no column level"),
+        (graded([1], level=5), "not a quality level"),
+    ):
         lost = read_frame(frame(encode_block(block))).undecodable
         assert lost is not None
         assert reason in lost.error

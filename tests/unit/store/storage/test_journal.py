@@ -134,7 +134,7 @@ def test_a_file_that_is_no_database_is_refused_with_a_way_out(path: Path) -> Non
     path.write_bytes(b"bars" * 4_096)
     with pytest.raises(StoreError, match="move the file away"):
         open_store(path)
-    with pytest.raises(StoreError, match="no readable store file"):
+    with pytest.raises(StoreError, match="not a readable store file"):
         open_reader(path)
 
 
