@@ -80,6 +80,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueueMachine = QueueMachine.TestCase
+TestQueueMachine.settings = settings(max_examples=30, deadline=None)
 
 
 async def rest_of(queue: BoundedQueue[int]) -> list[int]:
