@@ -11,10 +11,10 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 
 from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus
+from lean_lite.bus.retry import retry
 from lean_lite.model.timestamps import to_ns
 
 HEARTBEAT_S = 1.0
-RETRY_S = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -61,29 +61,30 @@ class Consumer:
 
     async def run(self) -> None:
         """Read until cancelled."""
-        subscription = await self._subscribe()
+        subscription = await retry(
+            self._subscribe, TRANSIENT_ERRORS, on_retry=self._on_subscribe_failed
+        )
         try:
             await self._failed
         finally:
             await self._bus.unsubscribe(subscription)
 
     async def _subscribe(self) -> JetStreamContext.PushSubscription:
-        while True:
-            config = ConsumerConfig(
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seq + 1
-            )
-            try:
-                return await self._bus.jetstream.subscribe(
-                    self._subject,
-                    stream=self._stream,
-                    config=config,
-                    cb=self._on_message,
-                    ordered_consumer=True,
-                    idle_heartbeat=HEARTBEAT_S,
-                )
-            except TRANSIENT_ERRORS as error:
-                log.info("consumer.retry", extra={"stream": self._stream, "error": str(error)})
-                await asyncio.sleep(RETRY_S)
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seq + 1
+        )
+        return await self._bus.jetstream.subscribe(
+            self._subject,
+            stream=self._stream,
+            config=config,
+            cb=self._on_message,
+            ordered_consumer=True,
+            idle_heartbeat=HEARTBEAT_S,
+        )
+
+    def _on_subscribe_failed(self, error: Exception) -> None:
+        extra = {"stream": self._stream, "error": str(error)}
+        log.info("consumer.subscribe_failed", extra=extra)
 
     async def _on_message(self, message: Msg) -> None:
         if self._failed.done():

@@ -6,7 +6,6 @@ checks that fence before it looks for a duplicate id, so a resend after a lost a
 refused like a stranger's write: the subject's last message then tells which of the two it was.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,11 +14,11 @@ from nats.js.errors import NotFoundError
 
 from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus
 from lean_lite.bus.leases import Lease
-from lean_lite.errors import BusError, Fenced, LeaseLost
+from lean_lite.bus.retry import retry
+from lean_lite.errors import BusError, BusUnavailable, Fenced, LeaseLost
 from lean_lite.protocol.headers import EXPECTED_LAST, MARKER, MSG_ID
 
 WRONG_LAST_SEQUENCE = 10071
-RETRY_S = 0.1
 
 
 class LastFrame(NamedTuple):
@@ -79,16 +78,15 @@ class FencedPublisher:
 
     async def last_frame(self) -> LastFrame:
         """Return the newest frame of the subject, waiting for the server while the lease holds."""
-        while True:
-            self._check()
-            try:
-                message = await self._bus.jetstream.get_last_msg(self._stream, self.subject)
-            except NotFoundError:
-                return LastFrame(0, {}, b"")
-            except TRANSIENT_ERRORS:
-                await asyncio.sleep(RETRY_S)
-                continue
-            return LastFrame(message.seq or 0, message.headers or {}, message.data or b"")
+        return await retry(self._read_last_frame, TRANSIENT_ERRORS)
+
+    async def _read_last_frame(self) -> LastFrame:
+        self._check()
+        try:
+            message = await self._bus.jetstream.get_last_msg(self._stream, self.subject)
+        except NotFoundError:
+            return LastFrame(0, {}, b"")
+        return LastFrame(message.seq or 0, message.headers or {}, message.data or b"")
 
     async def publish(self, payload: bytes, headers: Mapping[str, str]) -> int:
         """
@@ -102,28 +100,29 @@ class FencedPublisher:
         message_id = f"{self._lease.revision}:{self.subject}:{self._count}"
         fenced = {**headers, MSG_ID: message_id, EXPECTED_LAST: str(self.last_seq)}
         self._check_size(payload, fenced)
-        while True:
-            self._check()
-            try:
-                reply = await self._connection.request(
-                    self.subject,
-                    payload,
-                    timeout=self._bus.config.request_timeout_s,
-                    headers=fenced,
-                )
-            except TRANSIENT_ERRORS:
-                await asyncio.sleep(RETRY_S)
-                continue
-            ack = _decode_ack(reply.data)
-            if ack.error is None:
-                self.last_seq = ack.seq
-                return ack.seq
-            if ack.error.err_code == WRONG_LAST_SEQUENCE:
-                return await self._resolve_lost_ack(message_id)
-            if ack.error.err_code:
-                message = f"{self.subject}: the server refused a frame: {ack.error.description}"
-                raise BusError(message)
-            await asyncio.sleep(RETRY_S)
+        ack = await retry(
+            lambda: self._request(payload, fenced), (BusUnavailable, *TRANSIENT_ERRORS)
+        )
+        if ack.error is None:
+            self.last_seq = ack.seq
+            return ack.seq
+        if ack.error.err_code == WRONG_LAST_SEQUENCE:
+            return await self._resolve_lost_ack(message_id)
+        message = f"{self.subject}: the server refused a frame: {ack.error.description}"
+        raise BusError(message)
+
+    async def _request(self, payload: bytes, headers: dict[str, str]) -> _Ack:
+        """Send a frame once and return the server's answer."""
+        self._check()
+        timeout_s = self._bus.config.request_timeout_s
+        reply = await self._connection.request(
+            self.subject, payload, timeout=timeout_s, headers=headers
+        )
+        ack = _decode_ack(reply.data)
+        if ack.error is not None and not ack.error.err_code:
+            # A server without a stream leader yet answers without a code: that passes.
+            raise BusUnavailable(ack.error.description)
+        return ack
 
     async def _resolve_lost_ack(self, message_id: str) -> int:
         """Tell our own frame, whose acknowledgement was lost, from another owner's."""

@@ -9,13 +9,12 @@ a feed; others that run it stand by, and their strategies ask the owner.
 import asyncio
 import logging
 import os
-import random
 import secrets
 import time
 from collections.abc import Awaitable, Iterable, Iterator
-from itertools import count
 
 from lean_lite.bus import Bus, ChunkedReply, Lease, LeaseBalancer, Leases, Responder
+from lean_lite.bus.retry import backoff
 from lean_lite.errors import FeedError, FeedUnavailable
 from lean_lite.feeds.interest import ClientInterest
 from lean_lite.feeds.interfaces import ConnectionStatus, RunnableFeed
@@ -162,9 +161,10 @@ class FeedRunner:
     async def _reconnect(self) -> None:
         """Return when the source is there, and was not lost again while it came back."""
         await self._call_bounded(self._feed.disconnect(), "disconnect")
-        for most_s in (min(RETRY_MAX_S, RETRY_S * 2 ** min(n, 10)) for n in count()):
-            # Full jitter: feeds that lose one source together do not come back together.
-            await asyncio.sleep(random.uniform(0, most_s))  # noqa: S311 - no secret
+        # The first pause comes before the first attempt: a source that dropped all its clients is
+        # not reached by all of them in the same second.
+        for pause_s in backoff(RETRY_S, RETRY_MAX_S):
+            await asyncio.sleep(pause_s)
             losses = self._losses
             if await self._call_bounded(self._feed.connect(), "connect", CONNECT_S):
                 if losses == self._losses:
