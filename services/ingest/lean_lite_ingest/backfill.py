@@ -18,7 +18,7 @@ from lean_lite_ingest.alpaca.rest import AlpacaHistory
 from lean_lite_ingest.alpaca.symbols import SymbolDirectory, raise_refused
 from lean_lite_ingest.bulk_publisher import BulkPublisher
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.lane_publisher import LanePublisher
+from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rows import Row
 
 JOBS = 256
@@ -60,7 +60,7 @@ class Backfill:
         clock: FeedClock,
         directory: SymbolDirectory,
         *,
-        publishers: Mapping[Lane, LanePublisher],
+        publishers: Mapping[Lane, IngestLanePublisher],
         since_ns: Callable[[str], int | None],
         lane: Callable[[Lane], BulkPublisher],
     ) -> None:

@@ -28,7 +28,7 @@ from lean_lite_ingest.clock import FeedClock
 from lean_lite_ingest.clock_skew import ClockSkewMonitor
 from lean_lite_ingest.gap_filler import FilledGap, GapFiller, GapRange, describe
 from lean_lite_ingest.interest import Interests
-from lean_lite_ingest.lane_publisher import LanePublisher
+from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rate_limit import RateLimit
 
 ANSWER_S = 2.0
@@ -64,7 +64,7 @@ class Feed:
         self._interests = Interests(bus, name, pinned, config.ingest.forget_s)
         lanes = [Lane(asset_class, partition) for partition in range(PARTITIONS)]
         self._publishers = {
-            lane: LanePublisher(
+            lane: IngestLanePublisher(
                 bus,
                 name,
                 lane,

@@ -12,7 +12,7 @@ from lean_lite.model.timestamps import MINUTE_NS, SECOND_NS, from_ns
 from lean_lite.protocol.partitions import Lane, lane_of
 from lean_lite_ingest import metrics as counters
 from lean_lite_ingest.alpaca.rest import AlpacaHistory
-from lean_lite_ingest.lane_publisher import LanePublisher
+from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rows import Row
 
 # A correction comes half a minute after its bar: what was lost just before the hole is older.
@@ -45,7 +45,11 @@ class GapFiller:
     """Fill the holes of one feed."""
 
     def __init__(
-        self, rest: AlpacaHistory, feed: str, outboxes: Mapping[Lane, LanePublisher], span_s: float
+        self,
+        rest: AlpacaHistory,
+        feed: str,
+        outboxes: Mapping[Lane, IngestLanePublisher],
+        span_s: float,
     ) -> None:
         """Fetch nothing before it is asked; holes longer than `span_s` are cut."""
         self._rest = rest

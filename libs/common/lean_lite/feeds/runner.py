@@ -125,7 +125,7 @@ class FeedRunner:
         await self._call_bounded(self._feed.disconnect(), "disconnect")
         if self._work is not None:
             try:
-                await self._outbox.drained(DRAIN_S)
+                await self._outbox.drain(DRAIN_S)
             except FeedError as error:
                 log.warning("the feed %s has not published all: %s", self._feed.name, error)
             self._work.cancel()
