@@ -221,7 +221,7 @@ async def test_a_feed_that_loses_its_source_connects_again(
     await until(lambda: feed.calls == ["connect"], "an attempt that fails")
     status = feed.get_connection_status()
     assert not status.connected
-    assert "has lost its source and connects again: the cable" in status.detail
+    assert "has lost its source and reconnects: the cable" in status.detail
     assert feed.metrics.error_count == 2
     feed.connects = True
     await until(lambda: feed.get_connection_status().connected, "the connection")
