@@ -9,7 +9,12 @@ BULK_FRAMES = 8
 
 
 class FlushQueue:
-    """Hold frames in the order they came, so many of each way at most; one flush takes one way."""
+    """
+    Hold frames in the order they came, so many of each way at most; one flush takes one way.
+
+    BoundedQueue would not make it simpler: a flush reads the one of two queues that has priority,
+    and `join` waits for the frames of the present flush as well.
+    """
 
     def __init__(self, live_frames: int) -> None:
         """Start with nothing."""
