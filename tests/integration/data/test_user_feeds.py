@@ -170,7 +170,7 @@ async def test_a_full_queue_is_told(run: Run, join: Join) -> None:
     second = await run(bus=await join("feed", request_timeout_s=0.5), pending=10)
     for number in range(10):
         await second.publish(rate(number))
-    with pytest.raises(FeedError, match="10 bars of the feed forex_feed wait"):
+    with pytest.raises(FeedError, match="forex_feed has 10 bars queued"):
         await second.publish(rate(10))
     assert not second.get_connection_status().connected
 
