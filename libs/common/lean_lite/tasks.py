@@ -32,8 +32,8 @@ def is_being_cancelled() -> bool:
     """
     Return whether the current task itself is cancelled.
 
-    A CancelledError in a task that is not comes from what it awaits, for example user code that
-    cancelled a future of its own: then it is an error like any other.
+    If it is not, a CancelledError comes from something it awaits, for example a future that user
+    code has cancelled: then it is an error like any other.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

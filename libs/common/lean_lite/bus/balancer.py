@@ -20,8 +20,8 @@ class LeaseBalancer:
 
     Every member does so without a coordinator: it counts the members, releases keys above its
     share and acquires free ones below it. `work` is cancelled when the lease is lost or released.
-    When it fails, `run` fails with its error, unless that says that another owner has the key or
-    the bus is unavailable: then the key is released and acquired again later.
+    When it fails because another owner has the key or the bus is unavailable, the key is released
+    and acquired again later; any other error ends `run`.
     """
 
     def __init__(

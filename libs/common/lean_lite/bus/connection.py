@@ -163,8 +163,8 @@ async def _close_undrained(connection: Client) -> None:
     try:
         await connection.close()
     except asyncio.CancelledError:
-        # While it reconnects, nats-py cancels the future that its close() then awaits: that is no
-        # cancellation of ours.
+        # While it reconnects, nats-py cancels the future that its close() then awaits: this task
+        # itself is not cancelled.
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise

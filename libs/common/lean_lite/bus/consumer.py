@@ -92,7 +92,7 @@ class Consumer:
             return
         metadata = message.metadata
         # When nats-py recreates a consumer that never had a message, it starts at the first frame
-        # of the stream, not at ours: frames come again that were handled before.
+        # of the stream instead of `opt_start_seq`: those frames are already handled.
         if metadata.sequence.stream <= self._seq:
             return
         frame = Frame(

@@ -54,8 +54,8 @@ class LanePublisher[Row](ABC):
         self._queue = queue
         self._simulated = simulated
         self._output = FencedPublisher(bus, subjects.RAW, subjects.raw(feed, lane), lease)
-        # Whoever makes a frame holds it until the frame is acknowledged, so that its headers are
-        # true of all frames before it.
+        # Held from making a frame until its acknowledgement: its headers state facts about the
+        # frames before it, which must be stored by then.
         self._lock = asyncio.Lock()
 
     async def take_over(self) -> LastFrame:

@@ -3,8 +3,8 @@ Positions of the consumers of history: back-pressure for its publisher.
 
 A position is the BULK_RAW sequence of the last frame of a lane that a consumer has handled. Each
 consumer writes one key of the bucket `positions`, which expires when the consumer is gone. The
-publisher waits for the slowest one, so that the stream, whose size is bounded, drops no frame that
-was not read.
+publisher waits for the slowest one: the stream is bounded in bytes and would drop its oldest frames
+before they were read.
 """
 
 import asyncio
