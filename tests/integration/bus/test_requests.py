@@ -118,7 +118,7 @@ async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -
         return reply(1)
 
     await serve(answer)
-    with pytest.raises(DecodeError, match="no SubscribeReply"):
+    with pytest.raises(DecodeError, match="invalid reply: expected SubscribeReply"):
         await request_reply(await join("client"), HISTORY, HistoryRequest(), SubscribeReply)
 
 

@@ -15,7 +15,7 @@ def check_feed_name(name: str) -> None:
     if name in FEEDS:
         message = (
             f"{name} is the name of a feed of Alpaca, and bars of two feeds must not mix: give "
-            f"yours another name, for example my_{name}"
+            f"yours another name, like my_{name}"
         )
         raise FeedError(message)
 
