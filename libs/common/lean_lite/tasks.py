@@ -1,13 +1,19 @@
-"""Bring to an end what must not be cut off."""
+"""Helpers for asyncio tasks: shield work, recognise one's own cancellation, stop many together."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 
 async def finish[Result](work: Coroutine[Any, Any, Result]) -> Result:
-    """Return the result of work that goes on when we are cancelled; that is obeyed afterwards."""
+    """
+    Run work to its end, even when the caller is cancelled meanwhile.
+
+    The cancellation is raised afterwards. It hides an error of the work.
+    """
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -23,24 +29,30 @@ async def finish[Result](work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def is_being_cancelled() -> bool:
-    """Say whether the current task itself is cancelled."""
+    """
+    Return whether the current task itself is cancelled.
+
+    If it is not, a CancelledError comes from something it awaits, for example a future that user
+    code has cancelled: then it is an error like any other.
+    """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
-log = logging.getLogger(__name__)
+async def stop_all(stops: Iterable[Coroutine[Any, Any, object]], timeout_s: float) -> None:
+    """
+    Run all of `stops` concurrently and cancel those that take longer than `timeout_s`.
 
-
-async def stop_all(stops: Iterable[Coroutine[Any, Any, object]], limit_s: float) -> None:
-    """Run all of them; one that fails is logged, and one that takes longer is cancelled."""
-    tasks = [asyncio.create_task(ending) for ending in stops]
+    One that fails is logged and does not keep the others from running.
+    """
+    tasks = [asyncio.create_task(stop) for stop in stops]
     if not tasks:
         return
-    _, late = await asyncio.wait(tasks, timeout=limit_s)
+    _, late = await asyncio.wait(tasks, timeout=timeout_s)
     for task in late:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
-            log.warning("not ended in order: %s", outcome, exc_info=outcome)
+            log.warning("failed to stop cleanly: %s", outcome, exc_info=outcome)
     if late:
-        log.warning("%s of %s were not ended within %g s", len(late), len(tasks), limit_s)
+        log.warning("%s of %s did not stop within %g s", len(late), len(tasks), timeout_s)

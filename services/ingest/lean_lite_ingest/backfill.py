@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from lean_lite.bus.retry import retry
 from lean_lite.errors import BusError, Busy, FeedUnavailable, RequestError
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
@@ -17,13 +18,15 @@ from lean_lite_ingest.alpaca.rest import AlpacaHistory
 from lean_lite_ingest.alpaca.symbols import SymbolDirectory, raise_refused
 from lean_lite_ingest.bulk_publisher import BulkPublisher
 from lean_lite_ingest.clock import FeedClock
-from lean_lite_ingest.lane_publisher import LanePublisher
+from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rows import Row
 
 JOBS = 256
 # Who asks again after a wait finds the outcome; later the same span is fetched anew.
 REMEMBER_S = 2.5
-RETRY_S = (0.5, 1.0, 2.0)
+ATTEMPTS = 4
+RETRY_FIRST_S = 1.0
+RETRY_MAX_S = 4.0
 # Late trades correct a bar half a minute after its end; then it is final.
 FINAL_FEED_S = 35.0
 FINAL_WALL_S = 0.5
@@ -57,7 +60,7 @@ class Backfill:
         clock: FeedClock,
         directory: SymbolDirectory,
         *,
-        publishers: Mapping[Lane, LanePublisher],
+        publishers: Mapping[Lane, IngestLanePublisher],
         since_ns: Callable[[str], int | None],
         lane: Callable[[Lane], BulkPublisher],
     ) -> None:
@@ -137,13 +140,14 @@ class Backfill:
     async def _fetch_with_retry(
         self, job: Job, start_ns: int, last_ns: int, resolution: Resolution
     ) -> list[Row]:
-        for pause_s in RETRY_S:
-            try:
-                return await self._rest.bars([job.symbol], start_ns, last_ns, resolution)
-            except FeedUnavailable:
-                counters.REST_FAILED.labels(self._rest.feed).inc()
-                await asyncio.sleep(pause_s)
-        return await self._rest.bars([job.symbol], start_ns, last_ns, resolution)
+        return await retry(
+            lambda: self._rest.bars([job.symbol], start_ns, last_ns, resolution),
+            (FeedUnavailable,),
+            first_s=RETRY_FIRST_S,
+            max_s=RETRY_MAX_S,
+            attempts=ATTEMPTS,
+            on_retry=lambda _: counters.REST_FAILED.labels(self._rest.feed).inc(),
+        )
 
     def _lane(self, symbol: str) -> BulkPublisher:
         lane = lane_of(symbol)

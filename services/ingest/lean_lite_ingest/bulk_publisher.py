@@ -1,4 +1,4 @@
-"""History on its way to the bus: one lane of BULK_RAW, never far ahead of those who read it."""
+"""BulkPublisher: publish history of one lane to BULK_RAW, with back-pressure."""
 
 import asyncio
 from collections import deque
@@ -12,17 +12,19 @@ from lean_lite.model import Resolution
 from lean_lite.protocol import subjects
 from lean_lite.protocol.headers import COVERS, WALL, CoveredSpan
 from lean_lite.protocol.partitions import Lane
-from lean_lite_ingest import metrics as counters
+from lean_lite_ingest import metrics
 from lean_lite_ingest.clock import FeedClock
 from lean_lite_ingest.rows import Row, to_block
 
 FRAME_ROWS = 4_096
+# Frames that the slowest consumer has not handled yet. BULK_RAW is bounded in bytes and drops its
+# oldest frames: a publisher that runs ahead would lose history before it is stored.
 AHEAD_FRAMES = 8
-AHEAD_S = 30.0
+AHEAD_TIMEOUT_S = 30.0
 
 
 class BulkPublisher:
-    """Publish history of one lane, a span at a time."""
+    """Publisher of the history of one lane; takes the lane over with its first span."""
 
     def __init__(
         self,
@@ -35,7 +37,6 @@ class BulkPublisher:
         slowest: SlowestConsumer,
         simulated: bool,
     ) -> None:
-        """Own nothing before the first span."""
         self._feed = feed
         self._lane = str(lane)
         self._clock = clock
@@ -44,23 +45,24 @@ class BulkPublisher:
         subject = subjects.bulk_raw(feed, lane)
         self._output = FencedPublisher(bus, subjects.BULK_RAW, subject, lease)
         self._owned = False
-        self._ahead: deque[int] = deque()
-        self._turn = asyncio.Lock()
+        self._ahead: deque[int] = deque()  # sequences of unhandled frames
+        self._lock = asyncio.Lock()
 
     async def publish(self, rows: Sequence[Row], span: CoveredSpan, resolution: Resolution) -> None:
         """
-        Publish all the bars that a span has, and say with the last frame that it is whole.
+        Publish all bars of a span; the last frame says that the span is complete.
 
-        FeedUnavailable when those who read are not there, or too slow.
+        FeedUnavailable when validate or store is not running, or too slow.
         """
-        async with self._turn:
+        # Backfills run concurrently, but a fenced subject has one unacknowledged frame at a time.
+        async with self._lock:
             if not self._owned:
                 await self._output.take_over(encode_block(self._empty_frame(resolution)))
                 self._owned = True
             frames = [*batched(rows, FRAME_ROWS)] or [()]
-            for index, part in enumerate(frames, 1):
+            for index, frame_rows in enumerate(frames, 1):
                 await self._wait_for_room()
-                await self._send(part, resolution, span if index == len(frames) else None)
+                await self._send(frame_rows, resolution, span if index == len(frames) else None)
 
     async def _send(
         self, rows: Sequence[Row], resolution: Resolution, span: CoveredSpan | None
@@ -74,18 +76,18 @@ class BulkPublisher:
         if span is not None:
             headers[COVERS] = span.text
         self._ahead.append(await self._output.publish(encode_block(block), headers))
-        counters.BULK.labels(self._feed).inc(len(rows))
+        metrics.BULK.labels(self._feed).inc(len(rows))
 
     async def _wait_for_room(self) -> None:
-        """Wait until few enough frames are on their way."""
+        """Wait until the slowest consumer is fewer than `AHEAD_FRAMES` behind."""
         while len(self._ahead) >= AHEAD_FRAMES:
             try:
-                async with asyncio.timeout(AHEAD_S):
+                async with asyncio.timeout(AHEAD_TIMEOUT_S):
                     await self._slowest.wait_for(self._lane, self._ahead[0])
             except TimeoutError:
                 message = (
-                    f"history was not taken from the bus within {AHEAD_S:g} s: "
-                    "are validate and store at work?"
+                    f"no consumer read the history on the bus within {AHEAD_TIMEOUT_S:g} s: "
+                    "are validate and store running?"
                 )
                 raise FeedUnavailable(message) from None
             self._ahead.popleft()

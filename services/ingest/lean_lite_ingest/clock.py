@@ -10,7 +10,6 @@ import msgspec
 
 from lean_lite.errors import FeedUnavailable
 
-RETRY_S = 0.1
 TIMEOUT_S = 5.0
 
 

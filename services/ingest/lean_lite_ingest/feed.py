@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from lean_lite.blocks import Origin
 from lean_lite.bus import Lease, SlowestConsumer
+from lean_lite.bus.retry import retry
 from lean_lite.errors import FeedUnavailable
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.model.timestamps import MINUTE_NS
@@ -27,14 +28,13 @@ from lean_lite_ingest.clock import FeedClock
 from lean_lite_ingest.clock_skew import ClockSkewMonitor
 from lean_lite_ingest.gap_filler import FilledGap, GapFiller, GapRange, describe
 from lean_lite_ingest.interest import Interests
-from lean_lite_ingest.lane_publisher import LanePublisher
+from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rate_limit import RateLimit
 
 ANSWER_S = 2.0
 PRUNE_S = 5.0
 DRAIN_S = 0.8
 REFUSED_WAIT_S = 60.0
-CLOCK_RETRY_S = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Feed:
         self._interests = Interests(bus, name, pinned, config.ingest.forget_s)
         lanes = [Lane(asset_class, partition) for partition in range(PARTITIONS)]
         self._publishers = {
-            lane: LanePublisher(
+            lane: IngestLanePublisher(
                 bus,
                 name,
                 lane,
@@ -313,14 +313,10 @@ class Feed:
         await self._fill(holes)
 
     async def _set_clock(self) -> None:
-        while True:
-            try:
-                await self._clock.sync()
-            except FeedUnavailable as error:
-                log.warning("clock.unset", extra={"feed": self.name, "error": str(error)})
-            else:
-                return
-            await asyncio.sleep(CLOCK_RETRY_S)
+        await retry(self._clock.sync, (FeedUnavailable,), on_retry=self._on_clock_failed)
+
+    def _on_clock_failed(self, error: Exception) -> None:
+        log.warning("clock.unset", extra={"feed": self.name, "error": str(error)})
 
     async def _expire_interests(self) -> None:
         while True:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from itertools import batched
 from typing import NamedTuple
 
+from lean_lite.bus.retry import retry
 from lean_lite.errors import FeedUnavailable
 from lean_lite.model.timestamps import MINUTE_NS, SECOND_NS, from_ns
 from lean_lite.protocol.partitions import Lane, lane_of
 from lean_lite_ingest import metrics as counters
 from lean_lite_ingest.alpaca.rest import AlpacaHistory
-from lean_lite_ingest.lane_publisher import LanePublisher
+from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rows import Row
 
 # A correction comes half a minute after its bar: what was lost just before the hole is older.
@@ -19,7 +20,8 @@ MARGIN_NS = 2 * MINUTE_NS
 # Lanes whose holes begin this close together share their requests.
 NEAR_NS = 10 * MINUTE_NS
 SYMBOLS_PER_REQUEST = 500
-RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+RETRY_FIRST_S = 1.0
+RETRY_MAX_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,11 @@ class GapFiller:
     """Fill the holes of one feed."""
 
     def __init__(
-        self, rest: AlpacaHistory, feed: str, outboxes: Mapping[Lane, LanePublisher], span_s: float
+        self,
+        rest: AlpacaHistory,
+        feed: str,
+        outboxes: Mapping[Lane, IngestLanePublisher],
+        span_s: float,
     ) -> None:
         """Fetch nothing before it is asked; holes longer than `span_s` are cut."""
         self._rest = rest
@@ -112,14 +118,17 @@ class GapFiller:
         return rows
 
     async def _fetch_with_retry(self, hole: GapRange) -> list[Row]:
-        for attempt in range(2**31):
-            try:
-                return await self._rest.bars(hole.symbols, hole.start_ns, hole.end_ns)
-            except FeedUnavailable as error:
-                counters.REST_FAILED.labels(self._feed).inc()
-                log.warning("refill.failed", extra={"feed": self._feed, "error": str(error)})
-                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-        raise AssertionError
+        return await retry(
+            lambda: self._rest.bars(hole.symbols, hole.start_ns, hole.end_ns),
+            (FeedUnavailable,),
+            first_s=RETRY_FIRST_S,
+            max_s=RETRY_MAX_S,
+            on_retry=self._on_fetch_failed,
+        )
+
+    def _on_fetch_failed(self, error: Exception) -> None:
+        counters.REST_FAILED.labels(self._feed).inc()
+        log.warning("refill.failed", extra={"feed": self._feed, "error": str(error)})
 
     async def _publish(self, rows: Iterable[Row]) -> None:
         lanes: dict[Lane, list[Row]] = {}

@@ -223,18 +223,18 @@ async def test_one_reader_at_a_time_has_a_name(
 
 
 async def test_a_name_of_frames_that_the_store_never_had_is_told(
-    pipeline: Feeder, engine: Engine, feed: CustomForexFeed, monkeypatch: pytest.MonkeyPatch
+    pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     from lean_lite.bus.connection import encode
+    from lean_lite.data.streams.bookmarks import BookmarkStore
     from lean_lite.protocol.bookmark import Bookmark
     from lean_lite.protocol.partitions import lane_of
     from lean_lite.protocol.subjects import BOOKMARKS
 
-    monkeypatch.setattr("lean_lite.bus.retry.LIMIT_S", 1.0)
     async with engine(feed) as running:
         live = await running.live(SYMBOL)
         bucket = await live._bus.jetstream.key_value(BOOKMARKS)
         bookmark = Bookmark("other", {str(lane_of(SYMBOL)): 1_000_000})
         await bucket.put("reader", encode(bookmark))
         with pytest.raises(RequestError, match="reader stopped behind what the store has"):
-            await take(running.bars(SYMBOL, name="reader"), 1)
+            await BookmarkStore(live._bus, "reader", retry_s=0.5).load()

@@ -170,7 +170,7 @@ async def test_a_full_queue_is_told(run: Run, join: Join) -> None:
     second = await run(bus=await join("feed", request_timeout_s=0.5), pending=10)
     for number in range(10):
         await second.publish(rate(number))
-    with pytest.raises(FeedError, match="10 bars of the feed forex_feed wait"):
+    with pytest.raises(FeedError, match="forex_feed has 10 bars queued"):
         await second.publish(rate(10))
     assert not second.get_connection_status().connected
 
@@ -221,7 +221,7 @@ async def test_a_feed_that_loses_its_source_connects_again(
     await until(lambda: feed.calls == ["connect"], "an attempt that fails")
     status = feed.get_connection_status()
     assert not status.connected
-    assert "has lost its source and connects again: the cable" in status.detail
+    assert "has lost its source and reconnects: the cable" in status.detail
     assert feed.metrics.error_count == 2
     feed.connects = True
     await until(lambda: feed.get_connection_status().connected, "the connection")

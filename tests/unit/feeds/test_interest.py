@@ -8,23 +8,23 @@ class Clock:
         return self.now
 
 
-def test_the_last_word_of_each_client_counts() -> None:
-    wishes = ClientInterest()
-    wishes.update("a", ["X", "Y"])
-    wishes.update("b", ["Y", "Z"])
-    assert wishes.symbols == {"X", "Y", "Z"}
-    wishes.update("a", ["X"])
-    assert wishes.symbols == {"X", "Y", "Z"}
-    wishes.update("b", [])
-    assert wishes.symbols == {"X"}
+def test_the_last_request_of_each_client_counts() -> None:
+    interest = ClientInterest()
+    interest.update("a", ["X", "Y"])
+    interest.update("b", ["Y", "Z"])
+    assert interest.symbols == {"X", "Y", "Z"}
+    interest.update("a", ["X"])
+    assert interest.symbols == {"X", "Y", "Z"}
+    interest.update("b", [])
+    assert interest.symbols == {"X"}
 
 
-def test_a_silent_client_is_forgotten() -> None:
+def test_the_interest_of_a_silent_client_expires() -> None:
     clock = Clock()
-    wishes = ClientInterest(clock=clock)
-    wishes.update("a", ["X"])
+    interest = ClientInterest(clock=clock)
+    interest.update("a", ["X"])
     clock.now = EXPIRY_S - 1
-    wishes.update("b", ["Y"])
-    assert wishes.symbols == {"X", "Y"}
+    interest.update("b", ["Y"])
+    assert interest.symbols == {"X", "Y"}
     clock.now = EXPIRY_S
-    assert wishes.symbols == {"Y"}
+    assert interest.symbols == {"Y"}

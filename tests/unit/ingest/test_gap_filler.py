@@ -11,7 +11,7 @@ from lean_lite.protocol.partitions import PARTITIONS, Lane, lane_of
 from lean_lite_ingest.alpaca.rest import AlpacaHistory
 from lean_lite_ingest.clock import WallClock
 from lean_lite_ingest.gap_filler import GapFiller, GapRange, describe
-from lean_lite_ingest.lane_publisher import LanePublisher
+from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rate_limit import RateLimit
 
 MINUTE_NS = 60 * SECOND_NS
@@ -35,7 +35,7 @@ class Feed:
         bus = Bus(Client(), BusConfig())
         lease = Lease("ingest.alpaca", 1, 3.0, requested_at=0.0)
         self.outboxes = {
-            lane: LanePublisher(
+            lane: IngestLanePublisher(
                 bus,
                 "iex",
                 lane,

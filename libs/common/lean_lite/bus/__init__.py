@@ -1,4 +1,4 @@
-"""How this project speaks to NATS."""
+"""Connection, streams, leases and requests on NATS."""
 
 from lean_lite.bus.balancer import LeaseBalancer
 from lean_lite.bus.connection import Bus, connect

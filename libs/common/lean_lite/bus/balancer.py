@@ -1,4 +1,4 @@
-"""Share keys evenly among the members of a service, by lease."""
+"""LeaseBalancer: share keys evenly among the members of a service, by lease."""
 
 import asyncio
 import logging
@@ -16,10 +16,12 @@ log = logging.getLogger(__name__)
 
 class LeaseBalancer:
     """
-    Share a set of keys evenly among all members.
+    Acquires a fair share of a set of keys and runs `work` for each of them.
 
-    `work` runs for every key owned, as a task that is cancelled when the lease is lost or handed
-    over; its failure ends `run`.
+    Every member does so without a coordinator: it counts the members, releases keys above its
+    share and acquires free ones below it. `work` is cancelled when the lease is lost or released.
+    When it fails because another owner has the key or the bus is unavailable, the key is released
+    and acquired again later; any other error ends `run`.
     """
 
     def __init__(
@@ -28,51 +30,52 @@ class LeaseBalancer:
         keys: Iterable[str],
         work: Callable[[Lease], Awaitable[None]],
     ) -> None:
-        """Share these keys; nothing is taken before `run`."""
         self._leases = leases
         self._keys = tuple(keys)
         self._work = work
-        self._owned: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._held: dict[str, Lease] = {}
 
     @property
     def owned(self) -> frozenset[str]:
-        """Return the keys that are ours now."""
+        """Keys whose lease this member holds."""
         return frozenset(key for key, lease in self._held.items() if lease.held)
 
     async def run(self) -> None:
-        """Take, renew, work and hand over until cancelled; then give everything back."""
+        """Acquire, renew and release leases until cancelled; then release all of them."""
         try:
             while True:
                 started = time.monotonic()
                 try:
+                    # Shielded: a registration that reaches the server behind `unregister` would
+                    # announce a member that does not exist.
                     await finish(self._leases.register())
                     await self._balance(await self._leases.count_members())
                 except TRANSIENT_ERRORS as error:
-                    log.info("shares.bus_trouble", extra={"error": str(error)})
+                    log.info("balancer.bus_unavailable", extra={"error": str(error)})
                 await self._wait_for_next_round(started + self._leases.renew_interval_s)
         finally:
             await self._stop()
 
     async def _balance(self, members: int) -> None:
-        fair = math.ceil(len(self._keys) / max(members, 1))
-        for key in sorted(self._owned)[fair:]:
+        fair_share = math.ceil(len(self._keys) / max(members, 1))
+        for key in sorted(self._tasks)[fair_share:]:
             await self._release(key)
         for key in self._keys:
-            if len(self._owned) >= fair:
+            if len(self._tasks) >= fair_share:
                 break
-            if key not in self._owned:
+            if key not in self._tasks:
                 await self._try_acquire(key)
 
     async def _try_acquire(self, key: str) -> None:
         lease = await finish(self._acquire(key))
         if lease is not None:
-            self._owned[key] = asyncio.create_task(self._run_work(lease), name=key)
+            self._tasks[key] = asyncio.create_task(self._run_work(lease), name=key)
 
     async def _acquire(self, key: str) -> Lease | None:
         lease = await self._leases.acquire(key)
         if lease is not None:
-            # Noted at once: whoever is cancelled meanwhile still gives it back.
+            # In the shielded part, so that a cancelled `run` finds the lease and releases it.
             self._held[key] = lease
         return lease
 
@@ -82,7 +85,8 @@ class LeaseBalancer:
         try:
             await asyncio.wait([work, renewal], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # Renewed to the end: the work may still have something to publish.
+            # The lease is renewed until the work has ended: a cancelled work may still publish
+            # what is queued.
             work.cancel()
             await asyncio.wait([work])
             renewal.cancel()
@@ -93,19 +97,19 @@ class LeaseBalancer:
 
     @staticmethod
     def _on_work_ended(lease: Lease, error: BaseException | None) -> None:
-        """Step down from what another owner has or the bus can't tell; fail for anything else."""
+        """Log an error that only concerns the ownership of the key; raise any other."""
         if error is None:
             return
-        harmless, others = BaseExceptionGroup(lease.key, [error]).split(
+        ownership, others = BaseExceptionGroup(lease.key, [error]).split(
             (Fenced, LeaseLost, *TRANSIENT_ERRORS)
         )
         if others is not None:
             raise error
-        log.warning("shares.stepped_down", extra={"key": lease.key, "error": repr(harmless)})
+        log.warning("lease.lost", extra={"key": lease.key, "error": repr(ownership)})
 
     async def _wait_for_next_round(self, until: float) -> None:
-        """Wait for the next round, and notice at once when a key's work has ended."""
-        tasks = list(self._owned.values())
+        """Wait for the next round; release a key as soon as its work has ended."""
+        tasks = list(self._tasks.values())
         left_s = max(until - time.monotonic(), 0.01)
         if not tasks:
             await asyncio.sleep(left_s)
@@ -113,12 +117,13 @@ class LeaseBalancer:
         done, _ = await asyncio.wait(tasks, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             lease = self._held.pop(task.get_name())
-            self._owned.pop(task.get_name()).result()
-            # Ours until it expires, unless it has: then this deletes nothing.
+            self._tasks.pop(task.get_name()).result()
+            # If the lease has expired meanwhile, another owner may have the key: then this purges
+            # nothing, because that owner's revision is higher.
             await self._leases.release(lease)
 
     async def _release(self, key: str) -> None:
-        task, lease = self._owned.pop(key, None), self._held.pop(key)
+        task, lease = self._tasks.pop(key, None), self._held.pop(key)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])

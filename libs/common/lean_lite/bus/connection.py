@@ -1,4 +1,4 @@
-"""One connection to NATS, with the few verbs that this project uses."""
+"""Bus: one connection to NATS; which of its errors are transient."""
 
 import asyncio
 import logging
@@ -18,27 +18,28 @@ from lean_lite.errors import BusUnavailable, ConfigError, ServerTooOld
 from lean_lite.protocol.permissions import inbox_prefix
 
 MIN_SERVER_VERSION = (2, 10)
+# Messages that are sent during a reconnect wait in a buffer of this size.
 PENDING_BYTES = 16 * 1024**2
-MESSAGES_PENDING = 65_536
+PENDING_MESSAGES = 65_536
 
 log = logging.getLogger(__name__)
 encode = msgspec.msgpack.Encoder().encode
 
-# What a call to a server raises that is gone, restarting, or still without a leader.
+# Raised by a call to a server that is down, restarting, or without a stream leader yet: the same
+# call may succeed later.
 TRANSIENT_ERRORS = (NatsError, NatsTimeoutError, NoRespondersError, OSError, TimeoutError)
 
 
 class Bus:
     """
-    Hold one connection to NATS.
+    One connection to NATS; use `connect` to open it.
 
-    `errors` counts what the server or the library reported asynchronously: a denied subject, a
-    slow reader, a lost connection. Reconnects go on for ever; what is sent meanwhile waits in a
-    bounded buffer.
+    A lost connection is reopened without a limit; messages sent meanwhile wait in a bounded buffer.
+    `errors` counts the asynchronous errors of the server and of nats-py: a denied subject, a slow
+    consumer, a lost connection.
     """
 
     def __init__(self, connection: Client, config: BusConfig) -> None:
-        """Use an open connection; `connect` makes one."""
         self.connection = connection
         self.config = config
         self.jetstream = connection.jetstream(timeout=config.request_timeout_s)
@@ -46,23 +47,23 @@ class Bus:
 
     @property
     def connected(self) -> bool:
-        """Say whether the server is there now."""
+        """Whether the connection is open now."""
         return self.connection.is_connected
 
     def failing(self) -> Iterable[str]:
-        """Say that the server is away, while it is."""
+        """Yield the reason why the bus does not work, if it does not."""
         if not self.connected:
             yield (
-                f"NATS does not answer at {self.config.url}: start it, or see why it is away; "
-                "this goes on by itself when it is back"
+                f"NATS does not answer at {self.config.url}: start it or check why it is down; "
+                "the connection is restored automatically"
             )
 
     async def publish(self, subject: str, payload: bytes) -> None:
-        """Send a message that nobody confirms."""
+        """Publish bytes without an acknowledgement."""
         await self.connection.publish(subject, payload)
 
     async def publish_message(self, subject: str, message: msgspec.Struct) -> None:
-        """Send a message of `lean_lite.messages` that nobody confirms."""
+        """Publish a message of `lean_lite.protocol` without an acknowledgement."""
         await self.connection.publish(subject, encode(message))
 
     async def subscribe(
@@ -70,29 +71,30 @@ class Bus:
         subject: str,
         on_message: Callable[[Msg], Awaitable[None]],
         *,
-        pending: int = MESSAGES_PENDING,
+        pending: int = PENDING_MESSAGES,
     ) -> Subscription:
-        """Call back for every message; `pending` bounds what may wait, newer ones are dropped."""
+        """Call `on_message` for each message, in order; drop new ones while `pending` wait."""
         return await self.connection.subscribe(subject, cb=on_message, pending_msgs_limit=pending)
 
     async def unsubscribe(self, subscription: Subscription) -> None:
-        """Call back no more; a connection that is gone has done so already."""
+        """End a subscription; a lost connection has ended it already."""
         try:
             await subscription.unsubscribe()
         except TRANSIENT_ERRORS as error:
             extra = {"subject": subscription.subject, "error": str(error)}
-            log.info("bus.not_unsubscribed", extra=extra)
+            log.info("bus.unsubscribe_failed", extra=extra)
 
     async def flush(self) -> None:
-        """Return when the server has taken all that was sent before."""
-        # nats-py writes its PING before messages still pending: only a second one is behind them.
+        """Wait until the server has received all messages sent before."""
+        # nats-py writes a PING ahead of messages that are still pending. So the first PONG proves
+        # nothing about them; a second PING is behind them.
         for _ in range(2):
             flush = self.connection.flush(timeout=int(self.config.request_timeout_s) + 1)
-            # nats-py's read loop ends with a PONG for somebody who was cancelled meanwhile.
+            # A PONG for a cancelled waiter ends nats-py's read loop, and with it the connection.
             await asyncio.shield(flush)
 
     async def close(self) -> None:
-        """Send what is pending and leave, within the request limit."""
+        """Send the pending messages and close the connection, within the request timeout."""
         if self.connection.is_closed:
             return
         try:
@@ -100,21 +102,22 @@ class Bus:
                 await self.connection.drain()
         except TRANSIENT_ERRORS as error:
             log.warning("bus.drain_failed", extra={"error": str(error)})
-            await _abandon(self.connection)
+            await _close_undrained(self.connection)
 
 
 async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
     """
     Connect to the bus as a role.
 
-    BusUnavailable when nobody answers within `connect_timeout_s` or the user is refused;
-    ServerTooOld when the server lacks what we need; ConfigError without an address.
+    BusUnavailable when the server does not answer within `connect_timeout_s` or refuses the user;
+    ServerTooOld when it is older than `MIN_SERVER_VERSION`; ConfigError without an address.
     """
     if not config.url:
         key = "bus.url"
         raise ConfigError(
             key,
-            "say where NATS is: set bus.url (LEAN_LITE_BUS__URL), for example to nats://host:4222",
+            "the address of NATS is missing: set bus.url (LEAN_LITE_BUS__URL), for example to "
+            "nats://host:4222",
         )
     connection = Client()
     bus = Bus(connection, config)
@@ -128,7 +131,7 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
         "ping_interval": 5,
         "max_outstanding_pings": 2,
         "pending_size": PENDING_BYTES,
-        "error_cb": _counter(bus),
+        "error_cb": _error_handler(bus),
     }
     if config.user:
         options |= {"user": config.user, "password": str(config.password)}
@@ -153,20 +156,21 @@ async def connect(config: BusConfig, role: str, *, name: str) -> Bus:
     return bus
 
 
-async def _abandon(connection: Client) -> None:
+async def _close_undrained(connection: Client) -> None:
     if not connection.is_connected:
-        # nats-py would write what is pending to the socket that is gone, and fail there.
+        # nats-py would write the pending messages to the closed socket, and fail there.
         connection._pending, connection._pending_data_size = [], 0  # noqa: SLF001
     try:
         await connection.close()
     except asyncio.CancelledError:
-        # While it reconnects, nats-py cancels the very future that its close() then awaits.
+        # While it reconnects, nats-py cancels the future that its close() then awaits: this task
+        # itself is not cancelled.
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
 
 
-def _counter(bus: Bus) -> Callable[[Exception], Awaitable[None]]:
+def _error_handler(bus: Bus) -> Callable[[Exception], Awaitable[None]]:
     async def on_error(error: Exception) -> None:
         bus.errors += 1
         log.debug("bus.error", extra={"error": repr(error)})

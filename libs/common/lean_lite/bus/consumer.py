@@ -1,4 +1,4 @@
-"""Read frames of a stream in order, from a position on, and never twice."""
+"""Consumer: read the frames of a stream in order, from a sequence on, each exactly once."""
 
 import asyncio
 import logging
@@ -11,16 +11,18 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 
 from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus
+from lean_lite.bus.retry import retry
 from lean_lite.model.timestamps import to_ns
 
+# The server sends one while there is no frame. nats-py recreates a consumer that was silent for two
+# of them, so a consumer that the server has lost costs about two seconds.
 HEARTBEAT_S = 1.0
-RETRY_S = 0.25
 
 log = logging.getLogger(__name__)
 
 
 class Frame(NamedTuple):
-    """Hold one message of a stream; `stored_ns` is the server's time of it."""
+    """One message of a stream; `stored_ns` is the server's time of it."""
 
     seq: int
     subject: str
@@ -31,10 +33,10 @@ class Frame(NamedTuple):
 
 class Consumer:
     """
-    Read one subject filter of a stream with an ordered consumer.
+    Ordered consumer of the subjects of a stream that match a filter.
 
-    Every frame above `after_seq` is handed over once, in order, one at a time; the server holds
-    back what the reader is too slow for. A handler that fails ends `run` with its error.
+    `on_frame` is called with every frame above `after_seq`, in order, one at a time. While it runs,
+    the server's flow control holds the next frames back. When it fails, `run` raises its error.
     """
 
     def __init__(
@@ -46,7 +48,6 @@ class Consumer:
         *,
         after_seq: int = 0,
     ) -> None:
-        """Read nothing before `run`."""
         self._bus = bus
         self._stream = stream
         self._subject = subject
@@ -56,52 +57,54 @@ class Consumer:
 
     @property
     def seq(self) -> int:
-        """Return the sequence of the last frame that was handed over."""
+        """Sequence of the last frame that `on_frame` has handled."""
         return self._seq
 
     async def run(self) -> None:
-        """Read until cancelled."""
-        subscription = await self._subscribe()
+        """Read until cancelled, or until `on_frame` fails."""
+        subscription = await retry(
+            self._subscribe, TRANSIENT_ERRORS, on_retry=self._on_subscribe_failed
+        )
         try:
             await self._failed
         finally:
             await self._bus.unsubscribe(subscription)
 
     async def _subscribe(self) -> JetStreamContext.PushSubscription:
-        while True:
-            config = ConsumerConfig(
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seq + 1
-            )
-            try:
-                return await self._bus.jetstream.subscribe(
-                    self._subject,
-                    stream=self._stream,
-                    config=config,
-                    cb=self._on_message,
-                    ordered_consumer=True,
-                    idle_heartbeat=HEARTBEAT_S,
-                )
-            except TRANSIENT_ERRORS as error:
-                log.info("consumer.retry", extra={"stream": self._stream, "error": str(error)})
-                await asyncio.sleep(RETRY_S)
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=self._seq + 1
+        )
+        return await self._bus.jetstream.subscribe(
+            self._subject,
+            stream=self._stream,
+            config=config,
+            cb=self._on_message,
+            ordered_consumer=True,
+            idle_heartbeat=HEARTBEAT_S,
+        )
+
+    def _on_subscribe_failed(self, error: Exception) -> None:
+        extra = {"stream": self._stream, "error": str(error)}
+        log.info("consumer.subscribe_failed", extra=extra)
 
     async def _on_message(self, message: Msg) -> None:
         if self._failed.done():
             return
-        place = message.metadata
-        # nats-py restarts a consumer that never got a message at the stream's begin.
-        if place.sequence.stream <= self._seq:
+        metadata = message.metadata
+        # When nats-py recreates a consumer that never had a message, it starts at the first frame
+        # of the stream instead of `opt_start_seq`: those frames are already handled.
+        if metadata.sequence.stream <= self._seq:
             return
         frame = Frame(
-            place.sequence.stream,
+            metadata.sequence.stream,
             message.subject,
             message.headers or {},
             message.data,
-            to_ns(place.timestamp.astimezone(UTC)),
+            to_ns(metadata.timestamp.astimezone(UTC)),
         )
         try:
             await self._on_frame(frame)
-        except Exception as error:  # noqa: BLE001 - nats-py would swallow it and go on
+        except Exception as error:  # noqa: BLE001 - nats-py would log it and read on
             if not self._failed.done():
                 self._failed.set_exception(error)
             return

@@ -64,7 +64,7 @@ class HeartbeatMonitor:
         return [heartbeat for heartbeat, _ in self._last.values()]
 
     def live(self, silent_s: float = SILENT_S) -> list[Heartbeat]:
-        """Return the last heartbeat of every process heard within `silent_s`."""
+        """Return the last heartbeat of every process that sent one within `silent_s`."""
         since = time.monotonic() - silent_s
         return [heartbeat for heartbeat, received_at in self._last.values() if received_at > since]
 

@@ -1,8 +1,8 @@
 """
-What a key-value bucket holds, read without a consumer.
+Read a key-value bucket without a watcher.
 
-A watch of nats-py takes its first values for complete when the answer about its consumer overtakes
-the values themselves; asking for each key cannot miss one.
+A watcher of nats-py may report its initial values as complete when some of them have not arrived
+yet: the reply about its consumer can overtake them. Reading key by key cannot miss one.
 """
 
 import asyncio
@@ -13,23 +13,23 @@ from nats.js.kv import KV_OP
 
 from lean_lite.bus.connection import Bus
 
-MAX_CONCURRENT = 64
+MAX_CONCURRENT = 64  # requests at a time
 
 
 async def read_keys(bus: Bus, bucket: str, under: str) -> list[str]:
-    """Return the keys below `under`, those of deleted values included."""
+    """Return the keys below `under`, including those of deleted values."""
     prefix = f"$KV.{bucket}."
     info = await bus.jetstream.stream_info(f"KV_{bucket}", subjects_filter=f"{prefix}{under}.>")
     return [subject.removeprefix(prefix) for subject in info.state.subjects or {}]
 
 
 async def read_values(bus: Bus, bucket: str, under: str) -> dict[str, bytes]:
-    """Return the newest value of every key below `under`, as the leader has them."""
-    found: dict[str, bytes] = {}
-    for some in batched(await read_keys(bus, bucket, under), MAX_CONCURRENT):
-        newest = await asyncio.gather(*(_read_value(bus, bucket, key) for key in some))
-        found |= {key: value for key, value in zip(some, newest, strict=True) if value is not None}
-    return found
+    """Return the newest value of every key below `under`, as the stream's leader has it."""
+    values: dict[str, bytes] = {}
+    for keys in batched(await read_keys(bus, bucket, under), MAX_CONCURRENT):
+        newest = await asyncio.gather(*(_read_value(bus, bucket, key) for key in keys))
+        values |= {key: value for key, value in zip(keys, newest, strict=True) if value is not None}
+    return values
 
 
 async def _read_value(bus: Bus, bucket: str, key: str) -> bytes | None:

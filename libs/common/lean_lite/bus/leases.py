@@ -1,8 +1,9 @@
 """
-Who owns what: leases in a NATS key-value bucket whose keys expire.
+Leases: exclusive ownership of a key for a limited time, in a NATS bucket whose keys expire.
 
-A lease is taken by creating its key, renewed by updating exactly the revision we wrote, and given
-back by purging up to exactly that revision. The owner stops on its own before the key can expire.
+A lease is acquired by creating its key, renewed by updating exactly the revision that this owner
+wrote, and released by purging up to exactly that revision: no call can touch the lease of a later
+owner. An owner whose renewals fail stops by its own clock, before the key expires on the server.
 """
 
 import asyncio
@@ -17,17 +18,26 @@ from lean_lite.bus.key_value import read_keys
 from lean_lite.protocol.subjects import LEASES, MEMBERS
 from lean_lite.tasks import finish
 
+# Shares of the lease's time. After a renewal two more are sent before the owner stops: one of them
+# may fail.
 RENEW_SHARE = 1 / 3
+# The owner counts from when it sent a request, the server from when it stored it: so the owner
+# always stops first. The last tenth covers clocks that run at different rates, and a frame that was
+# sent just before.
 SAFE_SHARE = 0.9
 
 log = logging.getLogger(__name__)
 
 
 class Lease:
-    """Hold one key of the bucket; `revision` is the first one, an epoch unlike all others."""
+    """
+    Ownership of one key, acquired by a request sent at `requested_at` of the monotonic clock.
+
+    `revision` is that of its first write: no other lease ever has it, so it serves as the owner's
+    epoch. `current` is the revision of the last renewal.
+    """
 
     def __init__(self, key: str, revision: int, ttl_s: float, *, requested_at: float) -> None:
-        """Start a lease that was asked for at a moment of the monotonic clock."""
         self.key = key
         self.revision = revision
         self.current = revision
@@ -37,25 +47,28 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Say whether nobody else can own the key yet."""
+        """Whether no other owner can have the key yet."""
         age_s = time.monotonic() - self._requested_at
         return not self._invalidated and age_s < self._ttl_s * SAFE_SHARE
 
     def on_renewed(self, revision: int, *, requested_at: float) -> None:
-        """Note a renewal that was asked for at that moment."""
+        """Extend the lease after a renewal that was requested at `requested_at`."""
         self.current = revision
         self._requested_at = requested_at
 
     def invalidate(self) -> None:
-        """Stop owning, whatever the clock says."""
+        """End the lease, however much of its time is left."""
         self._invalidated = True
 
 
 class Leases:
-    """Take, renew and give back leases; everything takes at most the request limit."""
+    """
+    Acquires, renews and releases leases for one owner, a member of the owners of its `kind`.
+
+    Every request takes at most the bus' request timeout.
+    """
 
     def __init__(self, bus: Bus, kind: str, owner: str) -> None:
-        """Act for one owner among those of its kind; its name stands in what it writes."""
         self._bus = bus
         self._kind = kind
         self._owner = owner
@@ -65,38 +78,44 @@ class Leases:
 
     @property
     def renew_interval_s(self) -> float:
-        """Return how often a lease is to be renewed."""
+        """Seconds between two renewals."""
         return self._ttl_s * RENEW_SHARE
 
     async def acquire(self, key: str) -> Lease | None:
-        """Return the lease of a key, or None while another owner has it."""
-        asked_at = time.monotonic()
+        """Acquire the lease of a key; None while another owner has it."""
+        requested_at = time.monotonic()
         try:
             bucket = await self._bucket(LEASES)
-            # Not `create`: that looks at the owner it lost to, who may be gone by then.
+            # Not `create`: when that is refused, it reads the present value to see whether it is
+            # deleted, and fails if the key has expired in between.
             revision = await bucket.update(key, self._owner.encode(), last=0)
         except KeyWrongLastSequenceError:
             return None
-        return Lease(key, revision, self._ttl_s, requested_at=asked_at)
+        return Lease(key, revision, self._ttl_s, requested_at=requested_at)
 
     async def renew(self, lease: Lease) -> bool:
-        """Prolong a lease; False when it is no longer ours."""
-        asked_at = time.monotonic()
+        """Renew a lease; False when another owner has it."""
+        requested_at = time.monotonic()
         try:
             bucket = await self._bucket(LEASES)
             revision = await bucket.update(lease.key, self._owner.encode(), last=lease.current)
         except KeyWrongLastSequenceError:
             return False
-        lease.on_renewed(revision, requested_at=asked_at)
+        lease.on_renewed(revision, requested_at=requested_at)
         return True
 
     async def release(self, lease: Lease) -> None:
-        """End a lease so that another owner can take it at once."""
+        """End a lease, so that another owner can acquire it immediately."""
         lease.invalidate()
         await self._purge(LEASES, lease.key, lease.current)
 
     async def renew_until_lost(self, lease: Lease) -> None:
-        """Renew a lease for as long as that works; return when it is lost."""
+        """
+        Renew a lease until it is lost.
+
+        A cancellation takes effect after the renewal in progress: its revision must be known, or
+        `release` would purge nothing.
+        """
         while lease.held:
             await asyncio.sleep(self.renew_interval_s)
             try:
@@ -107,15 +126,15 @@ class Leases:
         lease.invalidate()
 
     async def register(self) -> None:
-        """Tell that this owner is there."""
+        """Announce this owner as a member; it expires like a lease."""
         await (await self._bucket(MEMBERS)).put(self._member, b"")
 
     async def unregister(self) -> None:
-        """Take this owner out of the members."""
+        """Remove this owner from the members."""
         await self._purge(MEMBERS, self._member)
 
     async def count_members(self) -> int:
-        """Return how many owners of this kind are there."""
+        """Return the number of members of this kind."""
         return len(await read_keys(self._bus, MEMBERS, self._kind))
 
     async def _bucket(self, name: str) -> KeyValue:
@@ -125,8 +144,10 @@ class Leases:
 
     async def _purge(self, bucket: str, key: str, revision: int | None = None) -> None:
         if not self._bus.connected:
-            return  # Nobody waits for a bus that is away: what is ours there runs out by itself.
-        # A purge leaves no tombstone, so the key is free at once; later revisions stay.
+            # The key expires by itself; waiting for an unavailable bus would delay the stop.
+            return
+        # A purge leaves no tombstone, which `update(last=0)` would take for an owner. It spares
+        # revisions above `revision`: those are another owner's.
         before = None if revision is None else revision + 1
         try:
             await self._bus.jetstream.purge_stream(

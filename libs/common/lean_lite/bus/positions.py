@@ -1,8 +1,10 @@
 """
-How far the consumers of history have come, so that its publisher never runs far ahead of them.
+Positions of the consumers of history: back-pressure for its publisher.
 
-A position is the BULK_RAW sequence of the last frame of a lane that a consumer is done with. Each
-consumer keeps one key in the bucket `positions`, which expires when it falls silent.
+A position is the BULK_RAW sequence of the last frame of a lane that a consumer has handled. Each
+consumer writes one key of the bucket `positions`, which expires when the consumer is gone. The
+publisher waits for the slowest one: the stream is bounded in bytes and would drop its oldest frames
+before they were read.
 """
 
 import asyncio
@@ -15,40 +17,41 @@ from lean_lite.bus.consumer import Consumer, Frame
 from lean_lite.bus.provisioning import POSITION_TTL_S
 from lean_lite.protocol.subjects import POSITIONS
 
-EVERY_S = 0.1
-REPEAT_S = POSITION_TTL_S / 4
+# Often enough that a publisher seldom waits, rarely enough to cost nothing beside the frames.
+REPORT_EVERY_S = 0.1
+# An unchanged position is repeated before its key expires; three repetitions may be lost.
+REPEAT_EVERY_S = POSITION_TTL_S / 4
 
 _decode = msgspec.msgpack.Decoder(dict[str, int]).decode
 
 
 class PositionReporter:
-    """Tell how far one consumer has come."""
+    """Reports the positions of one consumer under a key of its own."""
 
     def __init__(self, bus: Bus, key: str) -> None:
-        """Tell nothing before `run`."""
         self._bus = bus
         self._subject = f"$KV.{POSITIONS}.{key}"
         self._seqs: dict[str, int] = {}
         self._changed = True
 
     def update(self, lane: str, seq: int) -> None:
-        """Note that a lane is done up to a sequence."""
+        """Set the position of a lane: all its frames up to `seq` are handled."""
         self._seqs[lane] = seq
         self._changed = True
 
     def forget(self, lane: str) -> None:
-        """Note that somebody else works on a lane now."""
+        """Remove a lane: another process reads it now."""
         self._seqs.pop(lane, None)
 
     async def run(self) -> None:
-        """Tell what has changed, and now and then that nothing has, until cancelled."""
-        told_at = 0.0
+        """Publish changed positions, and unchanged ones before they expire, until cancelled."""
+        published_at = 0.0
         while True:
-            if self._changed or time.monotonic() - told_at > REPEAT_S:
+            if self._changed or time.monotonic() - published_at > REPEAT_EVERY_S:
                 self._changed = False
-                told_at = time.monotonic()
+                published_at = time.monotonic()
                 await self._publish()
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(REPORT_EVERY_S)
 
     async def _publish(self) -> None:
         try:
@@ -63,33 +66,34 @@ class _Reported(msgspec.Struct, frozen=True):
 
 
 class SlowestConsumer:
-    """Know how far the slowest living consumer has come."""
+    """
+    Position of the slowest consumer that is alive.
+
+    The members of the service `shared` divide the lanes among them; every member of the service
+    `each` reads all lanes. While no member of a service is alive, no frame counts as handled.
+    """
 
     def __init__(self, bus: Bus, *, shared: str, each: str) -> None:
-        """
-        Know nothing before `run`.
-
-        The members of the service `shared` divide the lanes among them; every member of the service
-        `each` reads all lanes. While nobody of a service lives, nothing counts as done.
-        """
         self._bus = bus
         self._shared = shared
         self._each = each
-        self._said: dict[str, _Reported] = {}
-        self._heard = asyncio.Event()
+        self._reported: dict[str, _Reported] = {}
+        self._received = asyncio.Event()
 
     async def run(self) -> None:
-        """Hear positions until cancelled."""
+        """Read positions until cancelled."""
         subject = f"$KV.{POSITIONS}.>"
         await Consumer(self._bus, f"KV_{POSITIONS}", subject, self._on_position).run()
 
     async def wait_for(self, lane: str, seq: int) -> None:
-        """Return when every living consumer is done with a lane up to a sequence."""
-        while not self._min_seq(lane, seq):
-            self._heard.clear()
-            await self._heard.wait()
+        """Wait until every consumer has handled the frames of a lane up to a sequence."""
+        while not self._is_handled(lane, seq):
+            self._received.clear()
+            await self._received.wait()
 
-    def _min_seq(self, lane: str, seq: int) -> bool:
+    def _is_handled(self, lane: str, seq: int) -> bool:
+        # Only the owner of the lane reports it among the members of `shared`. A former owner may
+        # still do so for a while, hence the maximum.
         owner = [seqs.get(lane, 0) for seqs in self._alive(self._shared)]
         readers = [seqs.get(lane, 0) for seqs in self._alive(self._each)]
         return max(owner, default=0) >= seq and min(readers, default=0) >= seq
@@ -97,15 +101,15 @@ class SlowestConsumer:
     def _alive(self, service: str) -> list[dict[str, int]]:
         since = time.monotonic() - POSITION_TTL_S
         return [
-            said.seqs
-            for key, said in self._said.items()
-            if key.startswith(f"{service}.") and said.received_at > since
+            reported.seqs
+            for key, reported in self._reported.items()
+            if key.startswith(f"{service}.") and reported.received_at > since
         ]
 
     async def _on_position(self, frame: Frame) -> None:
         key = frame.subject.removeprefix(f"$KV.{POSITIONS}.")
         try:
-            self._said[key] = _Reported(_decode(frame.payload), time.monotonic())
+            self._reported[key] = _Reported(_decode(frame.payload), time.monotonic())
         except msgspec.MsgspecError:
             return
-        self._heard.set()
+        self._received.set()

@@ -1,4 +1,4 @@
-"""What a NATS server needs to know before the first message: users, streams and buckets."""
+"""Provision a NATS server: its configuration with one user per role, its streams and buckets."""
 
 import json
 from collections.abc import Mapping
@@ -22,8 +22,9 @@ from lean_lite.protocol.subjects import (
 )
 
 PAYLOAD_BYTES = 1024**2
-STREAM_NAME_IN_USE = 10058
-BUCKET_DUPLICATES_S = 120.0  # what nats-py gives a bucket
+STREAM_NAME_IN_USE = 10058  # JetStream's error code
+BUCKET_DUPLICATES_S = 120.0  # the duplicate window that nats-py sets for a bucket
+# A consumer of history that reports no position for this long counts as gone.
 POSITION_TTL_S = 10.0
 
 
@@ -31,10 +32,9 @@ def server_config(
     passwords: Mapping[str, str], *, port: int, folder: str, host: str = "127.0.0.1"
 ) -> str:
     """
-    Return the configuration of a nats-server with one user per role, allowed what its table says.
+    Return the configuration of a nats-server as JSON, with one user and its permissions per role.
 
-    `passwords` maps each role and `admin` to its password; `folder` holds the streams. Every
-    write is synced to disk before it is acknowledged.
+    `passwords` maps each role and `admin` to its password; `folder` is that of the streams.
     """
     users: list[dict[str, object]] = [{"user": ADMIN, "password": passwords[ADMIN]}]
     users += [
@@ -46,8 +46,12 @@ def server_config(
             "host": host,
             "port": port,
             "max_payload": PAYLOAD_BYTES,
+            # A client that reads too slowly is disconnected, so that it does not take the server's
+            # memory; it catches up from the streams.
             "max_pending": 16 * 1024**2,
             "write_deadline": "2s",
+            # Synced before it is acknowledged: publishers drop their rows then and readers store
+            # the sequence. A stream that loses its end in a power failure would lose bars for good.
             "jetstream": {"store_dir": folder, "sync_interval": "always"},
             "authorization": {"users": users},
         },
@@ -68,7 +72,7 @@ def permissions(role: str) -> dict[str, object]:
 
 
 async def create_streams(bus: Bus, config: StreamsConfig) -> None:
-    """Create what is missing and bring what is there up to the configuration; needs `admin`."""
+    """Create missing streams and buckets and update existing ones; needs the role `admin`."""
     for name, subject in STREAMS.items():
         stream = StreamConfig(
             name=name,
@@ -76,7 +80,7 @@ async def create_streams(bus: Bus, config: StreamsConfig) -> None:
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
             max_age=config.age_s,
-            max_bytes=_bytes_of(name, config),
+            max_bytes=_max_bytes(name, config),
             duplicate_window=config.duplicates_s,
             num_replicas=config.replicas,
             allow_direct=True,
@@ -102,12 +106,12 @@ async def _update_bucket(bus: Bus, name: str, ttl_s: float | None, replicas: int
     found = (await bus.jetstream.stream_info(f"KV_{name}")).config
     found.max_age = ttl_s
     found.num_replicas = replicas
-    # The server refuses a window that is longer than what is kept.
+    # The server refuses a duplicate window that is longer than the age of the oldest message.
     found.duplicate_window = min(ttl_s or BUCKET_DUPLICATES_S, BUCKET_DUPLICATES_S)
     await bus.jetstream.update_stream(found)
 
 
-def _bytes_of(stream: str, config: StreamsConfig) -> int:
+def _max_bytes(stream: str, config: StreamsConfig) -> int:
     if stream in (BULK_RAW, BULK_GRADED):
         return config.bulk_bytes
     return config.event_bytes if stream == EVENTS else config.bytes

@@ -1,4 +1,4 @@
-"""Answer requests: one reply, or a head with many chunks under flow control."""
+"""Responder: request and reply, the server's side, with flow control for large replies."""
 
 import asyncio
 import logging
@@ -12,17 +12,23 @@ from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service, ServiceConfig
 
 from lean_lite.bus.connection import TRANSIENT_ERRORS, Bus, encode
-from lean_lite.bus.requests import CHUNKS, CREDIT, CREDIT_LIMIT_S, WINDOW, _fitting
+from lean_lite.bus.requests import (
+    CHUNKS,
+    CREDIT,
+    CREDIT_TIMEOUT_S,
+    WINDOW,
+    require_fitting,
+)
 from lean_lite.errors import RequestError
 from lean_lite.protocol.subjects import credit
 
-MAX_ACTIVE = 64
+MAX_ACTIVE = 64  # requests at a time
 
 log = logging.getLogger(__name__)
 
 
 class ChunkedReply(NamedTuple):
-    """Hold the head of an answer and the chunks that follow it."""
+    """The head of a reply and the chunks that follow it."""
 
     head: msgspec.Struct
     chunks: Sequence[bytes] = ()
@@ -30,44 +36,46 @@ class ChunkedReply(NamedTuple):
 
 class Responder:
     """
-    Answer requests of one service through `nats.micro`.
+    Server of the requests to one service, through `nats.micro`.
 
-    Each request runs as a task of its own, `ACTIVE` at most: more are told to come again.
-    A handler raises RequestError to refuse; a head that no message can hold is `too-large`.
+    Each request is handled by a task of its own; above `MAX_ACTIVE` the client gets `busy`. A
+    handler raises RequestError to refuse. A head that does not fit into a message is refused as
+    `too-large`.
     """
 
     def __init__(self, bus: Bus, name: str, instance: str, version: str) -> None:
-        """Answer nothing before `start`."""
         self._bus = bus
         self._name = name
         self._instance = instance
         self._version = version
         self._service: Service | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._taken: dict[str, asyncio.Queue[int]] = {}
+        self._credits: dict[str, asyncio.Queue[int]] = {}
         self._count = 0
 
     async def start(self) -> None:
-        """Make the service known on the bus."""
+        """Register the service on the bus."""
         config = ServiceConfig(name=self._name, version=self._version)
         self._service = await micro.add_service(self._bus.connection, config)
         await self._bus.subscribe(f"{credit(self._instance)}.*", self._on_credit)
 
-    async def add_endpoint[Ask: msgspec.Struct](
+    async def add_endpoint[Message: msgspec.Struct](
         self,
         subject: str,
-        request_type: type[Ask],
-        handle: Callable[[Ask], Awaitable[ChunkedReply]],
+        request_type: type[Message],
+        handle: Callable[[Message], Awaitable[ChunkedReply]],
     ) -> None:
-        """Answer requests of one type on a subject, shared with the service's replicas."""
+        """Answer requests on a subject, which the replicas of the service share."""
         if self._service is None:
-            message = "start() comes before add()"
+            message = "call start() before add_endpoint()"
             raise RuntimeError(message)
         decoder = msgspec.msgpack.Decoder(request_type)
 
         async def on_request(request: Request) -> None:
             if len(self._tasks) >= MAX_ACTIVE:
-                await request.respond_error("busy", f"{MAX_ACTIVE} requests are at work; ask again")
+                await request.respond_error(
+                    "busy", f"{MAX_ACTIVE} requests are in progress: try again"
+                )
                 return
             task = asyncio.create_task(self._reply(request, decoder, handle))
             self._tasks.add(task)
@@ -79,63 +87,67 @@ class Responder:
         )
 
     async def stop(self) -> None:
-        """Finish what is at work and be gone from the bus."""
+        """Wait for the requests in progress, within the request timeout, and unregister."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._bus.config.request_timeout_s)
         if self._service is not None:
             await self._service.stop()
 
-    async def _reply[Ask: msgspec.Struct](
+    async def _reply[Message: msgspec.Struct](
         self,
         request: Request,
-        decoder: msgspec.msgpack.Decoder[Ask],
-        handle: Callable[[Ask], Awaitable[ChunkedReply]],
+        decoder: msgspec.msgpack.Decoder[Message],
+        handle: Callable[[Message], Awaitable[ChunkedReply]],
     ) -> None:
         try:
-            answer = await handle(decoder.decode(request.data))
-            await self._send_reply(request, answer)
+            reply = await handle(decoder.decode(request.data))
+            await self._send_reply(request, reply)
         except msgspec.MsgspecError as error:
-            await request.respond_error("bad-request", f"the request can't be read: {error}")
+            await request.respond_error("bad-request", f"invalid request: {error}")
         except RequestError as error:
             await request.respond_error(error.code, str(error))
         except TRANSIENT_ERRORS as error:
-            log.warning("request.failed", extra={"error": repr(error)})
+            # The bus is unavailable, so an error could not be sent either: the client times out.
+            log.warning("reply.failed", extra={"error": repr(error)})
         except Exception:
             log.exception("request.crashed", extra={"subject": request.subject})
             await request.respond_error(
                 "internal", f"{self._name} failed at {request.subject}: see its log"
             )
 
-    async def _send_reply(self, request: Request, answer: ChunkedReply) -> None:
-        head = _fitting(self._bus, encode(answer.head), "answer")
-        if not answer.chunks:
+    async def _send_reply(self, request: Request, reply: ChunkedReply) -> None:
+        head = require_fitting(self._bus, encode(reply.head), "reply")
+        if not reply.chunks:
             await request.respond(head, {CHUNKS: "0"})
             return
         self._count += 1
-        ticket = str(self._count)
-        taken: asyncio.Queue[int] = asyncio.Queue()
-        self._taken[ticket] = taken
+        reply_id = str(self._count)
+        received: asyncio.Queue[int] = asyncio.Queue()
+        self._credits[reply_id] = received
         try:
             headers = {
-                CHUNKS: str(len(answer.chunks)),
-                CREDIT: f"{credit(self._instance)}.{ticket}",
+                CHUNKS: str(len(reply.chunks)),
+                CREDIT: f"{credit(self._instance)}.{reply_id}",
             }
             await request.respond(head, headers)
-            await self._stream(request, answer.chunks, taken)
+            await self._send_chunks(request, reply.chunks, received)
         finally:
-            del self._taken[ticket]
+            del self._credits[reply_id]
 
-    async def _stream(
-        self, request: Request, chunks: Sequence[bytes], taken: asyncio.Queue[int]
+    async def _send_chunks(
+        self, request: Request, chunks: Sequence[bytes], received: asyncio.Queue[int]
     ) -> None:
         confirmed = 0
         for sent, chunk in enumerate(chunks):
             while sent - confirmed >= WINDOW:
-                async with asyncio.timeout(CREDIT_LIMIT_S):
-                    confirmed = max(confirmed, await taken.get())
+                # A client that is gone ends the reply with a TimeoutError.
+                async with asyncio.timeout(CREDIT_TIMEOUT_S):
+                    # Credit may arrive out of order.
+                    confirmed = max(confirmed, await received.get())
             await request.respond(chunk)
 
     async def _on_credit(self, message: Msg) -> None:
-        taken = self._taken.get(message.subject.rpartition(".")[2])
-        if taken is not None and message.data.isdigit():
-            taken.put_nowait(int(message.data))
+        received = self._credits.get(message.subject.rpartition(".")[2])
+        # Anything else belongs to a reply that has ended, or does not follow the protocol.
+        if received is not None and message.data.isdigit():
+            received.put_nowait(int(message.data))

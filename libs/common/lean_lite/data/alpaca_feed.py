@@ -56,6 +56,11 @@ class AlpacaDataFeed(DataFeed):
         self._heartbeats: HeartbeatMonitor | None = None
         self._ingest: Heartbeat | None = None
 
+    @property
+    def served_by_ingest(self) -> bool:
+        """True: ingest owns the connection to Alpaca."""
+        return True
+
     async def serve(self, host: Host, bus: Bus, facts: Mapping[str, Any]) -> None:
         """
         Work through an engine on its bus; the engine calls this.

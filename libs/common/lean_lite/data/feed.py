@@ -40,6 +40,11 @@ class DataFeed(ABC):
         self.metrics = DataMetrics()
         self._carrier: FeedHost | None = None
 
+    @property
+    def served_by_ingest(self) -> bool:
+        """Whether ingest publishes the bars of this feed, which then is only a handle."""
+        return False
+
     @abstractmethod
     async def connect(self) -> bool:
         """Reach the source; False when it can't be reached."""

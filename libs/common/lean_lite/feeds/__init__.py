@@ -1,4 +1,4 @@
-"""What carries the bars of a source to the bus, while its lease is ours."""
+"""Run a user's feed: publish its bars to the bus under a lease."""
 
 from lean_lite.feeds.interfaces import ConnectionStatus, FeedHost, RunnableFeed
 from lean_lite.feeds.routing import check_feed_name

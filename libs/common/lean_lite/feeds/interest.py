@@ -1,33 +1,33 @@
-"""Which symbols of a feed are wanted, and by whom."""
+"""ClientInterest: the symbols of a feed that its clients are interested in."""
 
 import time
 from collections.abc import Callable, Iterable
 
+# Clients renew their interest every 5 s: two renewals may be lost.
 EXPIRY_S = 15.0
 
 
 class ClientInterest:
-    """Remember what each client asked for last; one that is silent for `forget_s` is forgotten."""
+    """Interest of each client as of its last request; it expires after `forget_s` of silence."""
 
     def __init__(
         self, forget_s: float = EXPIRY_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Start with nobody."""
         self._forget_s = forget_s
         self._clock = clock
         self._clients: dict[str, tuple[frozenset[str], float]] = {}
 
     def update(self, client: str, symbols: Iterable[str]) -> None:
-        """Take all that a client wants now in the place of what it wanted before."""
+        """Replace the symbols of a client; none at all withdraws its interest."""
         self._clients[client] = (frozenset(symbols), self._clock())
 
     @property
     def symbols(self) -> frozenset[str]:
-        """Return what anybody wants."""
-        before = self._clock() - self._forget_s
+        """Symbols of all clients whose interest has not expired."""
+        since = self._clock() - self._forget_s
         self._clients = {
-            client: (symbols, at)
-            for client, (symbols, at) in self._clients.items()
-            if symbols and at > before
+            client: (symbols, updated_at)
+            for client, (symbols, updated_at) in self._clients.items()
+            if symbols and updated_at > since
         }
         return frozenset().union(*(symbols for symbols, _ in self._clients.values()))

@@ -1,4 +1,4 @@
-"""What the runner of a feed needs of it, and what a feed has of its runner."""
+"""Interfaces between a feed and the process that runs it."""
 
 from typing import Protocol
 
@@ -8,41 +8,41 @@ from lean_lite.model import TradeBar
 
 
 class ConnectionStatus(msgspec.Struct, frozen=True):
-    """Say whether bars can come, and in words how it stands."""
+    """Whether a feed delivers bars, and details in words."""
 
     connected: bool
     detail: str = ""
 
 
 class FeedHost(Protocol):
-    """Be what takes a feed's bars to the bus."""
+    """What a running feed can call: the publisher of its bars."""
 
     async def publish(self, bar: TradeBar) -> None:
-        """Queue a bar."""
+        """Queue a bar for the bus."""
 
     def status(self) -> ConnectionStatus:
-        """Say how it stands."""
+        """Return whether bars are published, or why not."""
 
     def connection_lost(self, why: str) -> None:
-        """Hear that the source is gone, and connect again."""
+        """Reconnect the feed: it has lost its source."""
 
 
 class RunnableFeed(Protocol):
-    """Be a feed that can be run."""
+    """A feed that FeedRunner can run."""
 
     name: str
 
     async def connect(self) -> bool:
-        """Reach the source; False when it can't be reached."""
+        """Connect to the source; False when that fails."""
 
     async def disconnect(self) -> None:
-        """Leave the source."""
+        """Disconnect from the source."""
 
     async def subscribe(self, symbol: str) -> bool:
-        """Begin to publish a symbol's bars; False when the source does not have it."""
+        """Start publishing bars of a symbol; False when the source does not have it."""
 
     async def unsubscribe(self, symbol: str) -> bool:
-        """Stop publishing a symbol's bars."""
+        """Stop publishing bars of a symbol."""
 
     def attach(self, host: FeedHost | None) -> None:
-        """Be carried from now on, or no more."""
+        """Publish to a host from now on; None detaches the feed."""

@@ -1,4 +1,4 @@
-"""The names that feeds of users may have."""
+"""Which feed serves a symbol: ingest, or a user's feed by its name."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -6,23 +6,22 @@ from types import MappingProxyType
 from lean_lite.config.sections import FEEDS
 from lean_lite.errors import FeedError
 
+INGEST = ""  # in place of a feed's name: ingest serves the symbol
+NO_FEEDS: Mapping[str, str] = MappingProxyType({})
+
 
 def check_feed_name(name: str) -> None:
-    """Raise FeedError for the name of an account's feed, whose bars are kept under it."""
+    """Raise FeedError for the name of an account's feed, under which its bars are stored."""
     if name in FEEDS:
         message = (
-            f"{name} is a feed of Alpaca's accounts, and bars of two feeds never mix: give yours "
-            f"another name, like my_{name}"
+            f"{name} is the name of a feed of Alpaca, and bars of two feeds must not mix: give "
+            f"yours another name, like my_{name}"
         )
         raise FeedError(message)
 
 
-INGEST = ""
-NO_FEEDS: Mapping[str, str] = MappingProxyType({})
-
-
 def group_by_feed(symbols: Iterable[str], feeds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return symbols by the feed that a mapping names for them; `INGEST` for those it does not."""
+    """Group symbols by the feed that `feeds` names for them, or `INGEST`."""
     groups: dict[str, list[str]] = {}
     for symbol in symbols:
         groups.setdefault(feeds.get(symbol, INGEST), []).append(symbol)

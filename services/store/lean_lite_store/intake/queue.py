@@ -14,7 +14,8 @@ class FlushQueue:
     Bounded queue of frames with two priorities, each in order.
 
     A flush takes live frames or bulk frames, never both, and bulk frames only when no live frame
-    waits. `task_done` and `join` are as in `asyncio.Queue`.
+    waits. `task_done` and `join` are as in `asyncio.Queue`. BoundedQueue would not make it simpler:
+    a flush reads the queue that has priority, and `join` waits for the present flush as well.
     """
 
     def __init__(self, live_frames: int) -> None:

@@ -10,6 +10,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from lean_lite.bus import Bus, Consumer, Frame
 from lean_lite.bus.connection import TRANSIENT_ERRORS
+from lean_lite.bus.retry import retry
 from lean_lite.errors import Busy
 from lean_lite.model.timestamps import to_ns
 from lean_lite.protocol.subjects import STREAMS
@@ -18,7 +19,6 @@ from lean_lite_store.intake.frames import read_frame
 from lean_lite_store.intake.writer import GroupCommitWriter
 from lean_lite_store.metrics import REREAD
 
-RETRY_S = 0.25
 POLL_S = 0.02
 COMPARE_EVERY_S = 5.0
 
@@ -152,16 +152,18 @@ class StreamReader:
         return bool(extent.mismatch(self._created_ns or 0, read_seq))
 
     async def _extent(self) -> StreamExtent:
-        while True:
-            try:
-                info = await self._bus.jetstream.stream_info(self._stream)
-            except NotFoundError:
-                self._failure = f"there is no stream {self._stream}: has setup run?"
-            except (APIError, *TRANSIENT_ERRORS) as error:
-                self._failure = f"the stream {self._stream} can't be looked up: {error}"
-            else:
-                return _to_extent(info)
-            await asyncio.sleep(RETRY_S)
+        info = await retry(
+            lambda: self._bus.jetstream.stream_info(self._stream),
+            (APIError, *TRANSIENT_ERRORS),
+            on_retry=self._on_info_failed,
+        )
+        return _to_extent(info)
+
+    def _on_info_failed(self, error: Exception) -> None:
+        if isinstance(error, NotFoundError):
+            self._failure = f"there is no stream {self._stream}: has setup run?"
+        else:
+            self._failure = f"the stream {self._stream} can't be looked up: {error}"
 
 
 def _to_extent(info: StreamInfo) -> StreamExtent:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from lean_lite.bus import Bus, request_reply
+from lean_lite.bus.retry import retry
 from lean_lite.config import Config
 from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
 from lean_lite.market.calendar import calendar_of
@@ -28,7 +29,6 @@ MAX_FETCHES = 256
 MAX_DAYS = 7_500  # some twenty years in one request
 REPLY_WAIT_S = 1.0
 SLACK_S = 1.0
-RETRY_S = 0.25
 # Longer than another ingest needs to take over.
 SILENT_S = 15.0
 APPLY_S = 30.0
@@ -183,16 +183,13 @@ class ReadThrough:
 
     async def _request_backfill(self, request: BackfillRequest) -> BackfillReply:
         """Return ingest's reply; retried while another ingest may be taking over."""
-        until = time.monotonic() + SILENT_S
-        while True:
-            try:
-                return await request_reply(
-                    self._bus, BACKFILL, request, BackfillReply, timeout_s=REPLY_WAIT_S + SLACK_S
-                )
-            except (Busy, BusUnavailable):
-                if time.monotonic() > until:
-                    raise
-                await asyncio.sleep(RETRY_S)
+        return await retry(
+            lambda: request_reply(
+                self._bus, BACKFILL, request, BackfillReply, timeout_s=REPLY_WAIT_S + SLACK_S
+            ),
+            (Busy, BusUnavailable),
+            limit_s=SILENT_S,
+        )
 
     async def _wait_until_covered(self, series: Series, start_ns: int, end_ns: int) -> None:
         """Wait until the span is covered, at most `APPLY_S`: what is missing then is a gap."""

@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from lean_lite.bus.retry import retry
 from lean_lite.errors import ConfigError
 from lean_lite_store.metrics import REDIS_UP
 from lean_lite_store.storage.day_table import Change
@@ -26,7 +27,7 @@ from lean_lite_store.storage.series import Source
 
 LAYOUT = struct.Struct("<qddddddqB")
 TIMEOUT_S = 2.0
-RETRY_S = 1.0
+RETRY_MAX_S = 2.0
 MAX_PENDING = 131_072
 
 # Replicas and refills write in any order, so the server compares the starts: as reversed bytes,
@@ -47,6 +48,8 @@ for i = 1, #ARGV, 2 do
   end
 end
 """
+
+REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 
 log = logging.getLogger(__name__)
 
@@ -95,16 +98,18 @@ class LatestBars:
         if redis is None:
             return
         async with redis:
-            while True:
-                try:
-                    await redis.ping()
-                    self._set_up(up=True)
-                    await self._write(redis)
-                except (RedisError, OSError, TimeoutError) as error:
-                    self._set_up(up=False, error=repr(error))
-                    await asyncio.sleep(RETRY_S)
+            await retry(
+                lambda: self._write(redis),
+                REDIS_ERRORS,
+                first_s=RETRY_MAX_S,
+                max_s=RETRY_MAX_S,
+                on_retry=lambda error: self._set_up(up=False, error=repr(error)),
+            )
 
     async def _write(self, redis: Redis) -> None:
+        """Write until the server is lost."""
+        await redis.ping()
+        self._set_up(up=True)
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -115,7 +120,7 @@ class LatestBars:
             try:
                 for key, pairs in hashes.items():
                     await redis.eval(UPDATE_SCRIPT, 1, key, *pairs)
-            except (RedisError, OSError, TimeoutError):
+            except REDIS_ERRORS:
                 newer, self._pending = self._pending, taken
                 for place, value in newer.items():
                     self._put_newest(place, value)

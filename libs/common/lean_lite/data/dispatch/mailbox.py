@@ -39,6 +39,8 @@ class Mailbox:
     A full mailbox makes the sender wait (`block`: the rest stays in the store), lets go of the
     oldest (`drop_oldest`), or keeps only the newest of every symbol (`latest`), which `bound`
     limits in symbols. `dropped` counts what was let go.
+
+    BoundedQueue would not make it simpler: two of the policies remove or replace queued updates.
     """
 
     def __init__(self, policy: Policy = "block", bound: int = BOUND) -> None:

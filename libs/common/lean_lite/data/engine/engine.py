@@ -12,7 +12,6 @@ from lean_lite.bus import Bus, connect
 from lean_lite.bus.heartbeats import HeartbeatMonitor
 from lean_lite.bus.retry import retry_unavailable
 from lean_lite.config import Config
-from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.dispatch.callbacks import Callback
@@ -354,7 +353,7 @@ class DataEngine:
 
     async def _follow(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
         chosen = self._roster.feed_for(symbol, feed_name)
-        handle = chosen if isinstance(chosen, AlpacaDataFeed) else None
+        handle = chosen if chosen is not None and chosen.served_by_ingest else None
         live = await self._live((symbol,), None, feed_name)
         following = SymbolSubscription(bus, symbol, live, feed, self._intake.take)
         try:
@@ -452,7 +451,7 @@ class DataEngine:
     def _runs(self, symbol: str, feed_name: str | None) -> str:
         """Return the name of the user's feed that serves a symbol; empty when ingest does."""
         feed = self._roster.feed_for(symbol, feed_name)
-        return "" if feed is None or isinstance(feed, AlpacaDataFeed) else feed.name
+        return "" if feed is None or feed.served_by_ingest else feed.name
 
     def _connected(self) -> Bus:
         if self._bus is None:

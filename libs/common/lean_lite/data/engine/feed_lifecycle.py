@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from lean_lite.bus import Bus, connect
 from lean_lite.data.alpaca_feed import AlpacaDataFeed, Host
@@ -75,8 +75,9 @@ class FeedLifecycle:
         return start
 
     async def _start(self, feed: DataFeed) -> None:
-        if isinstance(feed, AlpacaDataFeed):
-            await feed.serve(self._host, self._bus, self._attachment.facts)
+        if feed.served_by_ingest:
+            handle = cast("AlpacaDataFeed", feed)
+            await handle.serve(self._host, self._bus, self._attachment.facts)
             self._endings.append(feed.disconnect)
         else:
             await self._run(feed)

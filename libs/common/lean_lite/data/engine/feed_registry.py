@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from lean_lite.data.alpaca_feed import AlpacaDataFeed
 from lean_lite.data.feed import DataFeed
 from lean_lite.errors import FeedError, RequestError
 from lean_lite.feeds import check_feed_name
@@ -38,7 +37,7 @@ class FeedRegistry(Mapping[str, DataFeed]):
 
     def add(self, feed: DataFeed) -> None:
         """Add a feed; FeedError when another one, or a feed of an account, has its name."""
-        if not isinstance(feed, AlpacaDataFeed):
+        if not feed.served_by_ingest:
             check_feed_name(feed.name)
         if self._feeds.setdefault(feed.name, feed) is not feed:
             message = f"there is a feed {feed.name} already: give this one another name"

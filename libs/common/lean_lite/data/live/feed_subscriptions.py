@@ -3,18 +3,17 @@
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Iterable, Mapping
 
 from lean_lite.bus import Bus, request_reply
 from lean_lite.bus.connection import TRANSIENT_ERRORS
+from lean_lite.bus.retry import retry
 from lean_lite.errors import BusError, BusUnavailable, DecodeError, RequestError
 from lean_lite.feeds.routing import INGEST, group_by_feed
 from lean_lite.protocol import subjects
 from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.live import LiveBar
 
-RETRY_S = 0.25
 LEAVE_S = 1.0
 # What keeps an answer from the one who asks.
 NO_ANSWER = (BusError, RequestError, DecodeError, *TRANSIENT_ERRORS)
@@ -88,8 +87,8 @@ class FeedSubscriptions:
         sources = self._sources
         return [bar for bar in bars if sources.get(bar.symbol, bar.feed) == bar.feed]
 
-    async def _renew_feed(self, feed: str, symbols: tuple[str, ...], patience_s: float) -> None:
-        self._replies[feed] = await self._request(feed, symbols, patience_s)
+    async def _renew_feed(self, feed: str, symbols: tuple[str, ...], retry_s: float) -> None:
+        self._replies[feed] = await self._request(feed, symbols, retry_s)
 
     async def _release_feed(self, feed: str) -> None:
         if feed == INGEST:
@@ -103,19 +102,14 @@ class FeedSubscriptions:
         self,
         feed: str,
         symbols: tuple[str, ...],
-        patience_s: float = 0.0,
+        retry_s: float = 0.0,
         *,
         timeout_s: float | None = None,
     ) -> SubscribeReply:
         subject = subjects.SUBSCRIBE if feed == INGEST else subjects.feed_control(feed)
         request = SubscribeRequest(self._client, symbols)
-        until = time.monotonic() + patience_s
-        while True:
-            try:
-                return await request_reply(
-                    self._bus, subject, request, SubscribeReply, timeout_s=timeout_s
-                )
-            except BusUnavailable:
-                if time.monotonic() >= until:
-                    raise
-            await asyncio.sleep(RETRY_S)
+        return await retry(
+            lambda: request_reply(self._bus, subject, request, SubscribeReply, timeout_s=timeout_s),
+            (BusUnavailable,),
+            limit_s=retry_s,
+        )

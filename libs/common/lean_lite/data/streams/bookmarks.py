@@ -12,7 +12,7 @@ from nats.js.kv import KeyValue
 
 from lean_lite.bus import Bus
 from lean_lite.bus.connection import TRANSIENT_ERRORS, encode
-from lean_lite.bus.retry import retry_unavailable
+from lean_lite.bus.retry import LIMIT_S, retry_unavailable
 from lean_lite.data.history.client import fetch
 from lean_lite.errors import BusUnavailable, Busy, RequestError
 from lean_lite.protocol.bookmark import Bookmark, DeliveredBar, StartPosition
@@ -40,13 +40,14 @@ class BookmarkStore:
     missed.
     """
 
-    def __init__(self, bus: Bus, name: str) -> None:
+    def __init__(self, bus: Bus, name: str, *, retry_s: float = LIMIT_S) -> None:
         """Ask for nothing before `load`; ValueError for a name that no key can have."""
         if not NAME.fullmatch(name):
             message = f"{name!r} is no name for a reader: use up to 64 letters, digits, `_` and `-`"
             raise ValueError(message)
         self._bus = bus
         self._name = name
+        self._retry_s = retry_s
         self._bucket: KeyValue | None = None
         self._revision = 0
         self._token = secrets.token_hex(8)
@@ -61,14 +62,14 @@ class BookmarkStore:
         RequestError when the store does not come to those frames: then they are of another stream.
         BusUnavailable when the server or the store does not answer.
         """
-        entry = await retry_unavailable(self._entry)
+        entry = await retry_unavailable(self._entry, self._retry_s)
         if entry is None:
             return None
         self._revision = entry.revision or 0
         self._saved = self._bookmark = found = _decode(entry.value or b"")
         request = HistoryRequest(min_seq=found.done)
         try:
-            ends = await retry_unavailable(lambda: fetch(self._bus, request))
+            ends = await retry_unavailable(lambda: fetch(self._bus, request), self._retry_s)
         except Busy as error:
             code = "stale"
             message = (

@@ -24,12 +24,12 @@ from lean_lite.data.live import Live
 from lean_lite.data.streams.bookmarks import BookmarkStore
 from lean_lite.data.streams.corrections import CorrectionHold
 from lean_lite.data.streams.deduplicator import Deduplicator
-from lean_lite.data.streams.prefetch import PrefetchQueue
 from lean_lite.data.streams.start_positions import StartPositions, lane_name
 from lean_lite.model.timestamps import SECOND_NS
 from lean_lite.protocol.bookmark import Bookmark, DeliveredBar
 from lean_lite.protocol.history import Gap
 from lean_lite.protocol.live import LiveBar, live_bars
+from lean_lite.queues import BoundedQueue
 
 Revisions = Literal["first", "final", "all"]
 
@@ -70,7 +70,8 @@ class BarReader:
         self._resume = resume
         self._known = Deduplicator(KEYS_KEPT)
         self._final = CorrectionHold()
-        self._ready: PrefetchQueue[LiveBar] = PrefetchQueue(READY)
+        self._ready: BoundedQueue[LiveBar] = BoundedQueue(READY)
+        self._unqueued: LiveBar | None = None  # waits for room in the queue
         self._past = 0  # bars of history that are not done yet
         self._in_hand: LiveBar | None = None
         self._done: list[
@@ -87,7 +88,9 @@ class BarReader:
         try:
             async with aclosing(self._records()) as records:
                 async for record in records:
+                    self._unqueued = record
                     await self._ready.put(record)
+                    self._unqueued = None
         except Exception as failure:  # noqa: BLE001 - `take` raises it
             error = failure
         finally:
@@ -192,8 +195,9 @@ class BarReader:
     def _frontier(self, live: Live) -> dict[str, int]:
         """Return the last frame of each lane of which nothing is left to be done."""
         frontier = dict(self._whole) if live.behind else live.done
-        in_hand = () if self._in_hand is None else (self._in_hand,)
-        for record in chain(in_hand, self._ready, self._final):
+        for record in chain((self._in_hand, self._unqueued), self._ready, self._final):
+            if record is None:
+                continue
             lane = lane_name(record.symbol)
             frontier[lane] = min(frontier.get(lane, record.seq), record.seq - 1)
         return frontier
