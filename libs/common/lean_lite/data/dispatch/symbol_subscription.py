@@ -47,7 +47,7 @@ class SymbolSubscription:
         self.stopped = False
 
     @property
-    def seen_seq(self) -> dict[str, int]:
+    def queued_seq(self) -> dict[str, int]:
         """Return the last GRADED sequence, by lane, that has been queued for the callbacks."""
         return self._live.done
 
