@@ -447,9 +447,9 @@ async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: Bu
             await running.get_historical_data("AAPL", NIGHT, NIGHT, Resolution.SECOND)
         with pytest.raises(RequestError, match="'1Mon' is no resolution: use"):
             await running.get_historical_data("AAPL", NIGHT, NIGHT, "1Mon")
-        with pytest.raises(RequestError, match="'' is no symbol"):
+        with pytest.raises(RequestError, match="invalid symbol ''"):
             running.bars("")
-        with pytest.raises(RequestError, match="'' is no symbol"):
+        with pytest.raises(RequestError, match="invalid symbol ''"):
             await running.subscribe_symbol("")
         with pytest.raises(TypeError, match=r"engine\.slices\(\['AAPL'\]\)"):
             running.slices("AAPL")
