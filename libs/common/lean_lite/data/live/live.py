@@ -221,9 +221,12 @@ class Live:
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
+        """Deliver no more; without an error drop what waits, with one let it be read first."""
         if self._delivering:
             self._delivering = False
-            self._queue.detach(self._advance_all, self.symbols)
+            waiting = self._queue.detach(self._advance_all, self.symbols)
+            if error is not None:
+                self._queue.put(waiting)
         if self._renewal is not None:
             self._renewal.cancel()
         self._recovery.cancel()

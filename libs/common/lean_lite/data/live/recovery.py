@@ -70,6 +70,8 @@ class Recovery:
         self.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))
+        # A task that was cancelled before its first step has not removed itself.
+        self._tasks.clear()
 
     async def _run(self, lane: Lane, sequencer: Sequencer) -> None:
         """Fetch from the store until the lane lacks nothing."""
