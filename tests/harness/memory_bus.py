@@ -97,14 +97,14 @@ class MemoryBus:
         self.requests.append(request)
         after = request.after.get(str(self.lane), 0)
         seqs = range(after + 1, self.end_seq + 1) if request.symbols else ()
-        blocks = [self._block(seqs)] if seqs else []
+        blocks = [self.block(seqs)] if seqs else []
         reply = HistoryReply({str(self.lane): self.end_seq}, len(seqs), len(blocks))
         headers = {CHUNKS: str(len(blocks)), CREDIT: "credit"}
         await self._send(inbox, encode(reply), headers)
         for block in blocks:
             await self._send(inbox, encode_block(block))
 
-    def _block(self, seqs: Iterable[int]) -> Block:
+    def block(self, seqs: Iterable[int]) -> Block:
         numbers = list(seqs)
         block = block_of([Row(self.symbol).at(seq) for seq in numbers], feed=self.feed)
         return block.with_columns(

@@ -235,9 +235,10 @@ class BarReader:
 
     def _frontier(self, live: Live) -> dict[str, int]:
         """Return the last frame of each lane of which nothing is left to be processed."""
-        # Records in the live queue are not counted below. While there are some, the last frame
-        # that was read from it is the limit; an empty queue has been read to the end.
-        frontier = dict(self._read_seq) if live.behind else live.done
+        # Records in the live queue are not counted below: while there are some, or a stop has
+        # dropped some, the last frame that was read is the limit. An empty queue has been read to
+        # the end.
+        frontier = dict(self._read_seq) if live.behind or live.stopped else live.done
         current = () if self._current is None else (self._current,)
         for record in chain(current, self._ready, self._hold):
             lane = lane_name(record.symbol)
