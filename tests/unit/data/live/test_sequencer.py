@@ -53,60 +53,60 @@ ONE, TWO, THREE = frame(3, 0, "SPY", "SPY"), frame(5, 3, "SPY", "AAPL", "MSFT"),
 def test_a_complete_frame_is_delivered_once() -> None:
     sequencer = Sequencer(FOLLOWED, 0)
     receive(sequencer, *ONE.records)
-    assert (sequencer.take(), sequencer.missing_seq) == ([], None)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], None)
     receive(sequencer, ONE.watermark)
-    assert sequencer.take() == list(ONE.records)
-    assert (sequencer.take(), sequencer.done_seq, sequencer.missing_seq) == ([], 3, None)
+    assert sequencer.pop_due() == list(ONE.records)
+    assert (sequencer.pop_due(), sequencer.done_seq, sequencer.missing_seq) == ([], 3, None)
 
 
 def test_a_watermark_may_come_before_its_records() -> None:
     sequencer = Sequencer(FOLLOWED, 0)
     receive(sequencer, ONE.watermark, ONE.records[0])
-    assert (sequencer.take(), sequencer.missing_seq) == ([], 3)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 3)
     receive(sequencer, ONE.records[1])
-    assert (sequencer.take(), sequencer.missing_seq) == (list(ONE.records), None)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == (list(ONE.records), None)
 
 
 def test_records_of_other_symbols_are_neither_awaited_nor_delivered() -> None:
     sequencer = Sequencer(FOLLOWED, 3)
     receive(sequencer, *TWO.records, TWO.watermark)
-    assert sequencer.take() == TWO.followed
+    assert sequencer.pop_due() == TWO.followed
 
 
 def test_a_lost_watermark_is_detected_at_the_next_one() -> None:
     sequencer = Sequencer(FOLLOWED, 0)
     receive(sequencer, *ONE.records, *TWO.records, TWO.watermark)
-    assert (sequencer.take(), sequencer.missing_seq) == ([], 5)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 5)
     assert sequencer.apply_snapshot([*ONE.records, *TWO.followed], 5) == [
         *ONE.records,
         *TWO.followed,
     ]
-    assert (sequencer.take(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 5)
+    assert (sequencer.pop_due(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 5)
 
 
 def test_a_duplicate_record_does_not_replace_a_lost_one() -> None:
     sequencer = Sequencer(FOLLOWED, 0)
     receive(sequencer, ONE.records[0], ONE.records[0], ONE.watermark)
-    assert (sequencer.take(), sequencer.missing_seq) == ([], 3)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 3)
     assert sequencer.apply_snapshot(ONE.records, 3) == list(ONE.records)
 
 
 def test_a_duplicate_record_is_delivered_once() -> None:
     sequencer = Sequencer(FOLLOWED, 0)
     receive(sequencer, *ONE.records, *ONE.records, ONE.watermark, ONE.watermark)
-    assert sequencer.take() == list(ONE.records)
+    assert sequencer.pop_due() == list(ONE.records)
 
 
 def test_messages_of_a_delivered_frame_are_dropped() -> None:
     sequencer = Sequencer(FOLLOWED, 3)
     receive(sequencer, *ONE.records, ONE.watermark)
-    assert (sequencer.take(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 3)
+    assert (sequencer.pop_due(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 3)
 
 
 def test_the_repeated_watermark_of_an_idle_lane_needs_no_fetch() -> None:
     sequencer = Sequencer(FOLLOWED, 0)
     receive(sequencer, *ONE.records, ONE.watermark)
-    sequencer.take()
+    sequencer.pop_due()
     receive(sequencer, ONE.watermark)
     assert sequencer.missing_seq is None
 
@@ -116,7 +116,7 @@ def test_delivery_continues_behind_a_snapshot() -> None:
     receive(sequencer, TWO.watermark, *THREE.records, THREE.watermark)
     everything = [*ONE.records, *TWO.followed, *THREE.records]
     assert sequencer.apply_snapshot(reversed(everything), 9) == everything
-    assert (sequencer.take(), sequencer.missing_seq) == ([], None)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], None)
 
 
 def test_an_old_snapshot_delivers_nothing_again() -> None:
@@ -133,7 +133,7 @@ def test_pending_frames_are_bounded_and_the_oldest_stay() -> None:
         receive(sequencer, *each.records, each.watermark)
     assert sequencer.missing_seq == 2
     receive(sequencer, *frames[0].records, frames[0].watermark)
-    assert [record.seq for record in sequencer.take()] == list(range(1, PENDING_FRAMES + 1))
+    assert [record.seq for record in sequencer.pop_due()] == list(range(1, PENDING_FRAMES + 1))
     receive(sequencer, frames[-1].watermark)
     assert sequencer.missing_seq == count
 
@@ -143,7 +143,7 @@ def test_all_records_of_a_full_socket_may_come_before_their_watermarks() -> None
     sequencer = Sequencer(FOLLOWED, 0)
     receive(sequencer, *[record for each in frames for record in each.records])
     receive(sequencer, *[each.watermark for each in frames])
-    assert [record.seq for record in sequencer.take()] == list(range(1, 2_001))
+    assert [record.seq for record in sequencer.pop_due()] == list(range(1, 2_001))
     assert sequencer.missing_seq is None
 
 
@@ -195,7 +195,7 @@ class Reader:
         self.advance()
 
     def advance(self) -> None:
-        self.delivered += self.sequencer.take()
+        self.delivered += self.sequencer.pop_due()
         may_fetch = self._snapshot is None and self.sequencer.missing_seq is not None
         if may_fetch and self._data.draw(st.booleans(), "fetch now"):
             self.fetch()
@@ -217,11 +217,11 @@ class Reader:
     def finish(self) -> None:
         if self._snapshot is not None:
             self.apply_snapshot()
-        self.delivered += self.sequencer.take()
+        self.delivered += self.sequencer.pop_due()
         while self.sequencer.missing_seq is not None:
             self.fetch()
             self.apply_snapshot()
-            self.delivered += self.sequencer.take()
+            self.delivered += self.sequencer.pop_due()
 
 
 @settings(max_examples=500, deadline=None)

@@ -162,7 +162,7 @@ class Callbacks:
         self._workers.append(CallbackWorker(callback, Mailbox(policy, bound)))
 
     def remove(self, callback: Callback) -> None:
-        """Stop calling a function, one of several equal ones; an unknown one is no error."""
+        """Stop calling a function, one of several equal ones; an unknown one is ignored."""
         for worker in self._workers:
             if worker.callback == callback:
                 self._workers.remove(worker)

@@ -122,7 +122,7 @@ class Dispatcher:
         self._symbols[symbol] = DispatchedSymbol(source, grades, feed, newest_ns)
 
     def remove_symbol(self, symbol: str) -> None:
-        """Stop dispatching a symbol and discard its grades; an unknown one is no error."""
+        """Stop dispatching a symbol and discard its grades; an unknown one is ignored."""
         self._symbols.pop(symbol, None)
 
     def newest_ns(self, symbol: str) -> int:

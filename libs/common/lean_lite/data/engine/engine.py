@@ -192,7 +192,7 @@ class DataEngine:
 
     def remove_data_callback(self, callback: Callback) -> None:
         """
-        Stop calling a function; one that was not added is no error.
+        Stop calling a function; one that was not added is ignored.
 
         A call in progress is finished. Updates that wait for the function are dropped.
 

@@ -99,7 +99,7 @@ def check_symbol(symbol: object) -> None:
     Check that a symbol is one word; whether it exists is known to its feed.
 
     Raises:
-        TypeError: the symbol is no text.
+        TypeError: the symbol is not text.
         RequestError: `symbol`, the text is empty or has white space.
     """
     if not isinstance(symbol, str):

@@ -1,7 +1,7 @@
 """
 HistoryCache: when history may be cached, answered from the cache, and invalidated.
 
-An entry must never differ from what the store would answer. Three rules keep it so:
+An entry must never differ from what the store would answer. Three rules ensure that:
 
 - Only history of a *tracked* symbol is cached, one whose corrections arrive here. What was cached
   before, by a process that was killed for example, is dropped when tracking starts.
@@ -111,7 +111,7 @@ class HistoryCache:
         """Cache history if the rules above allow it; writes the disk in a thread."""
         if self._cache is None or watch is None or not (watch.is_closed and watch.is_current):
             return
-        # Without bars nothing tells which feed the answer is of.
+        # The feed of an answer without bars is unknown.
         if bars.gaps or not len(bars):
             return
         self._sources.setdefault(query.symbol, set()).add(_source(bars))

@@ -71,7 +71,7 @@ class SymbolSubscriptions:
             bus: the connection to use.
             symbol: the symbol.
             feed: name of the user's feed that serves it; empty if ingest does.
-            feed_name: name of the feed that the caller has asked for.
+            feed_name: name of the feed that the caller has named, if any.
 
         Raises:
             FeedError: the symbol is subscribed from another feed.

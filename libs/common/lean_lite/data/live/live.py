@@ -293,7 +293,7 @@ class Live:
         if not self._delivering:
             return
         sequencer = self._sequencers[lane]
-        if due := sequencer.take(self._queue.room):
+        if due := sequencer.pop_due(self._queue.room):
             self._deliver(due)
         if sequencer.missing_seq is not None:
             self._recovery.start(lane, sequencer)

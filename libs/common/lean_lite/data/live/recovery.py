@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 class Recovery:
     """
-    Fetches what lanes lack from the store, one lane at a time by one task each.
+    Fetches frames that lanes lack from the store, with one task per lane.
 
     Args:
         bus: connection to the store.
@@ -56,7 +56,7 @@ class Recovery:
         return tuple(self._tasks)
 
     def start(self, lane: Lane, sequencer: Sequencer) -> None:
-        """Fetch what a lane lacks in the background; does nothing if that is under way."""
+        """Fetch what a lane lacks in the background; does nothing if that is in progress."""
         if lane not in self._tasks:
             self._tasks[lane] = asyncio.create_task(self._run(lane, sequencer))
 
@@ -91,7 +91,7 @@ class Recovery:
                     log.info("missing bars of %s could not be fetched: %s", lane, error)
                     await asyncio.sleep(RETRY_S)
                 # Frames that arrived during the fetch may be complete now.
-                self._deliver(sequencer.take(self._room()))
+                self._deliver(sequencer.pop_due(self._room()))
         finally:
             # After any error the next watermark starts a new task.
             del self._tasks[lane]

@@ -2,8 +2,8 @@
 Sequencer: put the live records of one lane back into gapless order, without I/O.
 
 Records and watermarks come over core NATS, which may lose, repeat and reorder them. A watermark
-names the frame before its own and the number of records of each symbol in its frame: whatever
-does not add up has to be fetched from the store. The sequencer tells what is due and what lacks.
+names the frame before its own and the number of records of each symbol in its frame. Whatever does
+not add up has to be fetched from the store: the sequencer reports what is due and what is missing.
 """
 
 import sys
@@ -24,7 +24,7 @@ class Sequencer:
     """
     Order of one lane's frames, from a frame on that was delivered.
 
-    Pass records and watermarks in the order of arrival; `take` returns the frames that are due.
+    Pass records and watermarks in the order of arrival; `pop_due` returns the frames that are due.
     At most `PENDING_FRAMES` frames wait; of more the oldest stay, since they are due first.
 
     Args:
@@ -57,7 +57,7 @@ class Sequencer:
     def on_watermark(self, watermark: Watermark) -> None:
         """Add a watermark; one of a delivered frame is dropped."""
         if watermark.seq > self.done_seq:
-            # It has all symbols of the lane: in a whole market many more than are followed.
+            # It has all symbols of the lane: in a full market many more than are followed.
             rows = watermark.rows
             expected = sum([rows[symbol] for symbol in rows.keys() & self.symbols])
             heappush(self._watermarks, (watermark.seq, watermark.prev_seq, expected))
@@ -65,7 +65,7 @@ class Sequencer:
                 self._watermarks.remove(max(self._watermarks))
                 heapify(self._watermarks)
 
-    def take(self, room: int = sys.maxsize) -> list[LiveBar]:
+    def pop_due(self, room: int = sys.maxsize) -> list[LiveBar]:
         """
         Return the records of the next complete frames, which then count as delivered.
 
@@ -87,7 +87,7 @@ class Sequencer:
 
     @property
     def missing_seq(self) -> int | None:
-        """Sequence up to which frames must be fetched from the store; None if nothing lacks."""
+        """Sequence up to which frames must be fetched from the store; None if none is missing."""
         return (
             self._watermarks[0][0]
             if self.has_pending and not self._is_complete(self._watermarks[0])

@@ -27,7 +27,7 @@ class BarStream:
     - `all`: corrections come as further bars of the same start.
 
     Cancellation: waiting for a bar may be cancelled, for example by a timeout; no bar is lost and
-    the stream goes on. With a durable name a bar counts as processed when the next one is
+    the stream continues. With a durable name a bar counts as processed when the next one is
     requested, so after a restart the last one comes again.
 
     Args:

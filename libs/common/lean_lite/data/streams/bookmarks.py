@@ -138,7 +138,7 @@ class BookmarkStore:
         try:
             return await bucket.update(self._name, data, last=self._revision)
         except KeyWrongLastSequenceError:
-            # A lost acknowledgement looks like another reader's write: the token tells them apart.
+            # A lost acknowledgement looks like another reader's write: the token differs.
             entry = await bucket.get(self._name)
             if _decode(entry.value or b"").reader != self._token:
                 raise

@@ -28,7 +28,7 @@ from lean_lite.protocol.live import LiveBar, live_bars
 Revisions = Literal["first", "final", "all"]
 
 # Bars that are read ahead of the consumer. A consumer that is cancelled while it waits loses none,
-# because the reading task goes on.
+# because the reading task continues.
 PREFETCH = 1_024
 # Bars that the deduplicator remembers per symbol: three days of minutes. Corrections and refills
 # reach back one trading day; what is older comes from history only.

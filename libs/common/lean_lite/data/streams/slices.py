@@ -46,7 +46,7 @@ class Slices:
     Grace counts only while the strategy waits for a slice, so bars that arrive while it computes
     are not missing, however long it takes.
 
-    Cancellation: waiting for a slice may be cancelled; no slice is lost and the stream goes on.
+    Cancellation: waiting for a slice may be cancelled; no slice is lost and the stream continues.
     Once closed, or garbage-collected, it does not start again.
 
     Args:
