@@ -64,6 +64,9 @@ class MemoryBus:
             watermark = Watermark(seq, seq - 1, {self.symbol: 1})
             await self._send(subjects.watermark(self.lane), encode(watermark))
 
+    async def publish_invalid(self, record: LiveBar) -> None:
+        await self._send(subjects.live_invalid(self.symbol), encode(record))
+
     def lose(self, seq: int) -> None:
         """Store a frame that does not arrive live."""
         self.end_seq = max(self.end_seq, seq)
