@@ -122,9 +122,11 @@ async def test_what_keeps_a_stream_from_beginning_is_raised(
             await anext(stream)
         with pytest.raises(ValueError, match="name one symbol at least"):
             running.bars()
-        with pytest.raises(ValueError, match="revisions are first, final, all"):
+        with pytest.raises(
+            ValueError, match="invalid revisions 'last': use one of first, final, all"
+        ):
             running.bars(SYMBOL, revisions="last")  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="'my reader' is no name for a reader"):
+        with pytest.raises(ValueError, match="invalid reader name 'my reader'"):
             running.bars(SYMBOL, name="my reader")
 
 
@@ -218,7 +220,7 @@ async def test_one_reader_at_a_time_has_a_name(
                 for stream in streams:
                     await take(stream, 1)
 
-        with pytest.raises(RequestError, match="another reader goes on under the name reader"):
+        with pytest.raises(RequestError, match="another reader uses the name reader"):
             await go_on()
 
 
@@ -236,5 +238,5 @@ async def test_a_name_of_frames_that_the_store_never_had_is_told(
         bucket = await live._bus.jetstream.key_value(BOOKMARKS)
         bookmark = Bookmark("other", {str(lane_of(SYMBOL)): 1_000_000})
         await bucket.put("reader", encode(bookmark))
-        with pytest.raises(RequestError, match="reader stopped behind what the store has"):
+        with pytest.raises(RequestError, match="the reader reader is ahead of the store"):
             await BookmarkStore(live._bus, "reader", retry_s=0.5).load()

@@ -136,5 +136,5 @@ async def test_a_feed_that_connects_for_long_holds_up_no_other(
         assert await running.subscribe_symbol(PAIRS[2], feed_name="quick")
         assert time.monotonic() - began < 10
         assert not waiting.done()
-    with pytest.raises(StackError, match="stopped meanwhile"):
+    with pytest.raises(StackError, match="stopped during the call"):
         await waiting

@@ -61,7 +61,7 @@ async def test_what_is_missing_is_asked_for_again_whatever_the_bus_said(
     await take(live, 5)
     relay.lose = lambda subject, _: not subject.startswith("md.live.frame.")
     await feeder.bars("AAPL", range(5, 10))
-    await until(lambda: live._asking, "the question")
+    await until(lambda: live._recovery.lanes, "the question")
     await relay.close()
     await until(lambda: not bus.connected, "the loss")
     for size in (500_000, 5_000, 50, 0):

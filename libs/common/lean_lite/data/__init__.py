@@ -1,4 +1,4 @@
-"""What a strategy works with; names are loaded when they are first used."""
+"""Public names of the client, each loaded when it is first used."""
 
 from importlib import import_module
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from lean_lite.data.validator import DataValidator
     from lean_lite.model import DataQualityLevel, Resolution, TradeBar
 
-_MODELS = "lean_lite.model"
+_MODEL = "lean_lite.model"
+# Where a name is: a module of this package, or an absolute one.
 _HOMES = {
     "AlpacaDataFeed": "alpaca_feed",
     "BarStream": "streams",
@@ -31,15 +32,15 @@ _HOMES = {
     "DataFeed": "feed",
     "DataMetrics": "metrics",
     "DataPersistence": "persistence",
-    "DataQualityLevel": _MODELS,
+    "DataQualityLevel": _MODEL,
     "DataTransformer": "transformer",
     "DataValidator": "validator",
     "Indicators": "indicators",
     "Live": "live",
     "Resampler": "resampling",
-    "Resolution": _MODELS,
+    "Resolution": _MODEL,
     "Slice": "streams",
-    "TradeBar": _MODELS,
+    "TradeBar": _MODEL,
 }
 
 __all__ = [
@@ -65,9 +66,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import the module of a public name."""
+    """Import a public name from its module."""
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    home = _HOMES[name]
-    return getattr(import_module(home if "." in home else f"lean_lite.data.{home}"), name)
+    module = _HOMES[name]
+    return getattr(import_module(module if "." in module else f"lean_lite.data.{module}"), name)

@@ -9,16 +9,16 @@ from lean_lite.data.dispatch.mailbox import BarUpdate
 from lean_lite.model import DataQualityLevel, TradeBar
 
 
-class Origin:
+class ActiveSource:
     stopped = False
 
 
 def update(number: int) -> BarUpdate:
     bar = TradeBar("SPY", datetime(2026, 11, 23, 15, number, tzinfo=UTC), 1, 1, 1, 1, number)
-    return BarUpdate("SPY", bar, DataQualityLevel.GOOD, Origin())
+    return BarUpdate("SPY", bar, DataQualityLevel.GOOD, ActiveSource())
 
 
-async def test_every_function_gets_every_update_in_order() -> None:
+async def test_every_callback_gets_every_update_in_order() -> None:
     callbacks, one, two = Callbacks(), list[float](), list[float]()
 
     async def later(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
@@ -35,7 +35,7 @@ async def test_every_function_gets_every_update_in_order() -> None:
     await callbacks.stop()
 
 
-async def test_who_has_room_gets_an_update_before_anybody_is_waited_for() -> None:
+async def test_callbacks_with_room_get_an_update_before_a_full_one_is_waited_for() -> None:
     callbacks, got, gate = Callbacks(), list[float](), asyncio.Event()
 
     async def slow(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
@@ -47,7 +47,7 @@ async def test_who_has_room_gets_an_update_before_anybody_is_waited_for() -> Non
     sending = asyncio.create_task(send_all(callbacks, 5))
     for _ in range(20):
         await asyncio.sleep(0)
-    # One is called, one waits for the call, and one waits for room.
+    # The first is in a call, the second in the mailbox, the third waits for room.
     assert got == [0, 1, 2]
     assert not sending.done()
     gate.set()
@@ -58,7 +58,7 @@ async def test_who_has_room_gets_an_update_before_anybody_is_waited_for() -> Non
     await callbacks.stop()
 
 
-async def test_one_that_is_removed_holds_nobody_any_more() -> None:
+async def test_a_removed_callback_delays_no_other() -> None:
     callbacks, gate = Callbacks(), asyncio.Event()
 
     async def slow(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
@@ -74,7 +74,7 @@ async def test_one_that_is_removed_holds_nobody_any_more() -> None:
     gate.set()
 
 
-async def test_a_function_that_waits_for_what_is_cancelled_fails_and_is_called_again(
+async def test_a_callback_that_awaits_a_cancelled_task_fails_and_is_called_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     callbacks, got = Callbacks(), list[float]()
@@ -97,24 +97,24 @@ async def test_a_function_that_waits_for_what_is_cancelled_fails_and_is_called_a
     await callbacks.stop()
 
 
-async def test_a_function_that_is_called_when_all_stops_is_cancelled() -> None:
-    callbacks, begun = Callbacks(), asyncio.Event()
+async def test_a_call_in_progress_is_cancelled_by_a_stop() -> None:
+    callbacks, started = Callbacks(), asyncio.Event()
 
     async def slow(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
-        begun.set()
+        started.set()
         await asyncio.sleep(9)
 
     callbacks.add(slow)
     await send_all(callbacks, 2)
-    await begun.wait()
+    await started.wait()
     async with asyncio.timeout(1):
         await callbacks.stop()
     (figures,) = callbacks.to_list()
     assert (figures["called"], figures["failed"], figures["waiting"]) == (1, 0, 1)
 
 
-async def test_the_event_loop_has_its_turn_while_a_function_computes() -> None:
-    callbacks, got, turns = Callbacks(), list[float](), list[int]()
+async def test_other_tasks_run_between_calls_that_compute() -> None:
+    callbacks, got, pauses = Callbacks(), list[float](), list[int]()
 
     def computes(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
         time.sleep(0.004)
@@ -123,14 +123,14 @@ async def test_the_event_loop_has_its_turn_while_a_function_computes() -> None:
     callbacks.add(computes)
     await send_all(callbacks, 50)
     while len(got) < 50:
-        turns.append(len(got))
+        pauses.append(len(got))
         await asyncio.sleep(0)
-    assert len(turns) > 10
+    assert len(pauses) > 10
     assert got == list(range(50))
     await callbacks.stop()
 
 
-async def test_a_function_may_be_removed_while_the_event_loop_has_its_turn() -> None:
+async def test_a_callback_may_be_removed_between_two_calls() -> None:
     callbacks, got = Callbacks(), list[float]()
 
     def computes(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
@@ -146,7 +146,7 @@ async def test_a_function_may_be_removed_while_the_event_loop_has_its_turn() -> 
     assert got == [0]
 
 
-def test_functions_are_called_in_another_event_loop_as_well() -> None:
+def test_callbacks_are_called_in_another_event_loop_as_well() -> None:
     callbacks, got = Callbacks(), list[float]()
 
     async def run() -> None:
@@ -170,22 +170,24 @@ async def send_all(callbacks: Callbacks, count: int) -> None:
 
 
 @pytest.mark.parametrize("callback", [None, "on_bar", 5, {}])
-def test_what_can_not_be_called_is_refused(callback: object) -> None:
-    with pytest.raises(TypeError, match=r"takes \(symbol, bar, quality\): .* can't be called"):
+def test_an_object_that_is_not_callable_is_refused(callback: object) -> None:
+    with pytest.raises(TypeError, match=r"takes \(symbol, bar, quality\): .* is not callable"):
         Callbacks().add(callback)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("callback", [lambda bar: bar, lambda symbol, bar: bar, lambda *, bar: bar])
-def test_a_function_of_other_parameters_is_refused_when_it_is_added(callback: object) -> None:
-    with pytest.raises(TypeError, match=r"takes \(symbol, bar, quality\): .*<lambda>\("):
+def test_a_function_with_other_parameters_is_refused_when_it_is_added(callback: object) -> None:
+    with pytest.raises(
+        TypeError, match=r"takes \(symbol, bar, quality\): .*<lambda>\(.* not accept"
+    ):
         Callbacks().add(callback)  # type: ignore[arg-type]
 
 
 def with_more(symbol: str, bar: TradeBar, quality: DataQualityLevel, more: int = 1) -> None:
-    """Be called without the last one as well."""
+    """Callable without the last argument as well."""
 
 
-def test_a_function_that_can_be_called_with_more_is_taken() -> None:
+def test_a_function_with_optional_parameters_is_accepted() -> None:
     callbacks = Callbacks()
     callbacks.add(lambda *args: args)
     callbacks.add(with_more)

@@ -21,7 +21,7 @@ START_NS = to_ns(NIGHT)
 
 
 def stored(numbers: Iterable[int]) -> Block:
-    """Return a block as the store sends it, whose volumes are 1."""
+    """A block as the store sends it, with volumes of 1."""
     block = from_bars([rate(number, volume=1.0) for number in numbers], feed="fx")
     nothing = np.zeros(len(block))
     return block.with_columns(
@@ -37,7 +37,7 @@ def minutes(span: tuple[int, int] | None) -> tuple[float, float] | None:
 
 
 @pytest.mark.parametrize(
-    ("have", "lack"),
+    ("present", "missing"),
     [
         ([], (0, 10)),
         (range(10), None),
@@ -49,14 +49,14 @@ def minutes(span: tuple[int, int] | None) -> tuple[float, float] | None:
         (range(2, 8), (0, 10)),
     ],
 )
-def test_what_lacks_is_the_shortest_span_around_it(
-    have: Iterable[int], lack: tuple[int, int] | None
+def test_the_missing_range_covers_all_gaps(
+    present: Iterable[int], missing: tuple[int, int] | None
 ) -> None:
-    span = missing_range(stored(have), START_NS, START_NS + 10 * MINUTE_NS)
-    assert minutes(span) == lack
+    span = missing_range(stored(present), START_NS, START_NS + 10 * MINUTE_NS)
+    assert minutes(span) == missing
 
 
-def test_a_start_within_a_minute_asks_for_no_more_than_that() -> None:
+def test_a_start_within_a_minute_is_not_missing() -> None:
     half = MINUTE_NS // 2
     assert missing_range(stored(range(10)), START_NS - half, START_NS + 10 * MINUTE_NS) is None
     tail = missing_range(stored(range(10)), START_NS, START_NS + 10 * MINUTE_NS + half)
@@ -64,7 +64,7 @@ def test_a_start_within_a_minute_asks_for_no_more_than_that() -> None:
     assert missing_range(stored([]), START_NS, START_NS) is None
 
 
-def test_a_stored_bar_wins() -> None:
+def test_a_stored_bar_wins_over_the_feeds_own() -> None:
     own = stored(range(6)).with_columns(volume=np.full(6, 2.0))
     both = merge_stored_and_own(stored([1, 4]), own)
     assert both["volume"].tolist() == [2.0, 1.0, 2.0, 2.0, 1.0, 2.0]
@@ -72,8 +72,8 @@ def test_a_stored_bar_wins() -> None:
     assert both["seq"].tolist() == [0, 7, 0, 0, 7, 0]
 
 
-class Past(CustomForexFeed):
-    """Answer with a list, whatever was asked."""
+class FixedHistory(CustomForexFeed):
+    """Returns a list, whatever is requested."""
 
     async def get_historical_data(
         self, symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
@@ -81,16 +81,16 @@ class Past(CustomForexFeed):
         return list(self.past)
 
 
-async def completed(past: list[TradeBar], have: Iterable[int] = (3, 4)) -> Bars:
-    feed = Past("fx")
-    feed.past = past
+async def complete(returned: list[TradeBar], present: Iterable[int] = (3, 4)) -> Bars:
+    feed = FixedHistory("fx")
+    feed.past = returned
     request = HistoryRequest((SYMBOL,), START_NS, START_NS + 10 * MINUTE_NS, feed="fx")
-    return await complete_from_feed(Bars(stored(have)), feed, request, timeout_s=1.0)
+    return await complete_from_feed(Bars(stored(present)), feed, request, timeout_s=1.0)
 
 
-async def test_the_feeds_own_bars_are_graded_and_come_in_order() -> None:
-    given = [rate(number) for number in (9, 0, 3, 12, 5)]
-    bars = await completed([*given, rate(1, high=0.5), rate(2, volume=0.0)])
+async def test_the_feeds_own_bars_are_graded_and_in_order() -> None:
+    valid = [rate(number) for number in (9, 0, 3, 12, 5)]
+    bars = await complete([*valid, rate(1, high=0.5), rate(2, volume=0.0)])
     assert [round((bar.close - 1.1) * 10_000) for bar in bars] == [0, 2, 3, 4, 5, 9]
     # The bar whose high lies below its low is INVALID and left out.
     assert bars.block["level"].tolist() == [4, 4, 4, 4, 4, 4]
@@ -101,8 +101,8 @@ async def test_the_feeds_own_bars_are_graded_and_come_in_order() -> None:
 @pytest.mark.parametrize(
     "wrong", [rate(1, "GBP/USD"), rate(1, resolution=Resolution.DAILY), "no bar"]
 )
-async def test_an_answer_to_another_question_leaves_a_gap_that_says_so(wrong: TradeBar) -> None:
-    bars = await completed([wrong])
+async def test_bars_that_were_not_requested_leave_a_gap_with_the_reason(wrong: TradeBar) -> None:
+    bars = await complete([wrong])
     (gap,) = bars.gaps
     assert minutes((gap.start_ns, gap.end_ns)) == (0, 10)
     assert "the feed fx failed" in gap.reason

@@ -15,13 +15,13 @@ def request_of(symbol: str, start: datetime, end: datetime, res: Resolution) -> 
     return build_query(symbol, start, end, res).request
 
 
-def test_a_naive_moment_is_local_time() -> None:
+def test_a_naive_time_is_local() -> None:
     local = NOON.astimezone().replace(tzinfo=None)
-    wanted = request_of("SPY", NOON, NOON + timedelta(hours=1), Resolution.MINUTE)
-    assert request_of("SPY", local, local + timedelta(hours=1), Resolution.MINUTE) == wanted
+    utc = request_of("SPY", NOON, NOON + timedelta(hours=1), Resolution.MINUTE)
+    assert request_of("SPY", local, local + timedelta(hours=1), Resolution.MINUTE) == utc
     tokyo = NOON.astimezone(timezone(timedelta(hours=9)))
-    assert request_of("SPY", tokyo, tokyo + timedelta(hours=1), Resolution.MINUTE) == wanted
-    assert wanted.end_ns - wanted.start_ns == 3_600_000_000_000
+    assert request_of("SPY", tokyo, tokyo + timedelta(hours=1), Resolution.MINUTE) == utc
+    assert utc.end_ns - utc.start_ns == 3_600_000_000_000
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def test_a_naive_moment_is_local_time() -> None:
         Resolution("1500min"),
     ],
 )
-def test_a_resolution_that_nothing_adds_up_to_is_told_with_the_way_out(
+def test_a_resolution_that_no_stored_bars_add_up_to_is_invalid(
     resolution: Resolution,
 ) -> None:
-    with pytest.raises(RequestError, match="whole minutes") as caught:
+    with pytest.raises(RequestError, match="expected whole minutes") as caught:
         request_of("SPY", NOON, NOON, resolution)
     assert caught.value.code == "resolution"
 
@@ -50,15 +50,15 @@ def test_a_resolution_that_nothing_adds_up_to_is_told_with_the_way_out(
         ("7d", "daily", "2026-11-30T05:00", "2026-11-30T05:00"),
     ],
 )
-def test_another_resolution_is_made_of_whole_buckets(
+def test_longer_bars_are_folded_from_whole_buckets(
     resolution: str, base: str, first: str, end: str
 ) -> None:
     start = datetime(2026, 11, 23, 12, 1, tzinfo=UTC)
-    span = build_query("SPY", start, start + timedelta(hours=3), Resolution(resolution))
-    assert not span.is_stored
-    assert span.request.resolution_s == Resolution(base).seconds
-    assert f"{from_ns(span.request.start_ns):%Y-%m-%dT%H:%M}" == first
-    assert f"{from_ns(span.request.end_ns):%Y-%m-%dT%H:%M}" == end
+    query = build_query("SPY", start, start + timedelta(hours=3), Resolution(resolution))
+    assert not query.is_stored
+    assert query.request.resolution_s == Resolution(base).seconds
+    assert f"{from_ns(query.request.start_ns):%Y-%m-%dT%H:%M}" == first
+    assert f"{from_ns(query.request.end_ns):%Y-%m-%dT%H:%M}" == end
 
 
 @pytest.mark.parametrize(
@@ -70,21 +70,19 @@ def test_another_resolution_is_made_of_whole_buckets(
         ("7d", "2026-11-30T14:00"),
     ],
 )
-def test_bars_have_come_when_one_behind_the_last_of_them_comes(
-    resolution: str, settled: str
-) -> None:
+def test_a_span_is_settled_by_a_bar_behind_its_last_one(resolution: str, settled: str) -> None:
     end = NOON + timedelta(minutes=30)
-    span = build_query("SPY", NOON - timedelta(days=30), end, Resolution(resolution))
-    assert span.symbol == "SPY"
-    assert f"{from_ns(span.settled_ns):%Y-%m-%dT%H:%M}" == settled
+    query = build_query("SPY", NOON - timedelta(days=30), end, Resolution(resolution))
+    assert query.symbol == "SPY"
+    assert f"{from_ns(query.settled_ns):%Y-%m-%dT%H:%M}" == settled
 
 
 @pytest.mark.parametrize("resolution", [Resolution.MINUTE, Resolution.DAILY])
-def test_stored_resolutions_are_asked_for_by_their_seconds(resolution: Resolution) -> None:
+def test_stored_resolutions_are_requested_in_seconds(resolution: Resolution) -> None:
     assert request_of("SPY", NOON, NOON, resolution).resolution_s == resolution.seconds
 
 
 def test_an_end_before_the_start_is_refused() -> None:
-    with pytest.raises(RequestError, match="exchange them") as caught:
+    with pytest.raises(RequestError, match="swap them") as caught:
         request_of("SPY", NOON, NOON - timedelta(seconds=1), Resolution.MINUTE)
     assert caught.value.code == "span"

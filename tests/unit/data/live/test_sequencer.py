@@ -13,17 +13,17 @@ FOLLOWED = ("SPY", "AAPL")
 
 
 class Frame(NamedTuple):
-    """Hold a frame of the lane as validate publishes it: records first, then the head."""
+    """A frame of the lane as validate publishes it: records first, then the watermark."""
 
-    head: Watermark
+    watermark: Watermark
     records: tuple[LiveBar, ...]
 
     @property
     def seq(self) -> int:
-        return self.head.seq
+        return self.watermark.seq
 
     @property
-    def wanted(self) -> list[LiveBar]:
+    def followed(self) -> list[LiveBar]:
         return [record for record in self.records if record.symbol in FOLLOWED]
 
 
@@ -39,114 +39,117 @@ def frame(seq: int, prev_seq: int, *symbols: str) -> Frame:
     return Frame(Watermark(seq, prev_seq, rows), records)
 
 
-def give(sequel: Sequencer, *messages: Message) -> None:
+def receive(sequencer: Sequencer, *messages: Message) -> None:
     for message in messages:
         if isinstance(message, Watermark):
-            sequel.on_watermark(message)
+            sequencer.on_watermark(message)
         else:
-            sequel.on_record(message)
+            sequencer.on_record(message)
 
 
 ONE, TWO, THREE = frame(3, 0, "SPY", "SPY"), frame(5, 3, "SPY", "AAPL", "MSFT"), frame(9, 5, "SPY")
 
 
-def test_a_whole_frame_is_delivered_once() -> None:
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, *ONE.records)
-    assert (sequel.take(), sequel.missing_seq) == ([], None)
-    give(sequel, ONE.head)
-    assert sequel.take() == list(ONE.records)
-    assert (sequel.take(), sequel.done_seq, sequel.missing_seq) == ([], 3, None)
+def test_a_complete_frame_is_delivered_once() -> None:
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, *ONE.records)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], None)
+    receive(sequencer, ONE.watermark)
+    assert sequencer.pop_due() == list(ONE.records)
+    assert (sequencer.pop_due(), sequencer.done_seq, sequencer.missing_seq) == ([], 3, None)
 
 
-def test_a_head_may_come_before_its_records() -> None:
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, ONE.head, ONE.records[0])
-    assert (sequel.take(), sequel.missing_seq) == ([], 3)
-    give(sequel, ONE.records[1])
-    assert (sequel.take(), sequel.missing_seq) == (list(ONE.records), None)
+def test_a_watermark_may_come_before_its_records() -> None:
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, ONE.watermark, ONE.records[0])
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 3)
+    receive(sequencer, ONE.records[1])
+    assert (sequencer.pop_due(), sequencer.missing_seq) == (list(ONE.records), None)
 
 
 def test_records_of_other_symbols_are_neither_awaited_nor_delivered() -> None:
-    sequel = Sequencer(FOLLOWED, 3)
-    give(sequel, *TWO.records, TWO.head)
-    assert sequel.take() == TWO.wanted
+    sequencer = Sequencer(FOLLOWED, 3)
+    receive(sequencer, *TWO.records, TWO.watermark)
+    assert sequencer.pop_due() == TWO.followed
 
 
-def test_a_lost_head_is_missed_at_the_next_one() -> None:
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, *ONE.records, *TWO.records, TWO.head)
-    assert (sequel.take(), sequel.missing_seq) == ([], 5)
-    assert sequel.apply_snapshot([*ONE.records, *TWO.wanted], 5) == [*ONE.records, *TWO.wanted]
-    assert (sequel.take(), sequel.missing_seq, sequel.done_seq) == ([], None, 5)
+def test_a_lost_watermark_is_detected_at_the_next_one() -> None:
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, *ONE.records, *TWO.records, TWO.watermark)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 5)
+    assert sequencer.apply_snapshot([*ONE.records, *TWO.followed], 5) == [
+        *ONE.records,
+        *TWO.followed,
+    ]
+    assert (sequencer.pop_due(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 5)
 
 
-def test_a_record_that_comes_twice_does_not_stand_in_for_a_lost_one() -> None:
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, ONE.records[0], ONE.records[0], ONE.head)
-    assert (sequel.take(), sequel.missing_seq) == ([], 3)
-    assert sequel.apply_snapshot(ONE.records, 3) == list(ONE.records)
+def test_a_duplicate_record_does_not_replace_a_lost_one() -> None:
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, ONE.records[0], ONE.records[0], ONE.watermark)
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 3)
+    assert sequencer.apply_snapshot(ONE.records, 3) == list(ONE.records)
 
 
-def test_a_record_that_comes_twice_is_delivered_once() -> None:
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, *ONE.records, *ONE.records, ONE.head, ONE.head)
-    assert sequel.take() == list(ONE.records)
+def test_a_duplicate_record_is_delivered_once() -> None:
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, *ONE.records, *ONE.records, ONE.watermark, ONE.watermark)
+    assert sequencer.pop_due() == list(ONE.records)
 
 
-def test_what_comes_after_its_delivery_is_dropped() -> None:
-    sequel = Sequencer(FOLLOWED, 3)
-    give(sequel, *ONE.records, ONE.head)
-    assert (sequel.take(), sequel.missing_seq, sequel.done_seq) == ([], None, 3)
+def test_messages_of_a_delivered_frame_are_dropped() -> None:
+    sequencer = Sequencer(FOLLOWED, 3)
+    receive(sequencer, *ONE.records, ONE.watermark)
+    assert (sequencer.pop_due(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 3)
 
 
-def test_a_head_that_repeats_its_rows_while_idle_asks_for_nothing() -> None:
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, *ONE.records, ONE.head)
-    sequel.take()
-    give(sequel, ONE.head)
-    assert sequel.missing_seq is None
+def test_the_repeated_watermark_of_an_idle_lane_needs_no_fetch() -> None:
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, *ONE.records, ONE.watermark)
+    sequencer.pop_due()
+    receive(sequencer, ONE.watermark)
+    assert sequencer.missing_seq is None
 
 
-def test_an_answer_goes_on_behind_its_snapshot() -> None:
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, TWO.head, *THREE.records, THREE.head)
-    everything = [*ONE.records, *TWO.wanted, *THREE.records]
-    assert sequel.apply_snapshot(reversed(everything), 9) == everything
-    assert (sequel.take(), sequel.missing_seq) == ([], None)
+def test_delivery_continues_behind_a_snapshot() -> None:
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, TWO.watermark, *THREE.records, THREE.watermark)
+    everything = [*ONE.records, *TWO.followed, *THREE.records]
+    assert sequencer.apply_snapshot(reversed(everything), 9) == everything
+    assert (sequencer.pop_due(), sequencer.missing_seq) == ([], None)
 
 
-def test_an_answer_does_not_lead_back() -> None:
-    sequel = Sequencer(FOLLOWED, 5)
-    assert sequel.apply_snapshot([*ONE.records, *TWO.wanted], 3) == []
-    assert sequel.done_seq == 5
+def test_an_old_snapshot_delivers_nothing_again() -> None:
+    sequencer = Sequencer(FOLLOWED, 5)
+    assert sequencer.apply_snapshot([*ONE.records, *TWO.followed], 3) == []
+    assert sequencer.done_seq == 5
 
 
-def test_what_waits_is_bounded_and_the_oldest_frames_stay() -> None:
+def test_pending_frames_are_bounded_and_the_oldest_stay() -> None:
     count = PENDING_FRAMES + 100
     frames = [frame(seq, seq - 1, "SPY") for seq in range(1, count + 1)]
-    sequel = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(FOLLOWED, 0)
     for each in reversed(frames[1:]):
-        give(sequel, *each.records, each.head)
-    assert sequel.missing_seq == 2
-    give(sequel, *frames[0].records, frames[0].head)
-    assert [record.seq for record in sequel.take()] == list(range(1, PENDING_FRAMES + 1))
-    give(sequel, frames[-1].head)
-    assert sequel.missing_seq == count
+        receive(sequencer, *each.records, each.watermark)
+    assert sequencer.missing_seq == 2
+    receive(sequencer, *frames[0].records, frames[0].watermark)
+    assert [record.seq for record in sequencer.pop_due()] == list(range(1, PENDING_FRAMES + 1))
+    receive(sequencer, frames[-1].watermark)
+    assert sequencer.missing_seq == count
 
 
-def test_all_records_of_a_full_socket_may_come_before_their_heads() -> None:
+def test_all_records_of_a_full_socket_may_come_before_their_watermarks() -> None:
     frames = [frame(seq, seq - 1, "SPY") for seq in range(1, 2_001)]
-    sequel = Sequencer(FOLLOWED, 0)
-    give(sequel, *[record for each in frames for record in each.records])
-    give(sequel, *[each.head for each in frames])
-    assert [record.seq for record in sequel.take()] == list(range(1, 2_001))
-    assert sequel.missing_seq is None
+    sequencer = Sequencer(FOLLOWED, 0)
+    receive(sequencer, *[record for each in frames for record in each.records])
+    receive(sequencer, *[each.watermark for each in frames])
+    assert [record.seq for record in sequencer.pop_due()] == list(range(1, 2_001))
+    assert sequencer.missing_seq is None
 
 
 @st.composite
 def lanes(draw: st.DrawFn) -> list[Frame]:
-    """Return the frames of a lane; other lanes have the sequences between."""
+    """Frames of a lane; the sequences between are of other lanes."""
     frames: list[Frame] = []
     prev_seq = 0
     for _ in range(draw(st.integers(1, 10))):
@@ -159,66 +162,66 @@ def lanes(draw: st.DrawFn) -> list[Frame]:
 
 @st.composite
 def deliveries(draw: st.DrawFn, frames: Sequence[Frame]) -> list[Message]:
-    """Return what core NATS makes of a lane: messages lost, repeated and in disorder."""
+    """Messages of a lane as core NATS may deliver them: lost, repeated and reordered."""
     sent: list[Message] = []
     for each in frames:
-        sent += [*each.records, each.head]
+        sent += [*each.records, each.watermark]
     fates = draw(st.lists(st.sampled_from([0, 1, 1, 1, 2]), min_size=len(sent), max_size=len(sent)))
     arrived = [message for message, times in zip(sent, fates, strict=True) for _ in range(times)]
     match draw(st.sampled_from(["as sent", "nearly", "shuffled"])):
         case "nearly":
             shifts = st.lists(st.integers(0, 6), min_size=len(arrived), max_size=len(arrived))
-            order = [place + shift for place, shift in enumerate(draw(shifts))]
-            arrived = [arrived[place] for place in sorted(range(len(order)), key=order.__getitem__)]
+            order = [index + shift for index, shift in enumerate(draw(shifts))]
+            arrived = [arrived[index] for index in sorted(range(len(order)), key=order.__getitem__)]
         case "shuffled":
             arrived = draw(st.permutations(arrived))
     return arrived
 
 
 class Reader:
-    """Follow a lane as `Live` does, with a store that has every frame up to some point."""
+    """Reads a lane as `Live` does, with a store that has every frame up to some sequence."""
 
     def __init__(self, frames: Sequence[Frame], done_seq: int, data: st.DataObject) -> None:
-        self.sequel = Sequencer(FOLLOWED, done_seq)
+        self.sequencer = Sequencer(FOLLOWED, done_seq)
         self.delivered: list[LiveBar] = []
         self._frames = frames
         self._data = data
-        self._answer: tuple[list[LiveBar], int] | None = None
+        self._snapshot: tuple[list[LiveBar], int] | None = None
 
     def on_message(self, message: Message) -> None:
-        give(self.sequel, message)
-        if self._answer is not None and self._data.draw(st.booleans(), "the answer is here"):
-            self.take_answer()
+        receive(self.sequencer, message)
+        if self._snapshot is not None and self._data.draw(st.booleans(), "the snapshot arrives"):
+            self.apply_snapshot()
         self.advance()
 
     def advance(self) -> None:
-        self.delivered += self.sequel.take()
-        may_ask = self._answer is None and self.sequel.missing_seq is not None
-        if may_ask and self._data.draw(st.booleans(), "ask now"):
-            self.ask()
+        self.delivered += self.sequencer.pop_due()
+        may_fetch = self._snapshot is None and self.sequencer.missing_seq is not None
+        if may_fetch and self._data.draw(st.booleans(), "fetch now"):
+            self.fetch()
 
-    def ask(self) -> None:
-        missing_seq, done_seq = self.sequel.missing_seq, self.sequel.done_seq
+    def fetch(self) -> None:
+        missing_seq, done_seq = self.sequencer.missing_seq, self.sequencer.done_seq
         assert missing_seq is not None
-        reached = [each.seq for each in self._frames if each.seq >= missing_seq]
-        through_seq = self._data.draw(st.sampled_from(reached), "the store has come to")
-        kept = [each for each in self._frames if done_seq < each.seq <= through_seq]
-        records = [record for each in kept for record in each.wanted]
-        self._answer = (self._data.draw(st.permutations(records)), through_seq)
+        possible = [each.seq for each in self._frames if each.seq >= missing_seq]
+        through_seq = self._data.draw(st.sampled_from(possible), "the store is at")
+        stored = [each for each in self._frames if done_seq < each.seq <= through_seq]
+        records = [record for each in stored for record in each.followed]
+        self._snapshot = (self._data.draw(st.permutations(records)), through_seq)
 
-    def take_answer(self) -> None:
-        assert self._answer is not None
-        self.delivered += self.sequel.apply_snapshot(*self._answer)
-        self._answer = None
+    def apply_snapshot(self) -> None:
+        assert self._snapshot is not None
+        self.delivered += self.sequencer.apply_snapshot(*self._snapshot)
+        self._snapshot = None
 
     def finish(self) -> None:
-        if self._answer is not None:
-            self.take_answer()
-        self.delivered += self.sequel.take()
-        while self.sequel.missing_seq is not None:
-            self.ask()
-            self.take_answer()
-            self.delivered += self.sequel.take()
+        if self._snapshot is not None:
+            self.apply_snapshot()
+        self.delivered += self.sequencer.pop_due()
+        while self.sequencer.missing_seq is not None:
+            self.fetch()
+            self.apply_snapshot()
+            self.delivered += self.sequencer.pop_due()
 
 
 @settings(max_examples=500, deadline=None)
@@ -229,9 +232,9 @@ def test_every_bar_is_delivered_once_and_in_the_order_of_frames(data: st.DataObj
     reader = Reader(frames, start, data)
     for message in data.draw(deliveries(frames)):
         reader.on_message(message)
-    reader.on_message(frames[-1].head)  # an idle lane repeats its head
+    reader.on_message(frames[-1].watermark)  # an idle lane repeats its watermark
     reader.finish()
-    expected = [record for each in frames if each.seq > start for record in each.wanted]
+    expected = [record for each in frames if each.seq > start for record in each.followed]
     assert sorted(reader.delivered, key=lambda r: (r.seq, r.start_ns)) == expected
     assert all(one.seq <= other.seq for one, other in pairwise(reader.delivered))
-    assert reader.sequel.done_seq == max(start, frames[-1].seq)
+    assert reader.sequencer.done_seq == max(start, frames[-1].seq)

@@ -26,22 +26,22 @@ def at(minute: int) -> int:
     return OPEN_NS + minute * MINUTE_NS
 
 
-def mark(minute: int, level: int = EXCELLENT, *checks: Check) -> BarGrade:
+def grade(minute: int, level: int = EXCELLENT, *checks: Check) -> BarGrade:
     return BarGrade(at(minute), level, sum(check.mask for check in checks))
 
 
-def report(*marks: BarGrade, span: tuple[int, int] = (0, 390), **options: Any) -> dict[str, Any]:
+def report(*grades: BarGrade, span: tuple[int, int] = (0, 390), **options: Any) -> dict[str, Any]:
     symbol = options.pop("symbol", "SPY")
-    return build_report(symbol, (at(span[0]), at(span[1])), marks, **options)
+    return build_report(symbol, (at(span[0]), at(span[1])), grades, **options)
 
 
-def test_the_figures_are_those_that_one_adds_up_by_hand() -> None:
+def test_the_figures_are_those_added_up_by_hand() -> None:
     found = report(
-        mark(0),
-        mark(1, GOOD),
-        mark(2, POOR, Check.B05_ZERO_VOLUME),
-        mark(3, POOR, Check.B05_ZERO_VOLUME, Check.B06_FLAT_SPIKE),
-        mark(4, INVALID, Check.B02_OHLC),
+        grade(0),
+        grade(1, GOOD),
+        grade(2, POOR, Check.B05_ZERO_VOLUME),
+        grade(3, POOR, Check.B05_ZERO_VOLUME, Check.B06_FLAT_SPIKE),
+        grade(4, INVALID, Check.B02_OHLC),
         gaps=[Gap("SPY", at(100), at(110), "not served")],
         invalid_since_ns=at(-1),
     )
@@ -92,44 +92,44 @@ def test_a_report_of_no_bars_has_no_score() -> None:
     assert (found["worst"], found["reasons"], set(found["levels"].values())) == ([], {}, {0, None})
 
 
-def test_only_invalid_bars_have_the_score_of_nothing() -> None:
-    found = report(mark(0, INVALID))
+def test_only_invalid_bars_have_a_score_of_zero() -> None:
+    found = report(grade(0, INVALID))
     assert (found["average_quality_score"], found["bars"], found["completeness"]) == (0.0, 0, 0.0)
 
 
-def test_what_nobody_has_counted_is_not_nought() -> None:
-    found = report(mark(0))
+def test_the_number_of_invalid_bars_is_none_if_they_are_unknown() -> None:
+    found = report(grade(0))
     assert (found["levels"]["INVALID"], found["invalid_since"]) == (None, None)
-    found = report(mark(0), invalid_since_ns=at(0))
+    found = report(grade(0), invalid_since_ns=at(0))
     assert found["levels"]["INVALID"] == 0
 
 
-def test_the_span_holds_its_start_but_not_its_end() -> None:
-    marks = [mark(minute, GOOD) for minute in range(10)]
-    found = report(*marks, span=(3, 6))
+def test_the_span_includes_its_start_but_not_its_end() -> None:
+    grades = [grade(minute, GOOD) for minute in range(10)]
+    found = report(*grades, span=(3, 6))
     assert [one["timestamp"][14:16] for one in found["worst"]] == ["35", "34", "33"]
     assert (found["bars"], found["expected"], found["completeness"]) == (3, 3, 1.0)
 
 
 @pytest.mark.parametrize("span", [(5, 5), (6, 5)])
-def test_a_span_that_holds_nothing_expects_nothing(span: tuple[int, int]) -> None:
-    found = report(mark(5), span=span)
+def test_an_empty_span_expects_no_bars(span: tuple[int, int]) -> None:
+    found = report(grade(5), span=span)
     assert (found["bars"], found["expected"], found["completeness"]) == (0, 0, None)
 
 
-def test_bars_outside_of_the_session_are_graded_and_expected_of_nobody() -> None:
-    found = report(mark(-5, POOR), mark(0), mark(400, GOOD), span=(-10, 500))
+def test_bars_outside_of_the_session_are_graded_and_not_expected() -> None:
+    found = report(grade(-5, POOR), grade(0), grade(400, GOOD), span=(-10, 500))
     assert (found["bars"], found["completeness"]) == (3, 1 / 390)
     assert found["average_quality_score"] == pytest.approx(0.8)
-    night = report(mark(700), span=(600, 720))
+    night = report(grade(700), span=(600, 720))
     assert (night["bars"], night["expected"], night["completeness"]) == (1, 0, None)
 
 
 def test_the_ten_worst_are_the_lowest_grades_and_of_equals_the_newest() -> None:
-    marks = [mark(minute, FAIR) for minute in range(8)]
-    marks += [mark(minute, GOOD) for minute in range(8, 16)]
-    marks += [mark(20, INVALID), mark(19, POOR), mark(21)]
-    worst = report(*marks)["worst"]
+    grades = [grade(minute, FAIR) for minute in range(8)]
+    grades += [grade(minute, GOOD) for minute in range(8, 16)]
+    grades += [grade(20, INVALID), grade(19, POOR), grade(21)]
+    worst = report(*grades)["worst"]
     shown = [(one["quality"], int(one["timestamp"][14:16]) - 30) for one in worst]
     assert shown == [("INVALID", 20), ("POOR", 19), *(("FAIR", n) for n in range(7, -1, -1))]
 
@@ -150,18 +150,18 @@ def test_the_ten_worst_are_the_lowest_grades_and_of_equals_the_newest() -> None:
         (7 * 86_400, [-570 - DAY], (-570 - DAY, 0), 1, 1),
     ],
 )
-def test_longer_bars_count_when_they_hold_regular_trading(
+def test_longer_bars_count_if_they_hold_regular_trading(
     length_s: int, minutes: list[int], span: tuple[int, int], expected: int, within: int | None
 ) -> None:
-    found = report(*map(mark, minutes), span=span, resolution_s=length_s)
+    found = report(*map(grade, minutes), span=span, resolution_s=length_s)
     assert found["bars"] == len(minutes)
     assert found["expected"] == expected
     assert found["completeness"] == (None if within is None else within / expected)
 
 
 def test_crypto_is_expected_around_the_clock() -> None:
-    marks = [mark(minute) for minute in range(0, DAY, 2)]
-    found = report(*marks, span=(0, DAY), symbol="BTC/USD")
+    grades = [grade(minute) for minute in range(0, DAY, 2)]
+    found = report(*grades, span=(0, DAY), symbol="BTC/USD")
     assert (found["expected"], found["completeness"]) == (DAY, 0.5)
 
 
@@ -176,7 +176,7 @@ def graded(*levels: int) -> Bars:
     return Bars(block.with_columns(**columns), (Gap("SPY", at(5), at(6), "not served"),))
 
 
-def test_the_marks_of_a_block_are_its_starts_levels_and_reasons() -> None:
+def test_the_grades_of_a_block_are_its_starts_levels_and_reasons() -> None:
     assert grades_of(graded(4, 2).block) == [BarGrade(at(0), 4, 0), BarGrade(at(1), 2, 1)]
 
 

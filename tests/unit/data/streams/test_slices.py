@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lean_lite.data.live.queue import BarQueue
 from lean_lite.data.streams import Slice, Slices
-from lean_lite.data.streams.alignment import HELD, Alignment
+from lean_lite.data.streams.alignment import MAX_OPEN, Alignment
 from lean_lite.model.timestamps import to_ns
 from lean_lite.protocol.live import LiveBar
 
@@ -36,7 +36,7 @@ def test_a_slice_is_due_when_every_symbol_has_its_bar() -> None:
     assert due["MSFT"].close == 1.0
 
 
-def test_a_later_bar_of_a_symbol_says_that_it_has_none_before() -> None:
+def test_a_later_bar_of_a_symbol_shows_that_it_has_none_before() -> None:
     alignment = Alignment(SYMBOLS, 2.0)
     for symbol, minute in (("AAPL", 1), ("MSFT", 1), ("BTC/USD", 2)):
         alignment.add(record(symbol, minute), 0.0)
@@ -55,7 +55,7 @@ def test_a_silent_symbol_is_waited_for_as_long_as_its_grace() -> None:
     assert alignment.deadline is None
 
 
-def test_what_comes_later_makes_a_revision_of_all_bars() -> None:
+def test_a_late_bar_yields_a_revision_with_all_bars() -> None:
     alignment = Alignment(("AAPL", "MSFT"), 0.0)
     alignment.add(record("AAPL", 1), 0.0)
     alignment.add(record("AAPL", 2), 0.0)
@@ -102,12 +102,12 @@ def test_slices_come_in_order_and_no_bar_is_lost(
     assert not known
 
 
-class Tape:
-    """Be live records that a test puts in."""
+class FakeLive:
+    """Live records that a test puts in."""
 
     def __init__(self) -> None:
         self._queue = BarQueue()
-        self.begun = 0
+        self.opened = 0
         self.stopped = 0
 
     @property
@@ -118,8 +118,8 @@ class Tape:
         (one,) = await self._queue.get(1)
         return one
 
-    async def begin(self) -> "Tape":
-        self.begun += 1
+    async def open(self) -> "FakeLive":
+        self.opened += 1
         return self
 
     async def stop(self) -> None:
@@ -130,7 +130,7 @@ class Tape:
         self._queue.put([record(symbol, minute) for minute in minutes])
 
 
-def told(one: Slice) -> tuple[int, list[str], int]:
+def summary(one: Slice) -> tuple[int, list[str], int]:
     return minutes([one])[0], list(one.bars), one.revision
 
 
@@ -139,127 +139,127 @@ async def compute(busy_s: float) -> None:
 
 
 @pytest.mark.parametrize("work", [asyncio.sleep, compute])
-async def test_bars_that_have_come_are_not_missing_however_slow_the_strategy(
+async def test_bars_that_wait_are_not_missing_however_slow_the_strategy(
     work: Callable[[float], Awaitable[None]],
 ) -> None:
-    tape = Tape()
-    tape.put("AAPL", range(6))
-    tape.put("MSFT", range(6))
+    live = FakeLive()
+    live.put("AAPL", range(6))
+    live.put("MSFT", range(6))
     got = []
-    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 0.1) as slices:
+    async with asyncio.timeout(10), Slices(live.open, ["AAPL", "MSFT"], 0.1) as slices:
         for _ in range(6):
-            got.append(told(await anext(slices)))
+            got.append(summary(await anext(slices)))
             await work(0.15)
     assert got == [(minute, ["AAPL", "MSFT"], 0) for minute in range(6)]
 
 
 @pytest.mark.parametrize("work", [asyncio.sleep, compute])
-async def test_bars_that_come_while_the_strategy_computes_are_not_missing(
+async def test_bars_that_arrive_while_the_strategy_computes_are_not_missing(
     work: Callable[[float], Awaitable[None]],
 ) -> None:
-    tape = Tape()
+    live = FakeLive()
     loop = asyncio.get_running_loop()
     got = []
-    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 0.1) as slices:
-        tape.put("AAPL", range(3))
-        tape.put("MSFT", range(1))
+    async with asyncio.timeout(10), Slices(live.open, ["AAPL", "MSFT"], 0.1) as slices:
+        live.put("AAPL", range(3))
+        live.put("MSFT", range(1))
         for minute in range(6):
-            got.append(told(await anext(slices)))
-            # In the socket until then: the event loop has its turn only when a slice is waited for.
-            loop.call_later(0.14, tape.put, "AAPL", [minute + 3])
-            loop.call_later(0.15, tape.put, "MSFT", [minute + 1])
+            got.append(summary(await anext(slices)))
+            # In the socket until then: a blocked event loop reads it only when a slice is awaited.
+            loop.call_later(0.14, live.put, "AAPL", [minute + 3])
+            loop.call_later(0.15, live.put, "MSFT", [minute + 1])
             await work(0.2)
     assert got == [(minute, ["AAPL", "MSFT"], 0) for minute in range(6)]
 
 
-async def test_a_silent_symbol_is_missing_when_it_has_been_waited_for() -> None:
-    tape = Tape()
-    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 0.2) as slices:
-        tape.put("AAPL", range(4))
-        began = time.monotonic()
-        got = [told(await anext(slices)) for _ in range(3)]
-        # They have been waited for together.
-        assert 0.2 <= time.monotonic() - began < 1.0
-        assert got == [(minute, ["AAPL"], 0) for minute in range(3)]
-        tape.put("MSFT", [1])
-        assert told(await anext(slices)) == (1, ["AAPL", "MSFT"], 1)
+async def test_a_silent_symbol_is_missing_after_its_grace() -> None:
+    live = FakeLive()
+    # All have their grace at the same time: one after the other would take 40 s.
+    async with asyncio.timeout(20), Slices(live.open, ["AAPL", "MSFT"], 0.2) as slices:
+        live.put("AAPL", range(201))
+        started_s = time.monotonic()
+        got = [summary(await anext(slices)) for _ in range(200)]
+        assert time.monotonic() - started_s >= 0.2
+        assert got == [(minute, ["AAPL"], 0) for minute in range(200)]
+        live.put("MSFT", [1])
+        assert summary(await anext(slices)) == (1, ["AAPL", "MSFT"], 1)
 
 
-async def test_waiting_that_is_cancelled_counts() -> None:
-    tape = Tape()
-    async with Slices(tape.begin, ["AAPL", "MSFT"], 0.2) as slices:
-        tape.put("AAPL", range(2))
+async def test_cancelled_waiting_counts_as_grace() -> None:
+    live = FakeLive()
+    async with Slices(live.open, ["AAPL", "MSFT"], 0.2) as slices:
+        live.put("AAPL", range(2))
         for _ in range(100):
             try:
                 async with asyncio.timeout(0.02):
-                    assert told(await anext(slices)) == (0, ["AAPL"], 0)
+                    assert summary(await anext(slices)) == (0, ["AAPL"], 0)
                     return
             except TimeoutError:
                 pass
-    pytest.fail("no slice has come")
+    pytest.fail("no slice was yielded")
 
 
-async def test_no_more_than_a_day_is_held() -> None:
-    tape = Tape()
-    async with asyncio.timeout(10), Slices(tape.begin, ["AAPL", "MSFT"], 60.0) as slices:
-        tape.put("AAPL", range(HELD + 2))
-        got = [told(await anext(slices)) for _ in range(2)]
+async def test_no_more_than_a_day_of_slices_is_open() -> None:
+    live = FakeLive()
+    async with asyncio.timeout(10), Slices(live.open, ["AAPL", "MSFT"], 60.0) as slices:
+        live.put("AAPL", range(MAX_OPEN + 2))
+        got = [summary(await anext(slices)) for _ in range(2)]
     assert got == [(0, ["AAPL"], 0), (1, ["AAPL"], 0)]
 
 
-async def test_one_that_is_closed_does_not_begin_anew() -> None:
-    tape = Tape()
-    slices = Slices(tape.begin, ["AAPL"], 0.1)
-    tape.put("AAPL", range(3))
+async def test_a_closed_stream_does_not_start_again() -> None:
+    live = FakeLive()
+    slices = Slices(live.open, ["AAPL"], 0.1)
+    live.put("AAPL", range(3))
     await anext(slices)
     for _ in range(2):
         await slices.aclose()
         with pytest.raises(StopAsyncIteration):
             await anext(slices)
-    assert (tape.begun, tape.stopped) == (1, 1)
-    unused = Slices(tape.begin, ["AAPL"], 0.1)
+    assert (live.opened, live.stopped) == (1, 1)
+    unused = Slices(live.open, ["AAPL"], 0.1)
     await unused.aclose()
     assert [one async for one in unused] == []
-    assert tape.begun == 1
+    assert live.opened == 1
 
 
-async def test_one_that_is_closed_while_it_begins_stops() -> None:
-    tape, gate = Tape(), asyncio.Event()
+async def test_a_stream_closed_during_its_start_stops() -> None:
+    live, gate = FakeLive(), asyncio.Event()
 
-    async def begin() -> Tape:
+    async def open_live() -> FakeLive:
         await gate.wait()
-        return tape
+        return live
 
-    slices = Slices(begin, ["AAPL"], 0.1)
+    slices = Slices(open_live, ["AAPL"], 0.1)
     waiting = asyncio.create_task(anext(aiter(slices), None))
     await asyncio.sleep(0)
     await slices.aclose()
     gate.set()
     assert await waiting is None
-    assert tape.stopped == 1
+    assert live.stopped == 1
 
 
-async def test_one_that_nobody_reads_any_more_stops() -> None:
-    tape = Tape()
-    tape.put("AAPL", range(3))
-    async for _ in Slices(tape.begin, ["AAPL"], 0.1):
+async def test_a_garbage_collected_stream_stops() -> None:
+    live = FakeLive()
+    live.put("AAPL", range(3))
+    async for _ in Slices(live.open, ["AAPL"], 0.1):
         break
     await asyncio.sleep(0.01)
-    assert tape.stopped == 1
+    assert live.stopped == 1
 
 
-async def test_one_that_nobody_reads_any_more_tells_what_keeps_it_from_stopping(
+async def test_a_failed_stop_of_a_garbage_collected_stream_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    class Stuck(Tape):
+    class Unstoppable(FakeLive):
         async def stop(self) -> None:
             message = "the bus is away"
             raise OSError(message)
 
-    tape = Stuck()
-    tape.put("AAPL", range(3))
+    live = Unstoppable()
+    live.put("AAPL", range(3))
     caplog.set_level("INFO")
-    async for _ in Slices(tape.begin, ["AAPL"], 0.1):
+    async for _ in Slices(live.open, ["AAPL"], 0.1):
         break
     await asyncio.sleep(0.01)
-    assert "slices.not_left" in caplog.messages
+    assert "a stream of slices could not be stopped: the bus is away" in caplog.messages

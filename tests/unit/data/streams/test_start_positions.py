@@ -18,55 +18,55 @@ def test_the_symbols_share_lanes() -> None:
     assert len(LANES) == 2
 
 
-def test_symbols_without_a_bookmark_count_from_where_they_join() -> None:
-    places = StartPositions(["SPY", "SPY"], NINE_THIRTY_NS)
-    assert [*places.new] == ["SPY"]
-    places.join({lane_name("SPY"): 7})
-    assert [*places.new] == []
-    assert not places.includes(live_bar(seq=7))
-    assert places.includes(live_bar(seq=8))
-    assert not places.includes(live_bar(seq=8, start_ns=NINE_THIRTY_NS - 1))
+def test_symbols_without_a_bookmark_start_where_they_join() -> None:
+    positions = StartPositions(["SPY", "SPY"], NINE_THIRTY_NS)
+    assert [*positions.new] == ["SPY"]
+    positions.join({lane_name("SPY"): 7})
+    assert [*positions.new] == []
+    assert not positions.includes(live_bar(seq=7))
+    assert positions.includes(live_bar(seq=8))
+    assert not positions.includes(live_bar(seq=8, start_ns=NINE_THIRTY_NS - 1))
 
 
-def test_a_bookmark_without_symbols_knows_all_of_its_lanes() -> None:
-    places = StartPositions(SYMBOLS, None)
+def test_a_bookmark_without_symbols_has_all_of_its_lanes() -> None:
+    positions = StartPositions(SYMBOLS, None)
     lane = lane_name("GBP/USD")
-    assert places.resume(Bookmark("r", {lane: 5}), dict.fromkeys(LANES, 9)) == {
+    assert positions.resume(Bookmark("r", {lane: 5}), dict.fromkeys(LANES, 9)) == {
         lane: 5,
         lane_name("EUR/USD"): 9,
     }
-    assert set(places.new) == set(SYMBOLS) - {"GBP/USD"}
+    assert set(positions.new) == set(SYMBOLS) - {"GBP/USD"}
 
 
 @given(some_symbols, some_symbols, st.fixed_dictionaries(dict.fromkeys(LANES, frames)), frames)
-def test_a_known_symbol_misses_no_frame_and_a_new_one_has_none_from_before_its_history(
+def test_a_resumed_symbol_misses_no_frame_and_a_new_one_starts_above_its_history(
     before: set[str], now: set[str], done: dict[str, int], away: int
 ) -> None:
-    places = StartPositions(now, NINE_THIRTY_NS)
-    kept = {lane: done[lane] for lane in map(lane_name, before)}
+    positions = StartPositions(now, NINE_THIRTY_NS)
+    bookmarked = {lane: done[lane] for lane in map(lane_name, before)}
     known = {symbol: StartPosition(0, 0) for symbol in before}
     ends = {lane: seq + away for lane, seq in done.items()}
-    after = places.resume(Bookmark("r", kept, symbols=known), ends)
-    assert set(places.new) == now - before
+    after = positions.resume(Bookmark("r", bookmarked, symbols=known), ends)
+    assert set(positions.new) == now - before
     assert after.keys() == {lane_name(symbol) for symbol in now}
-    places.join(ends)
+    positions.join(ends)
     for symbol in now:
         lane = lane_name(symbol)
-        # What live delivers, and what of it counts.
-        counted = [
+        # Live delivers all above `after`; these are included.
+        included = [
             seq
             for seq in range(after[lane] + 1, ends[lane] + 3)
-            if places.includes(live_bar(symbol=symbol, seq=seq))
+            if positions.includes(live_bar(symbol=symbol, seq=seq))
         ]
         first = done[lane] if symbol in before else ends[lane]
-        assert counted == [*range(first + 1, ends[lane] + 3)]
+        assert included == [*range(first + 1, ends[lane] + 3)]
 
 
 @given(some_symbols, some_symbols, SINCE)
-def test_places_survive_a_restart(before: set[str], now: set[str], since_ns: int | None) -> None:
-    places = StartPositions(before, since_ns)
-    places.join(dict.fromkeys(LANES, 9))
-    written = Bookmark("r", {lane_name(symbol): 4 for symbol in before}, symbols=places.joined)
+def test_positions_survive_a_restart(before: set[str], now: set[str], since_ns: int | None) -> None:
+    positions = StartPositions(before, since_ns)
+    positions.join(dict.fromkeys(LANES, 9))
+    written = Bookmark("r", {lane_name(symbol): 4 for symbol in before}, symbols=positions.joined)
     resumed = StartPositions(now, None)
     resumed.resume(written, {})
     for symbol in before & now:
@@ -84,33 +84,33 @@ def at(minute: int) -> int:
     return NINE_THIRTY_NS + minute * MINUTE_NS
 
 
-def test_a_correction_of_an_earlier_minute_is_older_than_the_stream() -> None:
-    beginning = LiveStart(lambda: at(10))
-    assert not beginning.includes(live_bar(start_ns=at(8), **CORRECTION))
-    assert beginning.includes(live_bar(start_ns=at(9)))
-    assert not beginning.includes(live_bar(start_ns=at(8), **CORRECTION))
-    assert beginning.includes(live_bar(start_ns=at(9), **CORRECTION))
+def test_a_correction_of_an_earlier_minute_is_not_included() -> None:
+    live_start = LiveStart(lambda: at(10))
+    assert not live_start.includes(live_bar(start_ns=at(8), **CORRECTION))
+    assert live_start.includes(live_bar(start_ns=at(9)))
+    assert not live_start.includes(live_bar(start_ns=at(8), **CORRECTION))
+    assert live_start.includes(live_bar(start_ns=at(9), **CORRECTION))
 
 
-def test_the_bar_of_the_last_minute_counts_when_it_comes_only_now() -> None:
-    beginning = LiveStart(lambda: at(10) + 1)
-    assert beginning.includes(live_bar(start_ns=at(9)))
+def test_the_bar_of_the_minute_before_the_start_is_included() -> None:
+    live_start = LiveStart(lambda: at(10) + 1)
+    assert live_start.includes(live_bar(start_ns=at(9)))
 
 
-def test_a_hole_that_is_filled_counts_from_when_the_stream_began() -> None:
-    beginning = LiveStart(lambda: at(10))
-    assert beginning.includes(live_bar(start_ns=at(15)))
-    assert [beginning.includes(live_bar(start_ns=at(m), **REFILL)) for m in range(7, 15)] == [
+def test_a_filled_gap_is_included_from_the_start_of_the_stream() -> None:
+    live_start = LiveStart(lambda: at(10))
+    assert live_start.includes(live_bar(start_ns=at(15)))
+    assert [live_start.includes(live_bar(start_ns=at(m), **REFILL)) for m in range(7, 15)] == [
         minute >= 9 for minute in range(7, 15)
     ]
 
 
-def test_a_replayed_market_begins_with_its_first_bar() -> None:
-    beginning = LiveStart(lambda: at(99_999))
-    assert not beginning.includes(live_bar(start_ns=at(4), **CORRECTION))
-    assert beginning.first_ns("SPY") == 0
-    assert beginning.includes(live_bar(start_ns=at(5)))
-    assert not beginning.includes(live_bar(start_ns=at(4), **CORRECTION))
-    assert beginning.includes(live_bar(start_ns=at(5), **CORRECTION))
-    assert beginning.first_ns("SPY") == at(5)
-    assert beginning.includes(live_bar(symbol="AAPL", start_ns=at(3)))
+def test_a_replayed_market_starts_with_its_first_bar() -> None:
+    live_start = LiveStart(lambda: at(99_999))
+    assert not live_start.includes(live_bar(start_ns=at(4), **CORRECTION))
+    assert live_start.first_ns("SPY") == 0
+    assert live_start.includes(live_bar(start_ns=at(5)))
+    assert not live_start.includes(live_bar(start_ns=at(4), **CORRECTION))
+    assert live_start.includes(live_bar(start_ns=at(5), **CORRECTION))
+    assert live_start.first_ns("SPY") == at(5)
+    assert live_start.includes(live_bar(symbol="AAPL", start_ns=at(3)))

@@ -1,4 +1,4 @@
-"""The functions that get every bar of the subscribed symbols."""
+"""Callbacks: call user functions with every update, isolated from each other."""
 
 import asyncio
 import inspect
@@ -15,62 +15,76 @@ from lean_lite.tasks import is_being_cancelled
 
 Callback = Callable[[str, TradeBar, DataQualityLevel], Awaitable[object] | object]
 
+# How long a stop waits for a call that ignores its cancellation.
 STOP_S = 2.0
-# How long one function is called again and again before the event loop has its turn.
-TURN_S = 0.005
+# Calls without a pause for other tasks: short beside the network, long beside a call.
+YIELD_AFTER_S = 0.005
 
 log = logging.getLogger(__name__)
-# What is called goes with all that it awaits, in whatever task that runs.
-_calling: ContextVar["CallbackWorker | None"] = ContextVar("calling", default=None)
+# The worker whose call is running; tasks that the call creates inherit it.
+_current: ContextVar["CallbackWorker | None"] = ContextVar("current", default=None)
 
 
 class CallbackWorker:
-    """Call one function with what is in its mailbox, one update after the other."""
+    """
+    Calls one function with the updates of its mailbox, one after the other.
+
+    The task starts with the first update. A function that raises is logged, counted and called
+    with the next update.
+
+    Args:
+        callback: the function.
+        mailbox: its queue.
+
+    Attributes:
+        callback: the function.
+        called: number of calls.
+        failed: number of calls that raised.
+    """
 
     def __init__(self, callback: Callback, mailbox: Mailbox) -> None:
-        """Call nothing before the first update."""
         self.callback = callback
         self._mailbox = mailbox
-        self._work: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self.called = 0
         self.failed = 0
-        self._calling = False
+        self._in_call = False
 
     @property
     def room(self) -> int:
-        """Return how many updates are best handed over at a time."""
+        """Number of updates to put in one batch; 0 if the producer must wait."""
         return self._mailbox.room
 
     def put_nowait(self, update: BarUpdate) -> bool:
-        """Hand an update over, and say so; False when the mailbox has no room for it."""
-        if self._work is None:
+        """Put an update; False if the mailbox has no room for it."""
+        if self._task is None:
             self._mailbox.bind_loop()
-            self._work = asyncio.create_task(self._run(), name=f"callback {self.callback!r}")
+            self._task = asyncio.create_task(self._run(), name=f"callback {self.callback!r}")
         return self._mailbox.put_nowait(update)
 
     async def put(self, update: BarUpdate) -> None:
-        """Hand an update over as soon as there is room."""
+        """Put an update; waits for room."""
         await self._mailbox.put(update)
 
     def close(self) -> None:
-        """Call the function no more; a call that is under way ends by itself."""
+        """Stop calling for good; a call in progress is finished."""
         self._mailbox.close()
-        if self._work is not None and not self._calling:
-            self._work.cancel()
+        if self._task is not None and not self._in_call:
+            self._task.cancel()
 
     async def stop(self) -> None:
         """
-        Cancel a call that is under way, and give it a moment to end.
+        Cancel a call in progress and wait for its end, `STOP_S` at most.
 
-        A call that is what stops us goes on to its end, and is the last one.
+        A call that stops its own worker is not cancelled: it is finished, and is the last one.
         """
-        work, self._work = self._work, None
-        if work is not None and _calling.get() is not self:
-            work.cancel()
-            await asyncio.wait([work], timeout=STOP_S)
+        task, self._task = self._task, None
+        if task is not None and _current.get() is not self:
+            task.cancel()
+            await asyncio.wait([task], timeout=STOP_S)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return how it goes, for people and programs."""
+        """Return name, policy and counts as values that JSON can carry."""
         return {
             "callback": getattr(self.callback, "__qualname__", repr(self.callback)),
             "policy": self._mailbox.policy,
@@ -81,101 +95,113 @@ class CallbackWorker:
         }
 
     async def _run(self) -> None:
-        work = self._work
-        _calling.set(self)
-        until = monotonic() + TURN_S
-        while self._work is work and not self._mailbox.closed:
+        task = self._task
+        _current.set(self)
+        until = monotonic() + YIELD_AFTER_S
+        # A stop from within the call has replaced the task: then this loop ends.
+        while self._task is task and not self._mailbox.closed:
             update = self._mailbox.get_nowait()
             if update is None:
                 update = await self._mailbox.get()
-                until = monotonic() + TURN_S
+                until = monotonic() + YIELD_AFTER_S
             if update.source.stopped:
                 continue
             self.called += 1
-            self._calling = True
+            self._in_call = True
             try:
                 result = self.callback(update.symbol, update.bar, update.quality)
                 if result is not None and inspect.isawaitable(result):
                     await result
             except (Exception, asyncio.CancelledError) as error:
+                # A function may await something that is cancelled: that is an error of its own.
                 if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                     raise
                 self.failed += 1
-                # One that always fails must not fill the disk: failures 1, 2, 4, 8… are told.
+                # Failures 1, 2, 4, 8 … are logged: one that always fails must not fill the disk.
                 if self.failed & (self.failed - 1) == 0:
                     log.exception("the callback %r failed for %s", self.callback, update.symbol)
             finally:
-                self._calling = False
-            # A synchronous function never waits: without this the loop stands still meanwhile.
+                self._in_call = False
+            # A synchronous function never waits: without this no other task would run.
             if monotonic() > until:
                 await asyncio.sleep(0)
-                until = monotonic() + TURN_S
+                until = monotonic() + YIELD_AFTER_S
 
 
 class Callbacks:
-    """Give every update to every function; none waits for another one unless its mailbox blocks."""
+    """User functions that get every update; only one whose policy is `block` delays the others."""
 
     def __init__(self) -> None:
-        """Start with none."""
-        self._listeners: list[CallbackWorker] = []
+        self._workers: list[CallbackWorker] = []
         self._failed_before = 0
 
     @property
     def failed(self) -> int:
-        """Return how often any function has raised, those included that were removed since."""
-        return self._failed_before + sum(listener.failed for listener in self._listeners)
+        """Number of calls that raised, those of removed functions included."""
+        return self._failed_before + sum(worker.failed for worker in self._workers)
 
     @property
     def room(self) -> int:
-        """Return how many updates are best handed to all at a time; 0 when one must wait."""
-        return min((listener.room for listener in self._listeners), default=sys.maxsize)
+        """Number of updates to put in one batch; 0 if the producer must wait."""
+        return min((worker.room for worker in self._workers), default=sys.maxsize)
 
     def add(self, callback: Callback, policy: Policy = "block", bound: int = BOUND) -> None:
         """
-        Call it for every update from now on.
+        Call a function for every update from now on.
 
-        TypeError for what can't be called so, ValueError as in `Mailbox`.
+        Args:
+            callback: called as `callback(symbol, bar, quality)`; sync or async.
+            policy: what happens when `bound` updates wait, see `Mailbox`.
+            bound: number of updates that may wait.
+
+        Raises:
+            TypeError: the function can't be called with these three arguments.
+            ValueError: the policy or the bound is invalid.
         """
         _check(callback)
-        self._listeners.append(CallbackWorker(callback, Mailbox(policy, bound)))
+        self._workers.append(CallbackWorker(callback, Mailbox(policy, bound)))
 
     def remove(self, callback: Callback) -> None:
-        """Call it no more; one that is not there is no error."""
-        for listener in self._listeners:
-            if listener.callback == callback:
-                self._listeners.remove(listener)
-                self._failed_before += listener.failed
-                listener.close()
+        """Stop calling a function, one of several equal ones; an unknown one is ignored."""
+        for worker in self._workers:
+            if worker.callback == callback:
+                self._workers.remove(worker)
+                self._failed_before += worker.failed
+                worker.close()
                 return
 
     async def put(self, update: BarUpdate) -> None:
-        """Hand an update to all, and wait for those who have no room."""
-        full = [listener for listener in self._listeners if not listener.put_nowait(update)]
-        for listener in full:
-            await listener.put(update)
+        """Put an update into every mailbox; waits for those that block."""
+        # All that have room come first: one that blocks delays this update for no other.
+        full = [worker for worker in self._workers if not worker.put_nowait(update)]
+        for worker in full:
+            await worker.put(update)
 
     async def stop(self) -> None:
-        """Call none any more until the next update."""
-        for listener in tuple(self._listeners):
-            await listener.stop()
+        """Stop all workers; the next update starts them again."""
+        for worker in tuple(self._workers):
+            await worker.stop()
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Return how each function goes."""
-        return [listener.to_dict() for listener in self._listeners]
+        """Return name, policy and counts of every function."""
+        return [worker.to_dict() for worker in self._workers]
 
 
 def _check(callback: object) -> None:
-    wanted = "a callback takes (symbol, bar, quality)"
+    """Raise TypeError unless an object can be called with three arguments."""
     if not callable(callback):
-        message = f"{wanted}: {callback!r} can't be called"
+        message = f"a callback takes (symbol, bar, quality): {callback!r} is not callable"
         raise TypeError(message)
     try:
         signature = inspect.signature(callback)
-    except ValueError:  # A function of C need not tell.
+    except ValueError:  # Functions of C need not have a signature.
         return
     try:
         signature.bind("", None, None)
     except TypeError as error:
         name = getattr(callback, "__qualname__", repr(callback))
-        message = f"{wanted}: {name}{signature} can't be called so, {error}"
+        message = (
+            f"a callback takes (symbol, bar, quality): {name}{signature} does not accept them, "
+            f"{error}"
+        )
         raise TypeError(message) from error

@@ -1,4 +1,4 @@
-"""The data engine."""
+"""DataEngine: live bars and history for a strategy."""
 
 from lean_lite.data.engine.engine import DataEngine
 

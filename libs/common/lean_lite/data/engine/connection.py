@@ -1,4 +1,4 @@
-"""Where an engine is attached: the stack of this machine, or the bus that `bus.url` names."""
+"""StackConnection: the bus that an engine uses, this machine's stack or `bus.url`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,32 +12,45 @@ from lean_lite.stack import Membership, join_stack
 
 
 class StackConnection:
-    """Know how each role reaches the bus; `facts` is what the stack of this machine says."""
+    """
+    Settings of the bus by role, and the membership of this machine's stack if it is used.
+
+    Args:
+        bus: settings for the role `client`.
+        membership: membership of this machine's stack; None with `bus.url`.
+
+    Attributes:
+        bus: settings for the role `client`.
+    """
 
     def __init__(self, bus: BusConfig, membership: Membership | None) -> None:
-        """Use `attach` instead."""
         self.bus = bus
         self._membership = membership
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Return what `stack.json` says; nothing of a bus elsewhere."""
+        """Contents of `stack.json`; empty with `bus.url`."""
         return self._membership.facts if self._membership else {}
 
     def check(self) -> None:
-        """Raise StackError when the stack of this machine has ended for good."""
+        """Raise StackError if the stack of this machine is lost for good."""
         if self._membership is not None and self._membership.lost.is_set():
-            raise _wait_until_lost(self._membership)
+            raise _lost(self._membership)
 
     async def wait_until_lost(self) -> StackError | None:
-        """Wait until the stack of this machine has ended for good; a bus elsewhere never does."""
+        """Wait until the stack of this machine is lost and return the error; None without one."""
         if self._membership is None:
             return None
         await self._membership.lost.wait()
-        return _wait_until_lost(self._membership)
+        return _lost(self._membership)
 
     def feed_bus(self) -> BusConfig:
-        """Return the settings for a user's feed; ConfigError when nobody told its password."""
+        """
+        Return the settings for the role `feed`, which user feeds publish with.
+
+        Raises:
+            ConfigError: `bus.feed_user` is not set.
+        """
         user = self.facts.get("feed_user", self.bus.feed_user)
         password = self.facts.get("feed_password", self.bus.feed_password)
         if self.bus.user and not user:
@@ -50,18 +63,18 @@ class StackConnection:
         return msgspec.structs.replace(self.bus, user=user, password=Secret(password))
 
     async def close(self) -> None:
-        """Need the stack no more; it ends when nobody needs it."""
+        """Release the stack of this machine; its last user stops it."""
         if self._membership is not None:
             await self._membership.leave()
 
 
 async def open_connection(config: Config) -> StackConnection:
-    """Join the stack of this machine, starting it when needed, unless `bus.url` names a bus."""
+    """Join or start the stack of this machine, unless `bus.url` names a bus."""
     if config.bus.url:
         return StackConnection(config.bus, None)
     membership = await join_stack(config)
     return StackConnection(membership.bus, membership)
 
 
-def _wait_until_lost(membership: Membership) -> StackError:
+def _lost(membership: Membership) -> StackError:
     return StackError(f"{membership.why}; call `engine.stop()` and then `engine.start()`")

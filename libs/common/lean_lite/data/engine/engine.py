@@ -1,12 +1,11 @@
-"""The strategy's side of the bus: feeds, live bars, history."""
+"""DataEngine: the public methods, and what start and stop do."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from lean_lite.bus import Bus, connect
 from lean_lite.bus.heartbeats import HeartbeatMonitor
@@ -15,71 +14,82 @@ from lean_lite.config import Config
 from lean_lite.data.bars import Bars
 from lean_lite.data.cache import DataCache
 from lean_lite.data.dispatch.callbacks import Callback
-from lean_lite.data.dispatch.dispatcher import Dispatcher, Pump
+from lean_lite.data.dispatch.dispatcher import Dispatcher
 from lean_lite.data.dispatch.mailbox import BOUND, Policy
-from lean_lite.data.dispatch.symbol_subscription import SymbolSubscription
 from lean_lite.data.engine.calls import PendingCalls
 from lean_lite.data.engine.connection import StackConnection, open_connection
 from lean_lite.data.engine.feed_lifecycle import FeedLifecycle
 from lean_lite.data.engine.feed_registry import FeedRegistry
+from lean_lite.data.engine.history_cache import HistoryCache
+from lean_lite.data.engine.subscriptions import SymbolSubscriptions
 from lean_lite.data.feed import DataFeed
 from lean_lite.data.history.client import HistorySnapshot
 from lean_lite.data.history.query import HistoryQuery, build_query
 from lean_lite.data.history.reader import HISTORY_S, HistoryReader, parse_since
 from lean_lite.data.live import Live
 from lean_lite.data.live.watermarks import WatermarkHub
+from lean_lite.data.metrics import DataMetrics
 from lean_lite.data.reports.quality_report import history_report
 from lean_lite.data.streams import BarStream, Slices
 from lean_lite.data.streams.bookmarks import BookmarkStore
 from lean_lite.data.streams.reader import BarReader, Revisions
 from lean_lite.data.streams.slices import GRACE_S
 from lean_lite.data.streams.start_positions import StartPositions
-from lean_lite.errors import FeedError, RequestError, StackError
+from lean_lite.errors import RequestError, StackError
 from lean_lite.model import Length, Resolution
-from lean_lite.model.timestamps import to_ns
 from lean_lite.tasks import finish, stop_all
 
-CLIENT = "client"
-# What a report on a symbol's quality can look back on as soon as it is subscribed.
-LATELY = timedelta(days=7)
-ENDING_S = 3.0
-
-log = logging.getLogger(__name__)
+ROLE = "client"
+# Streams and subscriptions stop side by side: a bus that is away costs this once, not per symbol.
+STOP_S = 3.0
 
 
 class DataEngine:
     """
-    Give a strategy live bars and history.
+    Live bars and history for a strategy, from any number of feeds.
 
-    Use it as an async context manager, or call `start` and `stop`. Without a `bus.url` it shares
-    the stack of this machine, and starts it when there is none. A `cache` answers for history of
-    subscribed symbols that was asked for before.
+    Use it as an async context manager, or call `start` and `stop`. Without `bus.url` it shares the
+    stack of this machine and starts it if there is none. It may be started again after a stop, in
+    another event loop too; callbacks and feeds stay. Not thread-safe: call it from one event loop.
+
+    Calls in progress raise `StackError` when the engine stops. A call that is cancelled leaves
+    nothing behind.
+
+    Args:
+        config: the settings; by default those of the environment.
+        cache: answers repeated requests for history of subscribed symbols.
     """
 
     def __init__(self, config: Config | None = None, *, cache: DataCache | None = None) -> None:
-        """Take the settings; nothing is connected before `start`."""
         self.config = config or Config()
         self.cache = cache
-        self._roster = FeedRegistry()
-        self._intake = Dispatcher(cache)
+        self._metrics = DataMetrics()
+        self._feeds = FeedRegistry()
+        self._history_cache = HistoryCache(cache, self._metrics)
+        self._dispatcher = Dispatcher(self._metrics, self._history_cache.invalidate)
+        self._subscriptions = SymbolSubscriptions(
+            self._feeds,
+            self._dispatcher,
+            self._history_cache,
+            self._open_live,
+            self._history_reader,
+        )
         self._services = HeartbeatMonitor()
-        self._following: dict[str, SymbolSubscription] = {}
-        self._pump = Pump(self._following, self._intake)
-        self._lives: WeakSet[Live] = WeakSet()
+        self._calls = PendingCalls()
+        # Weak, so that stopped streams disappear with their readers.
+        self._streams: WeakSet[Live] = WeakSet()
+        self._lock = asyncio.Lock()
+        # Set while the engine is started.
         self._bus: Bus | None = None
-        self._heads: WatermarkHub | None = None
-        self._crew: FeedLifecycle | None = None
-        self._attachment: StackConnection | None = None
+        self._connection: StackConnection | None = None
+        self._watermarks: WatermarkHub | None = None
+        self._feed_lifecycle: FeedLifecycle | None = None
         self._resources = AsyncExitStack()
-        self._turn = asyncio.Lock()
-        self._errands = PendingCalls()
-        # One for each symbol and feed at work: symbols of one feed come one after the other.
-        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @property
     def feeds(self) -> Mapping[str, DataFeed]:
-        """Return the added feeds by name, in the order they were added."""
-        return self._roster
+        """Added feeds by name, in the order they were added."""
+        return self._feeds
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -92,54 +102,65 @@ class DataEngine:
 
     def add_feed(self, feed: DataFeed) -> None:
         """
-        Add a feed; FeedError when another one has its name, or it is that of a feed of Alpaca's.
+        Add a feed, which `start` starts; a running engine starts it in the background.
 
-        `start` starts it. One that is added to a running engine starts at once, in the background,
-        and whoever asks it for a symbol waits for that. The same feed again is no error.
+        A call that needs the feed waits until it has started. Adding the same feed again does
+        nothing.
+
+        Args:
+            feed: the feed.
+
+        Raises:
+            FeedError: another feed has its name, or the name is that of a feed of Alpaca's.
         """
-        self._roster.add(feed)
-        if self._crew is not None:
-            self._crew.add(feed)
+        self._feeds.add(feed)
+        if self._feed_lifecycle is not None:
+            self._feed_lifecycle.add(feed)
 
     async def start(self) -> None:
         """
-        Attach to the stack or the bus, and start the feeds; does nothing when that is done.
+        Connect to the stack or the bus and start the feeds; does nothing if it is started.
 
-        StackError when there is no stack and none can be started, BusUnavailable when the bus is
-        silent, FeedError when a feed can't be. Nothing is left behind when it fails.
+        A start that fails or is cancelled leaves nothing behind.
+
+        Raises:
+            ConfigError: a setting is invalid or missing.
+            StackError: there is no stack and none can be started.
+            BusUnavailable: the bus does not answer.
+            FeedError: a feed can't be started.
         """
-        async with self._turn:
+        async with self._lock:
             if self._bus is not None:
                 return
             try:
-                attachment = await open_connection(self.config)
-                self._resources.push_async_callback(attachment.close)
-                bus = await connect(attachment.bus, CLIENT, name="strategy")
+                connection = await open_connection(self.config)
+                self._resources.push_async_callback(connection.close)
+                bus = await connect(connection.bus, ROLE, name="strategy")
                 self._resources.push_async_callback(bus.close)
                 await self._services.start(bus)
                 self._resources.push_async_callback(self._services.stop)
-                crew = FeedLifecycle(self, bus, attachment)
-                self._resources.push_async_callback(crew.stop)
-                for feed in list(self._roster.values()):
-                    await crew.ensure_started(feed)
+                feed_lifecycle = FeedLifecycle(self, bus, connection)
+                self._resources.push_async_callback(feed_lifecycle.stop)
+                for feed in list(self._feeds.values()):
+                    await feed_lifecycle.ensure_started(feed)
             except BaseException:
                 await finish(self._resources.aclose())
                 raise
-            self._pump.start()
-            self._resources.push_async_callback(self._intake.callbacks.stop)
-            self._resources.push_async_callback(self._pump.stop)
-            watching = asyncio.create_task(self._watch(attachment), name="watch the attachment")
-            self._resources.callback(watching.cancel)
-            self._bus, self._heads = bus, WatermarkHub(bus)
-            self._attachment, self._crew = attachment, crew
+            self._dispatcher.start()
+            self._resources.push_async_callback(self._dispatcher.stop)
+            monitor = asyncio.create_task(self._monitor(connection), name="monitor the stack")
+            self._resources.callback(monitor.cancel)
+            self._bus, self._watermarks = bus, WatermarkHub(bus)
+            self._connection, self._feed_lifecycle = connection, feed_lifecycle
 
     async def stop(self) -> None:
         """
-        End every stream and subscription, stop the feeds and leave.
+        Stop streams, subscriptions and feeds, then disconnect; does nothing if it is stopped.
 
-        Does nothing when that is done.
+        Calls in progress raise `StackError`. If this call is cancelled, the cancellation is raised
+        after the stop is finished.
         """
-        async with self._turn:
+        async with self._lock:
             if self._bus is not None:
                 await finish(self._stop())
 
@@ -147,40 +168,74 @@ class DataEngine:
         self, callback: Callback, *, policy: Policy = "block", bound: int = BOUND
     ) -> None:
         """
-        Call `callback(symbol, bar, quality)` for every bar of a subscribed symbol.
+        Call a function for every bar of the subscribed symbols.
 
-        It may be sync or async, and is called with one bar after the other. What it is too slow for
-        waits, up to `bound` bars: then with `block` everything waits for it, in the store and
-        without loss; with `drop_oldest` the oldest goes; with `latest` only the newest bar of
-        every symbol ever waits. One that raises is logged and counted. TypeError for what can't be
-        called so.
+        The function is called with one bar after the other, those of a symbol in order; INVALID
+        bars and corrections are calls as well. A function that raises is logged, counted, and
+        called with the next bar. Every function has its own queue, so that one does not delay
+        another unless its policy is `block`.
+
+        Args:
+            callback: called as `callback(symbol, bar, quality)`; sync or async.
+            policy: what happens when `bound` updates wait. `block`: everything waits for the
+                callback; the rest stays in the store and nothing is lost. `drop_oldest`: the
+                oldest update is dropped and counted. `latest`: only the newest bar of each symbol
+                ever waits.
+            bound: number of updates that may wait, at least 1; with `latest` of symbols.
+
+        Raises:
+            TypeError: the function can't be called with these three arguments.
+            ValueError: the policy or the bound is invalid.
         """
-        self._intake.callbacks.add(callback, policy, bound)
+        self._dispatcher.callbacks.add(callback, policy, bound)
 
     def remove_data_callback(self, callback: Callback) -> None:
-        """Call it no more; one that was never added is no error."""
-        self._intake.callbacks.remove(callback)
+        """
+        Stop calling a function; one that was not added is ignored.
+
+        A call in progress is finished. Updates that wait for the function are dropped.
+
+        Args:
+            callback: the function; if it was added several times, one of them is removed.
+        """
+        self._dispatcher.callbacks.remove(callback)
 
     async def subscribe_symbol(self, symbol: str, feed_name: str | None = None) -> bool:
         """
         Send a symbol's live bars to the callbacks, INVALID ones included.
 
-        RequestError when the feed refuses it; FeedError when no feed serves it, there is none of
-        that name, or another one serves the symbol already; StackError when the engine is stopped
-        meanwhile.
+        Does nothing if the symbol is subscribed from the same feed. Bars of a symbol are called
+        once each and in order; INVALID ones as they arrive.
+
+        Args:
+            symbol: the symbol, for example AAPL, BRK.B or BTC/USD.
+            feed_name: name of the feed to use; by default the one that serves the asset class.
+
+        Returns:
+            True.
+
+        Raises:
+            RequestError: the symbol is invalid, or its feed refuses it.
+            FeedError: no feed serves the symbol, there is none of that name, or the symbol is
+                subscribed from another feed.
+            BusUnavailable: the store or the feed does not answer.
+            StackError: the engine is not started, or was stopped during the call.
         """
-        bus, feed = self._connected(), self._runs(symbol, feed_name)
-        await self._errands.run(self._subscribe(bus, symbol, feed, feed_name))
+        bus, feed = self._connected_bus(), self._user_feed(symbol, feed_name)
+        await self._calls.run(self._subscribe(bus, symbol, feed, feed_name))
         return True
 
     async def unsubscribe_symbol(self, symbol: str) -> bool:
-        """Send a symbol's bars to the callbacks no more; False when it was not subscribed."""
-        following = self._following.pop(symbol, None)
-        if following is None:
-            return False
-        self._intake.end(symbol)
-        await following.stop()
-        return True
+        """
+        Stop sending a symbol's bars to the callbacks; bars that wait are dropped.
+
+        Args:
+            symbol: the symbol.
+
+        Returns:
+            Whether the symbol was subscribed.
+        """
+        return await self._subscriptions.unsubscribe(symbol)
 
     def bars(
         self,
@@ -191,43 +246,73 @@ class DataEngine:
         feed_name: str | None = None,
     ) -> BarStream:
         """
-        Return the bars of symbols as a stream: history since a moment, or that long ago, then live.
+        Return a stream of bars: history first, then live, without gap or duplicate.
 
-        Without `since` it begins with the next bar. A `name` makes it durable: after a restart the
-        stream goes on where the reader of that name stopped. See `BarStream` for `revisions`.
-        RequestError when a symbol is refused, with the first bar; ValueError without symbols, or
-        for a moment to come. A stream that is not read to its end is ended by `async with`, by
-        `aclose`, or by the engine.
+        Nothing is requested before the first bar is. The stream is closed by `async with`, by
+        `aclose`, by the engine's stop, or when it is garbage-collected.
+
+        Args:
+            symbols: at least one symbol.
+            since: where history starts, as a time (naive ones are local) or as a duration before
+                now; by default the stream starts with the next live bar.
+            revisions: `first`, `final` or `all`: what becomes of corrections, see `BarStream`.
+            name: makes the stream durable: after a restart the stream of that name resumes
+                behind the last bar that was processed. Up to 64 letters, digits, `_` and `-`.
+            feed_name: name of the feed of all symbols; by default chosen by asset class.
+
+        Returns:
+            The stream. Its first bar raises RequestError if a symbol is refused.
+
+        Raises:
+            ValueError: there is no symbol, `since` is in the future, or `revisions` or `name` is
+                invalid.
+            RequestError: a symbol is invalid.
+            FeedError: no feed serves a symbol, or there is none of that name.
+            StackError: the engine is not started.
         """
-        bus, past = self._connected(), self._past()
-        feeds = self._feeds(symbols, feed_name)
+        bus, history = self._connected_bus(), self._history_reader()
+        feeds = self._user_feeds(symbols, feed_name)
 
-        async def begin(after: Mapping[str, int] | None) -> Live:
+        async def open_live(after: Mapping[str, int] | None) -> Live:
             return await retry_unavailable(
                 lambda: self.live(*symbols, after=after, feed_name=feed_name)
             )
 
-        def pages(
+        def read_pages(
             some: Iterable[str], start_ns: int, min_seq: Mapping[str, int]
         ) -> AsyncIterator[HistorySnapshot]:
-            return past.pages({symbol: feeds[symbol] for symbol in some}, start_ns, min_seq)
+            return history.pages({symbol: feeds[symbol] for symbol in some}, start_ns, min_seq)
 
-        resume = None if name is None else BookmarkStore(bus, name)
-        places = StartPositions(symbols, parse_since(since))
-        return BarStream(BarReader(begin, pages, places, revisions, resume))
+        bookmarks = None if name is None else BookmarkStore(bus, name)
+        positions = StartPositions(symbols, parse_since(since))
+        return BarStream(BarReader(open_live, read_pages, positions, revisions, bookmarks))
 
     def slices(self, symbols: Sequence[str], *, grace_s: float = GRACE_S) -> Slices:
         """
-        Return the live bars of several symbols and feeds, one slice for each minute.
+        Return a stream of time slices: the live bars of several symbols, minute by minute.
 
-        A slice comes as soon as every symbol has a bar of its minute or of a later one; a symbol
-        that is silent is waited for `grace_s` once another one has come to a later minute.
-        ValueError without symbols.
+        A slice is yielded as soon as every symbol has a bar of its minute or of a later one. The
+        symbols may be of several feeds.
+
+        Args:
+            symbols: list of at least one symbol.
+            grace_s: how long a silent symbol is waited for, in seconds, once another symbol has
+                a bar of a later minute; then it is named in `missing`.
+
+        Returns:
+            The stream. Its first slice raises RequestError if a symbol is refused.
+
+        Raises:
+            TypeError: `symbols` is a text instead of a list.
+            ValueError: there is no symbol.
+            RequestError: a symbol is invalid.
+            FeedError: no feed serves a symbol.
+            StackError: the engine is not started.
         """
         if isinstance(symbols, str):
             message = f"slices are of a list of symbols: engine.slices([{symbols!r}])"
             raise TypeError(message)
-        self._feeds(symbols, None)
+        self._user_feeds(symbols, None)
         return Slices(lambda: retry_unavailable(lambda: self.live(*symbols)), symbols, grace_s)
 
     async def live(
@@ -237,13 +322,26 @@ class DataEngine:
         feed_name: str | None = None,
     ) -> Live:
         """
-        Return the started stream of live records; RequestError when a symbol is refused.
+        Return a started stream of live records, every version of each bar in the order of the bus.
 
-        `after` resumes behind known frames, as in `Live`; `feed_name` names the feed of them all.
-        StackError when the engine is stopped meanwhile.
+        Args:
+            symbols: at least one symbol.
+            after: GRADED sequence by lane behind which the stream resumes, as `Live.done` of an
+                earlier stream has it; by default it starts with the next record.
+            feed_name: name of the feed of all symbols; by default chosen by asset class.
+
+        Returns:
+            The stream, to be stopped by `async with` or `stop`.
+
+        Raises:
+            RequestError: a symbol is invalid, or its feed refuses it.
+            FeedError: no feed serves a symbol, or there is none of that name.
+            ValueError: there is no symbol.
+            BusUnavailable: the store or a feed does not answer.
+            StackError: the engine is not started, or was stopped during the call.
         """
-        self._connected()
-        return await self._errands.run(self._live(symbols, after, feed_name))
+        self._connected_bus()
+        return await self._calls.run(self._open_live(symbols, feed_name, after))
 
     async def get_historical_data(
         self,
@@ -257,31 +355,50 @@ class DataEngine:
         progress: Callable[[float], None] | None = None,
     ) -> Bars:
         """
-        Return the bars that start from `start_date` until before `end_date`.
+        Return the bars that start in a span, fetching what is not stored yet.
 
-        What is not stored yet is fetched, within `timeout_s`; `progress` is called with the share
-        that is there. `gaps` of the result names what could not be had, `expected` how many bars of
-        regular trading there were until now. A user's feed is asked for what is not stored of it.
-        RequestError for a resolution that can't be had.
+        Args:
+            symbol: the symbol.
+            start_date: start of the span, inclusive; naive times are local.
+            end_date: end of the span, exclusive.
+            resolution: whole minutes up to a day, or whole days; as `Resolution`, text ("5min")
+                or timedelta. Longer bars than those stored are folded from whole buckets that
+                start in the span.
+            feed_name: name of the feed to use; by default the one that serves the asset class.
+            timeout_s: how long missing bars are fetched, in seconds.
+            progress: called with the share of the span that is available, 0 to 1.
+
+        Returns:
+            n bars in order of start; prices and volume as float64 columns of shape (n,). `gaps`
+            names what could not be fetched, `expected` is the number of bars with regular
+            trading in the span until now. Every bar that a callback was called with is included.
+
+        Raises:
+            RequestError: the symbol or the resolution is invalid, `end_date` is before
+                `start_date`, or the answer would have too many rows.
+            FeedError: no feed serves the symbol, or there is none of that name.
+            BusUnavailable: the store does not answer.
+            StackError: the engine is not started, or was stopped during the call.
         """
-        self._connected()
-        self._runs(symbol, feed_name)
-        asked = build_query(symbol, start_date, end_date, resolution)
-        work = self._history(asked, feed_name, timeout_s=timeout_s, progress=progress)
-        return await self._errands.run(work)
+        self._connected_bus()
+        self._user_feed(symbol, feed_name)
+        query = build_query(symbol, start_date, end_date, resolution)
+        work = self._read_history(query, feed_name, timeout_s=timeout_s, progress=progress)
+        return await self._calls.run(work)
 
     def get_metrics(self) -> dict[str, Any]:
         """
-        Return the figures of this engine, its feeds, its callbacks and the services, as JSON can.
+        Return metrics of this engine and what it knows of the services.
 
-        `engine` has those of `DataMetrics`; `services` has each instance's state and counters.
+        Returns:
+            Values that JSON can carry: `engine` as `DataMetrics.to_dict` (latencies in
+            milliseconds), with `waiting` bars, subscribed `symbols` and `refused` ones; `feeds`
+            and `callbacks`, each with its own; `services` with state and counters of every
+            process that publishes heartbeats.
         """
         return {
             "engine": {
-                **self._intake.to_dict(
-                    waiting=len(self._pump.queue),
-                    symbols=sorted(self._following),
-                ),
+                **self._dispatcher.to_dict(self._subscriptions.symbols),
                 "refused": self._refused(),
             },
             "feeds": {
@@ -290,20 +407,28 @@ class DataEngine:
                     "detail": feed.get_connection_status().detail,
                     **feed.metrics.to_dict(),
                 }
-                for name, feed in self._roster.items()
+                for name, feed in self._feeds.items()
             },
-            "callbacks": self._intake.callbacks.to_list(),
+            "callbacks": self._dispatcher.callbacks.to_list(),
             "services": self._services.to_dict(),
         }
 
     def get_data_quality_report(self, symbol: str, hours: float = 24) -> dict[str, Any]:
         """
-        Return how good a subscribed symbol's bars of the last hours are, at once.
+        Return the quality of a subscribed symbol's bars of the last hours, without a request.
 
-        `average_quality_score` and what else `quality_report.report_of` names. RequestError when
-        the symbol is not subscribed: `quality_report` answers for any symbol.
+        Args:
+            symbol: a subscribed symbol.
+            hours: length of the span that ends now; a week is remembered at most.
+
+        Returns:
+            The report, see `lean_lite.data.reports.quality_report.build_report`.
+
+        Raises:
+            RequestError: the symbol is not subscribed; `quality_report` serves any symbol.
+            ValueError: `hours` is not above 0, or not finite.
         """
-        return self._intake.report(symbol, hours)
+        return self._dispatcher.report(symbol, hours)
 
     async def quality_report(
         self,
@@ -312,78 +437,68 @@ class DataEngine:
         end_date: datetime,
         resolution: Length = Resolution.MINUTE,
     ) -> dict[str, Any]:
-        """Return how good the stored bars of any symbol and span are; errors as for history."""
+        """
+        Return the quality of the stored bars of any symbol and span.
+
+        Args:
+            symbol: the symbol.
+            start_date: start of the span, inclusive; naive times are local.
+            end_date: end of the span, exclusive.
+            resolution: as in `get_historical_data`, whose errors this raises.
+
+        Returns:
+            The report, see `lean_lite.data.reports.quality_report.build_report`. INVALID bars
+            are in no history: their number is None.
+        """
         bars = await self.get_historical_data(symbol, start_date, end_date, resolution)
         return history_report(symbol, start_date, end_date, bars)
 
-    async def _history(
+    async def _subscribe(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
+        await self._ensure_started(symbol, feed_name)
+        await self._subscriptions.subscribe(bus, symbol, feed, feed_name)
+
+    async def _read_history(
         self,
-        asked: HistoryQuery,
+        query: HistoryQuery,
         feed_name: str | None,
         *,
         timeout_s: float,
         progress: Callable[[float], None] | None,
     ) -> Bars:
-        symbol = asked.symbol
-        await self._ready(symbol, feed_name)
-        past, feed, seen = self._past(), self._runs(symbol, feed_name), self._seen(symbol)
+        symbol = query.symbol
+        await self._ensure_started(symbol, feed_name)
+        reader, feed = self._history_reader(), self._user_feed(symbol, feed_name)
+        # The store may be behind the bus: what the callbacks have seen must be in the answer.
+        min_seq = self._subscriptions.queued_seq(symbol)
         if feed:
-            return await past.read_feed(asked, self._roster[feed], seen, timeout_s=timeout_s)
-        known = await self._intake.cached(asked)
-        if known is not None and self._hears(symbol, known):
-            return known
-        heard = self._intake.heard(asked)
-        bars = await past.read(asked, seen, timeout_s=timeout_s, progress=progress)
-        if self._hears(symbol, bars):
-            await self._intake.keep(asked, bars, heard)
+            return await reader.read_feed(query, self._feeds[feed], min_seq, timeout_s=timeout_s)
+        cached = await self._history_cache.get(query)
+        if cached is not None and self._subscriptions.receives_corrections_of(symbol, cached):
+            return cached
+        watch = self._history_cache.watch(query, self._dispatcher.newest_ns(symbol))
+        bars = await reader.read(query, min_seq, timeout_s=timeout_s, progress=progress)
+        if self._subscriptions.receives_corrections_of(symbol, bars):
+            await self._history_cache.put(query, bars, watch)
         return bars
 
-    async def _subscribe(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
-        await self._ready(symbol, feed_name)
-        async with self._turn_of("symbol", symbol), self._turn_of("feed", feed):
-            known = self._following.get(symbol)
-            if known is None:
-                await self._follow(bus, symbol, feed, feed_name)
-            elif known.feed != feed:
-                message = f"{symbol} is subscribed from another feed: unsubscribe it first"
-                raise FeedError(message)
-
-    def _turn_of(self, kind: str, name: str) -> asyncio.Lock:
-        return self._turns.setdefault((kind, name), asyncio.Lock())
-
-    async def _follow(self, bus: Bus, symbol: str, feed: str, feed_name: str | None) -> None:
-        chosen = self._roster.feed_for(symbol, feed_name)
-        handle = chosen if chosen is not None and chosen.served_by_ingest else None
-        live = await self._live((symbol,), None, feed_name)
-        following = SymbolSubscription(bus, symbol, live, feed, self._intake.take)
-        try:
-            since_ns = to_ns(datetime.now(UTC) - LATELY)
-            known = await self._past().read_stored(symbol, feed, since_ns)
-            self._intake.begin(symbol, handle, known, since_ns)
-            await following.start()
-            following.attach_queue(self._pump.queue)
-        except BaseException:
-            self._intake.end(symbol)
-            await finish(following.stop())
-            raise
-        self._following[symbol] = following
-
-    async def _live(
-        self, symbols: Sequence[str], after: Mapping[str, int] | None, feed_name: str | None
+    async def _open_live(
+        self,
+        symbols: Sequence[str],
+        feed_name: str | None,
+        after: Mapping[str, int] | None = None,
     ) -> Live:
         for symbol in symbols:
-            await self._ready(symbol, feed_name)
-        feeds = self._feeds(symbols, feed_name)
-        own = {symbol: feed for symbol, feed in feeds.items() if feed}
+            await self._ensure_started(symbol, feed_name)
+        feeds = self._user_feeds(symbols, feed_name)
         live = Live(
-            self._connected(),
+            self._connected_bus(),
             symbols,
             after=after,
-            feeds=own,
-            watermarks=self._heads,
+            feeds={symbol: feed for symbol, feed in feeds.items() if feed},
+            watermarks=self._watermarks,
             on_refused=self._on_refused,
         )
-        self._lives.add(live)
+        self._streams.add(live)
         try:
             await live.start()
         except BaseException:
@@ -396,67 +511,57 @@ class DataEngine:
         return live
 
     async def _stop(self) -> None:
-        self._bus = self._heads = self._attachment = self._crew = None
+        self._bus = self._watermarks = self._connection = self._feed_lifecycle = None
         try:
-            # First what is under way: behind our back it would leave things to the next start.
-            await self._errands.stop()
-            unsubscribing = [self.unsubscribe_symbol(symbol) for symbol in self._following]
-            await stop_all([*unsubscribing, *(live.stop() for live in self._lives)], ENDING_S)
+            # Calls first: one that went on meanwhile would leave its stream to the next start.
+            await self._calls.stop()
+            unsubscribing = map(self._subscriptions.unsubscribe, self._subscriptions.symbols)
+            await stop_all([*unsubscribing, *(live.stop() for live in self._streams)], STOP_S)
         finally:
             await self._resources.aclose()
 
-    async def _watch(self, attachment: StackConnection) -> None:
-        """Let streams end with the error when the stack is gone: nobody must wait for ever."""
-        error = await attachment.wait_until_lost()
+    async def _monitor(self, connection: StackConnection) -> None:
+        """Fail all streams when the stack is lost: their readers would wait for ever."""
+        error = await connection.wait_until_lost()
         if error is not None:
-            for live in list(self._lives):
+            for live in list(self._streams):
                 live.fail(error)
 
     def _refused(self) -> dict[str, str]:
-        """Return the symbols of streams at work that their feeds refuse now, and why."""
-        streams = [live for live in self._lives if not live.stopped]
+        """Return the symbols of running streams that their feeds refuse now, and why."""
+        streams = [live for live in self._streams if not live.stopped]
         return {symbol: why for live in streams for symbol, why in live.refused.items()}
 
     def _on_refused(self, _symbol: str, _why: str) -> None:
-        self._intake.metrics.increment_errors()
+        self._metrics.increment_errors()
 
-    def _past(self) -> HistoryReader:
-        return HistoryReader(self._connected())
+    async def _ensure_started(self, symbol: str, feed_name: str | None) -> None:
+        """Wait until the feed that serves a symbol is started."""
+        feed = self._feeds.feed_for(symbol, feed_name)
+        if feed is not None and self._feed_lifecycle is not None:
+            await self._feed_lifecycle.ensure_started(feed)
 
-    async def _ready(self, symbol: str, feed_name: str | None) -> None:
-        """Return when the feed that serves a symbol is at work."""
-        feed = self._roster.feed_for(symbol, feed_name)
-        if feed is not None and self._crew is not None:
-            await self._crew.ensure_started(feed)
+    def _user_feed(self, symbol: str, feed_name: str | None) -> str:
+        """Return the name of the user's feed that serves a symbol; empty if ingest does."""
+        feed = self._feeds.feed_for(symbol, feed_name)
+        return "" if feed is None or feed.served_by_ingest else feed.name
 
-    def _hears(self, symbol: str, bars: Bars) -> bool:
-        """Say whether bars of the account are of the feed that a subscription follows."""
-        following = self._following.get(symbol)
-        if following is None or following.feed:
-            return False
-        return not len(bars) or following.accepts_feed(bars.block.feed)
-
-    def _feeds(self, symbols: Sequence[str], feed_name: str | None) -> dict[str, str]:
-        """Return what `_runs` does for each of some symbols."""
-        self._connected()
+    def _user_feeds(self, symbols: Sequence[str], feed_name: str | None) -> dict[str, str]:
+        """Return `_user_feed` by symbol."""
+        self._connected_bus()
         if not symbols:
             message = "name one symbol at least, as AAPL"
             raise ValueError(message)
-        return {symbol: self._runs(symbol, feed_name) for symbol in symbols}
+        return {symbol: self._user_feed(symbol, feed_name) for symbol in symbols}
 
-    def _seen(self, symbol: str) -> Mapping[str, int]:
-        """Return how far history must have come: the callbacks have had so much already."""
-        return self._following[symbol].seen_seq if symbol in self._following else {}
+    def _history_reader(self) -> HistoryReader:
+        return HistoryReader(self._connected_bus())
 
-    def _runs(self, symbol: str, feed_name: str | None) -> str:
-        """Return the name of the user's feed that serves a symbol; empty when ingest does."""
-        feed = self._roster.feed_for(symbol, feed_name)
-        return "" if feed is None or feed.served_by_ingest else feed.name
-
-    def _connected(self) -> Bus:
+    def _connected_bus(self) -> Bus:
+        """Return the bus; StackError if the engine is not started or its stack is lost."""
         if self._bus is None:
             message = "the engine is not started: call `await engine.start()` first"
             raise StackError(message)
-        if self._attachment is not None:
-            self._attachment.check()
+        if self._connection is not None:
+            self._connection.check()
         return self._bus

@@ -1,4 +1,4 @@
-"""The feeds of a running engine, at work."""
+"""FeedLifecycle: start and stop feeds with their engine."""
 
 import asyncio
 import logging
@@ -13,63 +13,68 @@ from lean_lite.feeds import FeedRunner
 from lean_lite.tasks import stop_all
 
 ROLE = "feed"
-# More than the limits of one feed add up to: those of its methods, of its queue and of the bus.
-ENDING_S = 30.0
+# More than the timeouts of one feed add up to: its methods, its queue and the bus.
+STOP_S = 30.0
 
-Ending = Callable[[], Coroutine[Any, Any, None]]
+Stop = Callable[[], Coroutine[Any, Any, None]]
 
 log = logging.getLogger(__name__)
 
 
 class FeedLifecycle:
     """
-    Start feeds, and end them with the engine.
+    Feeds of a running engine, each started by a task of its own.
 
-    Users' feeds share a connection of their own, with the role `feed`, made for the first of them.
+    User feeds share one connection with the role `feed`, opened for the first of them.
+
+    Args:
+        host: the engine, which handles of the account call.
+        bus: connection of the engine.
+        connection: settings of the bus for user feeds.
     """
 
-    def __init__(self, host: Host, bus: Bus, attachment: StackConnection) -> None:
-        """Start nothing before `add`."""
+    def __init__(self, host: Host, bus: Bus, connection: StackConnection) -> None:
         self._host = host
         self._bus = bus
-        self._attachment = attachment
+        self._connection = connection
         self._feed_bus: Bus | None = None
         self._starts: dict[str, asyncio.Task[None]] = {}
-        self._turn = asyncio.Lock()
-        self._endings: list[Ending] = []
+        self._lock = asyncio.Lock()
+        self._stops: list[Stop] = []
 
     def add(self, feed: DataFeed) -> None:
         """
-        Start a feed in the background; that it failed is logged, and told by `ready`.
+        Start a feed in the background; does nothing if it is started or starting.
 
-        One that starts already, or is at work, is left alone.
+        An error is logged, and raised by `ensure_started` unless a new attempt succeeds.
         """
         if self._is_due(feed):
-            self._begin_start(feed).add_done_callback(_tell)
+            self._create_start(feed).add_done_callback(_log_error)
 
     async def ensure_started(self, feed: DataFeed) -> None:
-        """Return when a feed is at work, and try again if it failed; raises what keeps it off."""
+        """Wait until a feed is started; one that has failed is started again. Raises its error."""
         if self._is_due(feed):
-            self._begin_start(feed)
+            self._create_start(feed)
+        # Others may wait for the same start: a caller that is cancelled does not end it.
         await asyncio.shield(self._starts[feed.name])
 
     async def stop(self) -> None:
-        """End all feeds."""
+        """Stop all feeds at the same time, then close their connection."""
         for start in self._starts.values():
             start.cancel()
         await asyncio.gather(*self._starts.values(), return_exceptions=True)
-        await stop_all((end() for end in self._endings), ENDING_S)
+        await stop_all((stop() for stop in self._stops), STOP_S)
         if self._feed_bus is not None:
             await self._feed_bus.close()
 
     def _is_due(self, feed: DataFeed) -> bool:
-        """Say whether a feed was never started, or in vain."""
-        known = self._starts.get(feed.name)
-        if known is None:
+        """Whether a feed was never started, or its last start has failed."""
+        start = self._starts.get(feed.name)
+        if start is None:
             return True
-        return known.done() and (known.cancelled() or known.exception() is not None)
+        return start.done() and (start.cancelled() or start.exception() is not None)
 
-    def _begin_start(self, feed: DataFeed) -> asyncio.Task[None]:
+    def _create_start(self, feed: DataFeed) -> asyncio.Task[None]:
         start = asyncio.create_task(self._start(feed), name=f"start {feed.name}")
         self._starts[feed.name] = start
         return start
@@ -77,15 +82,15 @@ class FeedLifecycle:
     async def _start(self, feed: DataFeed) -> None:
         if feed.served_by_ingest:
             handle = cast("AlpacaDataFeed", feed)
-            await handle.serve(self._host, self._bus, self._attachment.facts)
-            self._endings.append(feed.disconnect)
+            await handle.serve(self._host, self._bus, self._connection.facts)
+            self._stops.append(feed.disconnect)
         else:
             await self._run(feed)
 
     async def _run(self, feed: DataFeed) -> None:
-        async with self._turn:
+        async with self._lock:
             if self._feed_bus is None:
-                settings = self._attachment.feed_bus()
+                settings = self._connection.feed_bus()
                 self._feed_bus = await connect(settings, ROLE, name="strategy's feeds")
         runner = FeedRunner(feed, self._feed_bus)
         try:
@@ -93,9 +98,9 @@ class FeedLifecycle:
         except BaseException:
             await runner.stop()
             raise
-        self._endings.append(runner.stop)
+        self._stops.append(runner.stop)
 
 
-def _tell(start: asyncio.Task[None]) -> None:
+def _log_error(start: asyncio.Task[None]) -> None:
     if not start.cancelled() and (error := start.exception()) is not None:
         log.error("could not %s: %s", start.get_name(), error)

@@ -1,4 +1,4 @@
-"""The feeds of an engine, and which of them serves a symbol."""
+"""FeedRegistry: the added feeds, and which one serves a symbol."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ from lean_lite.errors import FeedError, RequestError
 from lean_lite.feeds import check_feed_name
 from lean_lite.market.symbols import asset_class_of
 
+# Words in the name of a feed that make it the first choice for an asset class.
 WORDS = {
     "equity": {"stock", "stocks", "equity", "equities", "share", "shares"},
     "crypto": {"crypto", "cryptos", "coin", "coins"},
@@ -17,18 +18,17 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 class FeedRegistry(Mapping[str, DataFeed]):
-    """Hold feeds by name, in the order they were added."""
+    """Feeds by name, in the order they were added."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self._feeds: dict[str, DataFeed] = {}
 
     def __getitem__(self, name: str) -> DataFeed:
-        """Return a feed; KeyError when there is none of that name."""
+        """Return a feed; KeyError if there is none of that name."""
         return self._feeds[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the names."""
+        """Iterate over the names."""
         return iter(self._feeds)
 
     def __len__(self) -> int:
@@ -36,7 +36,13 @@ class FeedRegistry(Mapping[str, DataFeed]):
         return len(self._feeds)
 
     def add(self, feed: DataFeed) -> None:
-        """Add a feed; FeedError when another one, or a feed of an account, has its name."""
+        """
+        Add a feed; the same one again does nothing.
+
+        Raises:
+            FeedError: another feed has its name, or it is a user's feed with the name of an
+                account's feed.
+        """
         if not feed.served_by_ingest:
             check_feed_name(feed.name)
         if self._feeds.setdefault(feed.name, feed) is not feed:
@@ -45,11 +51,21 @@ class FeedRegistry(Mapping[str, DataFeed]):
 
     def feed_for(self, symbol: str, name: str | None = None) -> DataFeed | None:
         """
-        Return the feed that serves a symbol; None when no feed was added, and the bus serves it.
+        Return the feed that serves a symbol.
 
-        Among those that serve its asset class, one named for the class comes first and one named
-        for another class last; then the order of adding decides. `name` overrides. FeedError when
-        there is no such feed, or none serves the symbol; errors of `check_symbol`.
+        Of the feeds that serve its asset class, one named for the class is preferred, one named
+        for another class is the last choice, and then the order of adding decides.
+
+        Args:
+            symbol: the symbol.
+            name: name of the feed to use instead.
+
+        Returns:
+            The feed, or None if no feed was added: then ingest serves all symbols.
+
+        Raises:
+            FeedError: there is no feed of that name, or none serves the asset class.
+            RequestError: the symbol is invalid, as in `check_symbol`.
         """
         check_symbol(symbol)
         if name is not None:
@@ -64,7 +80,7 @@ class FeedRegistry(Mapping[str, DataFeed]):
                 f"that does, or name one with `feed_name`"
             )
             raise FeedError(message)
-        return min(able, key=lambda feed: _priority(feed.name, asset_class))
+        return min(able, key=lambda feed: _rank(feed.name, asset_class))
 
     def _named(self, name: str) -> DataFeed:
         if name not in self._feeds:
@@ -78,17 +94,24 @@ class FeedRegistry(Mapping[str, DataFeed]):
 
 
 def check_symbol(symbol: object) -> None:
-    """Raise TypeError for what is no text, RequestError `symbol` for text that is no word."""
+    """
+    Check that a symbol is one word; whether it exists is known to its feed.
+
+    Raises:
+        TypeError: the symbol is not text.
+        RequestError: `symbol`, the text is empty or has white space.
+    """
     if not isinstance(symbol, str):
-        message = f"a symbol is text, as 'AAPL' or 'BTC/USD', not {symbol!r}"
+        message = f"invalid symbol {symbol!r}: expected text, e.g. 'AAPL' or 'BTC/USD'"
         raise TypeError(message)
     if symbol.split() != [symbol]:
         code = "symbol"
-        message = f"{symbol!r} is no symbol: equities look like AAPL or BRK.B, crypto like BTC/USD"
+        message = f"invalid symbol {symbol!r}: expected e.g. AAPL, BRK.B or BTC/USD"
         raise RequestError(code, message)
 
 
-def _priority(name: str, asset_class: str) -> int:
+def _rank(name: str, asset_class: str) -> int:
+    """Return 0 for a feed named for the asset class, 2 for one named for others, else 1."""
     words = {word.lower() for word in _WORD.findall(name)}
     named_for = {found for found, meant in WORDS.items() if words & meant}
     if not named_for:

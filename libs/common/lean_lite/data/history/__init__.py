@@ -1,1 +1,1 @@
-"""History as the engine reads it."""
+"""History: read stored bars, and fetch what is not stored."""

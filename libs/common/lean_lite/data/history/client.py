@@ -1,4 +1,4 @@
-"""Ask the store for bars."""
+"""Client of md.history: one snapshot of the store, or read-through."""
 
 import asyncio
 import math
@@ -15,18 +15,22 @@ from lean_lite.errors import BusUnavailable, Busy, DecodeError
 from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
 from lean_lite.protocol.subjects import HISTORY
 
-# The store is asked again after this long, so that a long fetch shows how far it is.
+# How long one request of a read-through waits: each reply reports the progress, and a replica
+# that ends meanwhile costs this much.
 SLICE_S = 1.0
-BUSY_S = 0.2
+# Pause before a store that is busy or away is requested again.
+RETRY_S = 0.2
 
 
 class HistorySnapshot(NamedTuple):
     """
-    Hold one consistent answer of the store.
+    One consistent answer of the store.
 
-    `through` maps a lane to the last GRADED sequence it includes; every block has one symbol, and
-    the rows of a symbol are in order of start. `done` is the share that need not be waited for, and
-    `gaps` names what could not be had.
+    Attributes:
+        through: last GRADED sequence, by lane, that the answer includes.
+        blocks: blocks of one symbol each; the rows of a symbol are in order of start.
+        done: share of the span that need not be waited for any more, 0 to 1.
+        gaps: spans that could not be fetched.
     """
 
     through: dict[str, int]
@@ -39,19 +43,28 @@ async def fetch(
     bus: Bus, request: HistoryRequest, *, timeout_s: float | None = None
 ) -> HistorySnapshot:
     """
-    Return what the store has.
+    Fetch one snapshot of the store.
 
-    RequestError when it refuses, Busy when it can't reach `min_seq` in time, BusUnavailable when
-    it does not answer, DecodeError when the answer is cut or unreadable.
+    Args:
+        bus: an open connection.
+        request: symbols, span and what the answer must include.
+        timeout_s: how long each message is waited for; by default `bus.request_timeout_s`.
+
+    Raises:
+        RequestError: the store refuses the request.
+        Busy: the store did not reach `min_seq` in time.
+        BusUnavailable: the store does not answer.
+        DecodeError: the answer is incomplete or unreadable.
     """
     parts = request_chunks(bus, HISTORY, request, timeout_s=timeout_s)
     async with aclosing(parts):
-        head = _head(await anext(parts))
+        reply = _decode_reply(await anext(parts))
         blocks = [decode_block(chunk) async for chunk in parts]
-    if sum(len(block) for block in blocks) != head.rows:
-        message = f"the store promised {head.rows} bars and sent another number: ask again"
+    rows = sum(len(block) for block in blocks)
+    if rows != reply.rows:
+        message = f"the store announced {reply.rows} bars and sent {rows}: try again"
         raise DecodeError(message)
-    return HistorySnapshot(head.through, blocks, head.done, head.gaps)
+    return HistorySnapshot(reply.through, blocks, reply.done, reply.gaps)
 
 
 async def read_through(
@@ -62,22 +75,30 @@ async def read_through(
     progress: Callable[[float], None] | None = None,
 ) -> HistorySnapshot:
     """
-    Return what the store has, after it has fetched what it lacks, within `wait_s` at most.
+    Fetch a snapshot once the store has fetched what it lacks; what takes longer is in `gaps`.
 
-    `progress` is called with the share done, 0 to 1. What can't be had in that time stands in
-    `gaps`. Errors are those of `fetch`; a busy store is asked again while there is time.
+    A store that is busy or away is tried again while there is time.
+
+    Args:
+        bus: an open connection.
+        request: symbols and span; its `wait_s` is replaced.
+        wait_s: how long to wait, in seconds.
+        progress: called with the share of the span that is done, 0 to 1.
+
+    Raises:
+        LeanLiteError: the errors of `fetch`.
     """
     until = time.monotonic() + wait_s
     while True:
         left_s = until - time.monotonic()
         slice_s = max(min(left_s, SLICE_S), 0.0)
-        asked = msgspec.structs.replace(request, wait_s=slice_s)
+        sliced = msgspec.structs.replace(request, wait_s=slice_s)
         try:
-            snapshot = await fetch(bus, asked, timeout_s=slice_s + bus.config.request_timeout_s)
+            snapshot = await fetch(bus, sliced, timeout_s=slice_s + bus.config.request_timeout_s)
         except (Busy, BusUnavailable):
             if left_s <= 0:
                 raise
-            await asyncio.sleep(BUSY_S)
+            await asyncio.sleep(RETRY_S)
             continue
         if progress is not None:
             progress(snapshot.done)
@@ -85,9 +106,9 @@ async def read_through(
             return snapshot
 
 
-def _head(data: bytes) -> HistoryReply:
+def _decode_reply(data: bytes) -> HistoryReply:
     try:
         return msgspec.msgpack.decode(data, type=HistoryReply)
     except msgspec.MsgspecError as error:
-        message = f"the store's answer can't be read: {error}"
+        message = f"unreadable answer of the store: {error}"
         raise DecodeError(message) from error

@@ -1,4 +1,4 @@
-"""Complete what is stored of a user's feed with what the feed itself can tell of the past."""
+"""Feed backfill: complete stored bars of a user's feed from the feed itself."""
 
 import asyncio
 import logging
@@ -27,22 +27,29 @@ async def complete_from_feed(
     stored: Bars, feed: DataFeed, request: HistoryRequest, *, timeout_s: float
 ) -> Bars:
     """
-    Return stored bars of one symbol, and those of the feed where nothing is stored.
+    Return stored bars of one symbol, with bars of the feed where none are stored.
 
-    The feed's bars are graded as they would be on the bus, and INVALID ones left out. A feed that
-    fails leaves a gap.
+    The feed's bars are graded as validate would grade them, and INVALID ones are left out; they
+    are not stored. A feed that fails leaves a gap with the reason.
+
+    Args:
+        stored: what the store has of the request.
+        feed: the user's feed.
+        request: one symbol and a span.
+        timeout_s: how long the feed may take, in seconds.
     """
     symbol = request.symbols[0]
-    span = missing_range(stored.block, request.start_ns, request.end_ns)
-    if span is None:
+    missing = missing_range(stored.block, request.start_ns, request.end_ns)
+    if missing is None:
         return stored
-    start_ns, end_ns = span
+    start_ns, end_ns = missing
     try:
         async with asyncio.timeout(timeout_s):
-            told = await feed.get_historical_data(
+            returned = await feed.get_historical_data(
                 symbol, from_ns(start_ns), from_ns(end_ns), stored.block.resolution
             )
-        own = _graded(_chosen(told, symbol, span, stored.block.resolution), feed.name, symbol)
+        bars = _select(returned, symbol, missing, stored.block.resolution)
+        own = _grade(bars, feed.name, symbol)
     except Exception as error:
         log.exception("the feed %s failed to return history of %s", feed.name, symbol)
         reason = f"the feed {feed.name} failed: {error!r}"
@@ -52,45 +59,57 @@ async def complete_from_feed(
 
 
 def missing_range(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
-    """Return the shortest span that holds all that a block of one symbol lacks; None for none."""
+    """
+    Return the smallest range that covers everything a block of one symbol lacks.
+
+    A feed is called once, so gaps in the middle are not separate. The edges of the span are not
+    missing if a bar starts less than one bar's length behind them.
+
+    Returns:
+        Start and end (exclusive) in nanoseconds since 1970 (UTC), or None if nothing is missing.
+    """
     step_ns = block.resolution.seconds * SECOND_NS
     starts = block["start_ns"]
     if not len(starts):
         return (start_ns, end_ns) if start_ns < end_ns else None
     breaks = np.flatnonzero(np.diff(starts) != step_ns)
-    whole_to_ns = int(starts[breaks[0]] if len(breaks) else starts[-1]) + step_ns
-    whole_from_ns = int(starts[breaks[-1] + 1] if len(breaks) else starts[0])
-    first_ns = start_ns if int(starts[0]) - start_ns >= step_ns else whole_to_ns
-    last_ns = end_ns if int(starts[-1]) + step_ns < end_ns else whole_from_ns
+    # The bars are without a break until the first of these times, and again from the second on.
+    complete_to_ns = int(starts[breaks[0]] if len(breaks) else starts[-1]) + step_ns
+    complete_from_ns = int(starts[breaks[-1] + 1] if len(breaks) else starts[0])
+    first_ns = start_ns if int(starts[0]) - start_ns >= step_ns else complete_to_ns
+    last_ns = end_ns if int(starts[-1]) + step_ns < end_ns else complete_from_ns
     return (first_ns, last_ns) if first_ns < last_ns else None
 
 
 def merge_stored_and_own(stored: Block, own: Block) -> Block:
-    """Return the rows of both in order of start; where both have one, the stored one."""
+    """Merge two blocks in order of start; a stored row wins."""
     fresh = own.take(~np.isin(own["start_ns"], stored["start_ns"]))
     if not len(stored):
         return fresh
     if not len(fresh):
         return stored
-    nowhere = {name: np.zeros(len(fresh), dtype) for name, dtype in STORED.items()}
-    joined = concat([stored, fresh.with_columns(**nowhere)])
+    # Rows of the feed have no sequence and no time of storage: they are not stored.
+    unstored = {name: np.zeros(len(fresh), dtype) for name, dtype in STORED.items()}
+    joined = concat([stored, fresh.with_columns(**unstored)])
     return joined.take(np.argsort(joined["start_ns"], kind="stable"))
 
 
-def _chosen(
-    told: Iterable[TradeBar], symbol: str, span: tuple[int, int], resolution: Resolution
+def _select(
+    returned: Iterable[TradeBar], symbol: str, span: tuple[int, int], resolution: Resolution
 ) -> list[TradeBar]:
+    """Return the bars of a span in order, the last of each start; FeedError for other bars."""
     bars = {}
-    for bar in told:
+    for bar in returned:
         if bar.symbol != symbol or bar.resolution != resolution:
-            message = f"asked for {resolution.value} bars of {symbol}, it returned {bar!r}"
+            message = f"requested {resolution.value} bars of {symbol}, it returned {bar!r}"
             raise FeedError(message)
         if span[0] <= to_ns(bar.timestamp) < span[1]:
             bars[bar.timestamp] = bar
-    return [bars[at] for at in sorted(bars)]
+    return [bars[start] for start in sorted(bars)]
 
 
-def _graded(bars: list[TradeBar], feed: str, symbol: str) -> Block:
+def _grade(bars: list[TradeBar], feed: str, symbol: str) -> Block:
+    """Grade bars and leave out repeats and INVALID ones."""
     block = from_bars(bars, feed=feed, received_ns=time.time_ns())
     graded = Grader(asset_class_of(symbol)).grade(1, block).block
     repeated = (graded["reasons"] & np.uint64(Check.S01_REPEATED.mask)) != 0

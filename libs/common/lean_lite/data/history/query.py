@@ -1,4 +1,4 @@
-"""What a caller asks of the past, as the request that the store understands."""
+"""HistoryQuery: a caller's span and resolution as a request to the store."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -10,31 +10,38 @@ from lean_lite.model import Length, Resolution
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.history import HistoryRequest
 
-# What is stored, the longest first: longer bars are made of the longest that divides them.
+# Stored resolutions, the longest first: longer bars are folded from the longest that divides them.
 STORED = (Resolution.DAILY, Resolution.MINUTE)
-# A daily bar is fetched 26 hours after its start, which for crypto is up to six after our day's.
+# A daily bar is fetched 26 hours after its start. Alpaca's day of crypto starts at midnight in
+# Chicago, up to six hours behind the day of UTC that it stands for. One hour is a margin.
 DAY_SETTLES_NS = 33 * 3_600 * SECOND_NS
 
 
 class HistoryQuery(NamedTuple):
-    """Hold what the store is asked for, and what its bars are made into."""
+    """
+    Request for stored bars, and the resolution that they are folded into.
+
+    Attributes:
+        request: one symbol, a span of whole buckets and a stored resolution.
+        resolution: resolution that the caller gets.
+    """
 
     request: HistoryRequest
     resolution: Resolution
 
     @property
     def is_stored(self) -> bool:
-        """Tell whether the bars are given as they are stored."""
+        """Whether the bars are returned as they are stored."""
         return self.request.resolution_s == self.resolution.seconds
 
     @property
     def symbol(self) -> str:
-        """Return the symbol that is asked for."""
+        """The symbol."""
         return self.request.symbols[0]
 
     @property
     def settled_ns(self) -> int:
-        """Return from when on a live bar tells that all bars of this one have come."""
+        """Start from which on a live bar shows that all bars of the span have been published."""
         if self.request.resolution_s != Resolution.DAILY.seconds:
             return self.request.end_ns
         days = TimeBuckets(asset_class_of(self.symbol), self.request.resolution_s)
@@ -45,25 +52,33 @@ def build_query(
     symbol: str, start_date: datetime, end_date: datetime, length: Length
 ) -> HistoryQuery:
     """
-    Return what to ask for one symbol's bars; naive moments are local time, as in Python.
+    Build the query of one symbol's bars.
 
-    The bars of another resolution than those stored are made of whole buckets that start in the
-    span. RequestError `resolution` for one that no stored bars add up to, `span` when the end is
-    before the start.
+    Longer bars than those stored are folded from whole buckets that start in the span.
+
+    Args:
+        symbol: the symbol.
+        start_date: start of the span, inclusive; naive times are local.
+        end_date: end of the span, exclusive.
+        length: resolution, also as text or timedelta.
+
+    Raises:
+        RequestError: `resolution`, no stored bars add up to it; `span`, the end is before the
+            start.
     """
     resolution = _resolution_of(length)
     base = next((one for one in STORED if _adds_up(one, resolution)), None)
     if base is None:
         code = "resolution"
         message = (
-            f"no stored bars add up to {resolution.value}: ask for whole minutes up to a day "
-            "(Resolution.MINUTE, Resolution('5min'), Resolution.HOUR) or for whole days"
+            f"invalid resolution {resolution.value!r}: expected whole minutes up to a day "
+            "(Resolution.MINUTE, Resolution('5min'), Resolution.HOUR) or whole days"
         )
         raise RequestError(code, message)
     start_ns, end_ns = to_ns(start_date), to_ns(end_date)
     if end_ns < start_ns:
         code = "span"
-        message = f"end_date {end_date} is before start_date {start_date}: exchange them"
+        message = f"end_date {end_date} is before start_date {start_date}: swap them"
         raise RequestError(code, message)
     if base != resolution:
         buckets = TimeBuckets(asset_class_of(symbol), resolution.seconds)
@@ -80,6 +95,8 @@ def _resolution_of(length: Length) -> Resolution:
 
 
 def _adds_up(base: Resolution, resolution: Resolution) -> bool:
+    """Whether bars of one resolution can be folded into another."""
+    # 36 hours of minutes have no place in a calendar of days.
     is_day_in_part = resolution.seconds > Resolution.DAILY.seconds and base == Resolution.MINUTE
     return (
         resolution.seconds >= base.seconds
@@ -88,7 +105,7 @@ def _adds_up(base: Resolution, resolution: Resolution) -> bool:
     )
 
 
-def _next_start(buckets: TimeBuckets, at_ns: int) -> int:
-    """Return the first start of a bucket that is not before an instant."""
-    start_ns = buckets.start(at_ns)
-    return start_ns if start_ns == at_ns else buckets.end(start_ns)
+def _next_start(buckets: TimeBuckets, time_ns: int) -> int:
+    """Return the first start of a bucket at or after a time."""
+    start_ns = buckets.start(time_ns)
+    return start_ns if start_ns == time_ns else buckets.end(start_ns)

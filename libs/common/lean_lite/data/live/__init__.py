@@ -1,4 +1,4 @@
-"""Live records of symbols."""
+"""Live: live records of symbols, complete and in order."""
 
 from lean_lite.data.live.live import Live
 

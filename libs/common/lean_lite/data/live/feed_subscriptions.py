@@ -1,4 +1,4 @@
-"""Tell the feeds which symbols a reader wants, again and again."""
+"""FeedSubscriptions: subscribe to symbols with ingest and user feeds, and renew it."""
 
 import asyncio
 import logging
@@ -14,26 +14,33 @@ from lean_lite.protocol import subjects
 from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.live import LiveBar
 
-LEAVE_S = 1.0
-# What keeps an answer from the one who asks.
-NO_ANSWER = (BusError, RequestError, DecodeError, *TRANSIENT_ERRORS)
+# A feed that does not answer forgets a silent client by itself: a stop does not wait for longer.
+RELEASE_TIMEOUT_S = 1.0
+# What a request to a feed or to the store raises if there is no usable reply.
+REQUEST_ERRORS = (BusError, RequestError, DecodeError, *TRANSIENT_ERRORS)
 
 log = logging.getLogger(__name__)
 
 
 class FeedSubscriptions:
     """
-    Want symbols of ingest, and of the feeds of users that `feeds` names for some of them.
+    Subscription of one client to symbols of several feeds.
 
-    `accepted` and `refused` hold what the feeds said last, and `wanted` goes by the feed that they
-    named then for each symbol.
+    Args:
+        bus: connection to the feeds.
+        symbols: all symbols.
+        feeds: name of the user's feed that serves a symbol; ingest serves the others.
+
+    Attributes:
+        accepted: symbols that are served, as of the last replies.
+        refused: the others, and why.
     """
 
     def __init__(self, bus: Bus, symbols: tuple[str, ...], feeds: Mapping[str, str]) -> None:
-        """Tell nobody before `tell`."""
         self._bus = bus
         self._symbols = symbols
         self._feeds = feeds
+        # By symbol, the feed whose bars are delivered.
         self._sources = dict(feeds)
         self._client = secrets.token_hex(8)
         self._replies: dict[str, SubscribeReply] = {}
@@ -42,11 +49,16 @@ class FeedSubscriptions:
 
     async def renew(self, *, retry_s: float = 0.0) -> None:
         """
-        Ask every feed for its symbols; BusUnavailable when one does not answer, after all others.
+        Subscribe to every feed's symbols, all feeds at the same time.
 
-        A user's feed is waited for: its lease may still be a process' that has just ended.
+        Args:
+            retry_s: how long a user's feed that does not answer is tried again, in seconds: its
+                lease may still be held by a process that has just ended.
+
+        Raises:
+            BusUnavailable: a feed does not answer. The replies of the others count.
         """
-        told = await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(
                 self._renew_feed(feed, symbols, 0.0 if feed == INGEST else retry_s)
                 for feed, symbols in self.by_feed(self._symbols).items()
@@ -54,38 +66,41 @@ class FeedSubscriptions:
             return_exceptions=True,
         )
         replies = self._replies.values()
-        # A user's feed stays the one that was asked for; that of the account may change.
+        # The account may serve a symbol from another feed after a while. A user's feed was chosen
+        # by name and stays.
         for reply in replies:
             self._sources |= reply.feeds
         self._sources |= self._feeds
         accepted = {symbol for reply in replies for symbol in reply.accepted}
         self.accepted = tuple(symbol for symbol in self._symbols if symbol in accepted)
         self.refused = {symbol: why for reply in replies for symbol, why in reply.refused.items()}
-        for failure in told:
+        for failure in outcomes:
             if failure is not None:
                 raise failure
 
     async def release(self) -> None:
-        """Let users' feeds unsubscribe at once; ingest keeps symbols for a while on purpose."""
+        """Unsubscribe from user feeds; ingest keeps symbols for `ingest.forget_s` on purpose."""
         accepted, self.accepted = self.accepted, ()
         await asyncio.gather(*(self._release_feed(feed) for feed in self.by_feed(accepted)))
 
     def by_feed(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return symbols by the user's feed that serves them; those of ingest have none."""
+        """Group symbols by the user's feed that serves them; those of ingest under `INGEST`."""
         return group_by_feed(symbols, self._feeds)
 
     def by_source(self, symbols: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return symbols by the feed whose bars are wanted; of those that none named yet, none."""
+        """Group symbols by the feed whose bars are delivered; unconfirmed ones under `INGEST`."""
         return group_by_feed(symbols, self._sources)
 
     def source(self, symbol: str) -> str:
-        """Return the feed whose bars are wanted of a symbol; nothing when none was named yet."""
+        """Return the feed whose bars of a symbol are delivered; empty until one has confirmed."""
         return self._sources.get(symbol, INGEST)
 
-    def from_subscribed_feed(self, bars: list[LiveBar]) -> list[LiveBar]:
-        """Return the bars that come from the feed that their symbol is wanted of."""
+    def from_subscribed_feed(self, records: list[LiveBar]) -> list[LiveBar]:
+        """Return the records that come from the feed that their symbol is subscribed from."""
         sources = self._sources
-        return [bar for bar in bars if sources.get(bar.symbol, bar.feed) == bar.feed]
+        return [
+            record for record in records if sources.get(record.symbol, record.feed) == record.feed
+        ]
 
     async def _renew_feed(self, feed: str, symbols: tuple[str, ...], retry_s: float) -> None:
         self._replies[feed] = await self._request(feed, symbols, retry_s)
@@ -94,9 +109,9 @@ class FeedSubscriptions:
         if feed == INGEST:
             return
         try:
-            await self._request(feed, (), timeout_s=LEAVE_S)
-        except NO_ANSWER as error:
-            log.info("demand.not_ended", extra={"feed": feed, "error": str(error)})
+            await self._request(feed, (), timeout_s=RELEASE_TIMEOUT_S)
+        except REQUEST_ERRORS as error:
+            log.info("could not unsubscribe from the feed %s: %s", feed, error)
 
     async def _request(
         self,

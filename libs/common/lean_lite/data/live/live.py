@@ -1,4 +1,4 @@
-"""Deliver every graded bar of some symbols, each once and in order."""
+"""Live: start, stop and deliver the live records of some symbols."""
 
 import asyncio
 import logging
@@ -12,23 +12,22 @@ from nats.aio.subscription import Subscription
 from lean_lite.bus import Bus
 from lean_lite.bus.retry import retry_unavailable
 from lean_lite.data.history.client import fetch
-from lean_lite.data.live.feed_subscriptions import NO_ANSWER, FeedSubscriptions
+from lean_lite.data.live.feed_subscriptions import REQUEST_ERRORS, FeedSubscriptions
 from lean_lite.data.live.queue import BOUND, BarQueue
+from lean_lite.data.live.recovery import Recovery
 from lean_lite.data.live.sequencer import Sequencer
-from lean_lite.data.live.watermarks import OnWatermark, WatermarkHub
-from lean_lite.errors import Busy, StackError
+from lean_lite.data.live.watermarks import PENDING_MESSAGES, OnWatermark, WatermarkHub
+from lean_lite.errors import StackError
 from lean_lite.feeds.routing import NO_FEEDS
 from lean_lite.protocol import subjects
 from lean_lite.protocol.history import HistoryRequest
-from lean_lite.protocol.live import LiveBar, Watermark, live_bars
+from lean_lite.protocol.live import LiveBar, Watermark
 from lean_lite.protocol.partitions import Lane, lane_of
 
+# A user's feed forgets a client that is silent for 15 s: two renewals in a row may fail.
 RENEW_S = 5.0
-GRACE_S = 0.25
-RETRY_S = 0.25
-PENDING_MESSAGES = 262_144
 
-_ENDED = "the stream was stopped: ask the engine for another one"
+_STOPPED = "the stream was stopped: open another one with `engine.live`"
 
 OnRefused = Callable[[str, str], None]
 
@@ -36,17 +35,37 @@ log = logging.getLogger(__name__)
 _decode = msgspec.msgpack.Decoder(LiveBar).decode
 
 
-def _heard(_symbol: str, _why: str) -> None:
-    """Leave it at the log."""
+def _ignore(_symbol: str, _why: str) -> None:
+    """Do nothing; a refusal is logged in any case."""
 
 
 class Live:
     """
-    Follow symbols live.
+    Stream of every graded record of some symbols: each once, none missing, in order.
 
-    An async context manager and an async iterator of `LiveBar`. A reader slower than the market
-    is held in a bounded queue; beyond it the rest waits in the store and is fetched when there is
-    room again. `delivered`, `refetched` and `behind` count what happened.
+    An async iterator of `LiveBar` and an async context manager; `async with` starts and stops it.
+    Records of a symbol come in the order of their frames on the bus; INVALID bars never come.
+    What the bus loses is fetched from the store. A reader slower than the market is held in a
+    bounded queue; what exceeds it stays in the store and is fetched once half of the queue is free.
+
+    Waiting for a record may be cancelled: none is lost. When the stream is stopped, iteration
+    ends; when the stack is lost, it raises `StackError` behind the records that wait.
+
+    Args:
+        bus: an open connection.
+        symbols: the symbols.
+        after: GRADED sequence by lane behind which the stream resumes; an empty mapping starts
+            with the first stored record. By default only new records come.
+        queue: number of records that may wait for the reader; the last frame may exceed it.
+        feeds: name of the user's feed that serves a symbol; ingest serves the others.
+        watermarks: shared by the streams of one connection; by default the stream has its own.
+        on_refused: called with a symbol and the reason when a feed refuses a symbol that it had
+            accepted.
+
+    Attributes:
+        symbols: the symbols without duplicates.
+        baseline: GRADED sequence by lane behind which the stream has started.
+        delivered: number of records put into the queue.
     """
 
     def __init__(
@@ -58,66 +77,62 @@ class Live:
         queue: int = BOUND,
         feeds: Mapping[str, str] = NO_FEEDS,
         watermarks: WatermarkHub | None = None,
-        on_refused: OnRefused = _heard,
+        on_refused: OnRefused = _ignore,
     ) -> None:
-        """
-        Ask for nothing before `start`.
-
-        `after` maps lanes to the GRADED sequence to go on behind, so that a reader resumes where
-        it stopped; an empty map begins with the first stored bar. Without it only new bars come.
-        `feeds` maps symbols to the feed of a user's that serves them; ingest serves the others.
-        Streams of one connection may share `heads`. `on_refused` is called with a symbol that was
-        accepted and is refused from now on, and why.
-        """
         self._bus = bus
         self.symbols = tuple(dict.fromkeys(symbols))
-        self._own = self._queue = BarQueue(queue)
+        self._own_queue = self._queue = BarQueue(queue)
         self._after = after
-        self._demand = FeedSubscriptions(bus, self.symbols, feeds)
-        self._lanes = {
+        self._feed_subscriptions = FeedSubscriptions(bus, self.symbols, feeds)
+        self._sequencers = {
             lane: Sequencer(own, 0) for lane, own in _group_by_lane(self.symbols).items()
         }
-        self._heads = watermarks or WatermarkHub(bus)
-        self._on_head = {lane: self._on_watermark_of(lane) for lane in self._lanes}
+        self._recovery = Recovery(
+            bus, self._feed_subscriptions, lambda: self._queue.room, self._deliver
+        )
+        self._watermarks = watermarks or WatermarkHub(bus)
+        self._on_watermark = {lane: self._on_watermark_of(lane) for lane in self._sequencers}
         self._on_refused = on_refused
-        self._begun = False
-        self._asking: dict[Lane, asyncio.Task[None]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._renewal: asyncio.Task[None] | None = None
         self._subscriptions: list[Subscription] = []
-        # The GRADED sequence of each lane that it began behind.
-        self.baseline: dict[str, int] = {}
+        self._delivering = False
         self._stopped = False
+        self.baseline: dict[str, int] = {}
         self.delivered = 0
-        self.refetched = 0
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """Return the symbols that are served."""
-        return self._demand.accepted
+        """Symbols that are served."""
+        return self._feed_subscriptions.accepted
 
     @property
     def refused(self) -> dict[str, str]:
-        """Return the other symbols, and why they are not."""
-        return self._demand.refused
+        """Symbols that are not served, and why."""
+        return self._feed_subscriptions.refused
 
     @property
     def done(self) -> dict[str, int]:
-        """Return the last GRADED sequence of each lane that has been queued whole."""
-        return {str(lane): sequel.done_seq for lane, sequel in self._lanes.items()}
+        """Last GRADED sequence by lane whose frame has been queued completely."""
+        return {str(lane): one.done_seq for lane, one in self._sequencers.items()}
+
+    @property
+    def refetched(self) -> int:
+        """Number of records that were fetched from the store."""
+        return self._recovery.refetched
 
     @property
     def behind(self) -> int:
-        """Return how many bars wait for the reader."""
+        """Number of records that wait for the reader."""
         return len(self._queue)
 
     @property
     def stopped(self) -> bool:
-        """Say whether nobody wants its bars any more."""
+        """Whether the stream was stopped."""
         return self._stopped
 
     def source(self, symbol: str) -> str:
-        """Return the feed whose bars come of a symbol; nothing when none was named yet."""
-        return self._demand.source(symbol)
+        """Return the feed whose bars of a symbol are delivered; empty until one has confirmed."""
+        return self._feed_subscriptions.source(symbol)
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -129,88 +144,109 @@ class Live:
         await self.stop()
 
     def __aiter__(self) -> AsyncIterator[LiveBar]:
-        """Yield bars until stopped."""
+        """Iterate over the records until the stream is stopped."""
         return self
 
     async def __anext__(self) -> LiveBar:
-        """Return the next bar; the end comes with `stop`."""
-        (bar,) = await self._own.get(1)
-        return bar
+        """Return the next record; StopAsyncIteration when the stream is stopped."""
+        (record,) = await self._own_queue.get(1)
+        return record
 
     async def start(self) -> None:
         """
-        Subscribe, and take everything from now on.
+        Subscribe, and deliver every record from now on.
 
-        BusUnavailable when the store or a feed does not answer; StackError when it is stopped
-        meanwhile. `accepted` and `refused` say what the feeds think of the symbols.
+        `accepted` and `refused` then have the replies of the feeds. After an error `stop` is
+        still to be called.
+
+        Raises:
+            BusUnavailable: the store or a feed does not answer.
+            StackError: the stream was stopped during the start.
         """
+        # Subscribe first, then learn where the lanes end: a record published in between arrives
+        # with a sequence above `baseline`, so none is missing.
         await self._subscribe()
         await self._bus.flush()
         after = self._after
         if after is None:
             after = await retry_unavailable(self._stream_ends)
-        self.baseline = {str(lane): after.get(str(lane), 0) for lane in self._lanes}
-        for lane, sequel in self._lanes.items():
-            sequel.apply_snapshot((), self.baseline[str(lane)])
-        # What comes meanwhile is delivered when it is known whose bars are wanted.
-        await self._demand.renew(retry_s=self._bus.config.request_timeout_s)
+        self.baseline = {str(lane): after.get(str(lane), 0) for lane in self._sequencers}
+        for lane, sequencer in self._sequencers.items():
+            sequencer.apply_snapshot((), self.baseline[str(lane)])
+        # Records that arrive meanwhile wait: the replies name the feed whose bars are delivered.
+        await self._feed_subscriptions.renew(retry_s=self._bus.config.request_timeout_s)
         await self._check_not_stopped()
-        self._begun = True
+        self._delivering = True
         self._queue.attach(self._advance_all)
         self._advance_all()
-        self._tasks.append(asyncio.create_task(self._renew()))
+        self._renewal = asyncio.create_task(self._renew())
 
     async def _stream_ends(self) -> dict[str, int]:
+        """Return the last GRADED sequence of every lane."""
         if self._stopped:
-            raise StackError(_ENDED)
+            raise StackError(_STOPPED)
         return (await fetch(self._bus, HistoryRequest())).through
 
     def redirect(self, queue: BarQueue) -> None:
         """
-        Put bars into a queue that others use, too; those that wait here come first.
+        Deliver into a queue that several streams share; records that wait are moved there.
 
-        StackError when it is not at work.
+        Args:
+            queue: the shared queue. Iterating over this stream then yields nothing.
+
+        Raises:
+            StackError: the stream is not started, or has ended.
         """
-        if not self._begun:
-            raise StackError(_ENDED)
+        if not self._delivering:
+            raise StackError(_STOPPED)
         left = self._queue.detach(self._advance_all, self.symbols)
         self._queue = queue
         queue.attach(self._advance_all)
         queue.put(left)
 
     async def stop(self) -> None:
-        """Leave; what has not been read is dropped. Does nothing when that is done."""
+        """Unsubscribe and end iteration; records that wait are dropped. May be called again."""
         if not self._stopped:
             self._stopped = True
             self._end(None)
         await self._unsubscribe()
 
     def fail(self, error: Exception) -> None:
-        """Let the reader have what waits, and then an error; `stop` is still to be called."""
+        """
+        End iteration with an error, behind the records that wait; call `stop` as well.
+
+        Args:
+            error: raised once; then iteration ends.
+        """
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
-        if self._begun:
-            self._begun = False
-            self._queue.detach(self._advance_all, self.symbols)
-        for task in (*self._tasks, *self._asking.values()):
-            task.cancel()
-        self._own.close(error)
+        """Deliver no more; without an error drop what waits, with one let it be read first."""
+        if self._delivering:
+            self._delivering = False
+            waiting = self._queue.detach(self._advance_all, self.symbols)
+            if error is not None:
+                self._queue.put(waiting)
+        if self._renewal is not None:
+            self._renewal.cancel()
+        self._recovery.cancel()
+        self._own_queue.close(error)
 
     async def _unsubscribe(self) -> None:
-        if tasks := [*self._tasks, *self._asking.values()]:
-            await asyncio.wait(tasks)
+        if self._renewal is not None:
+            await asyncio.wait([self._renewal])
+        await self._recovery.stop()
         while self._subscriptions:
             await self._bus.unsubscribe(self._subscriptions.pop())
-        for lane, on_head in self._on_head.items():
-            await self._heads.unsubscribe(lane, on_head)
-        await self._demand.release()
+        for lane, on_watermark in self._on_watermark.items():
+            await self._watermarks.unsubscribe(lane, on_watermark)
+        await self._feed_subscriptions.release()
 
     async def _check_not_stopped(self) -> None:
-        """Raise StackError when somebody has stopped the stream while it was starting."""
+        """Raise StackError if the stream was stopped during its start."""
         if self._stopped:
             await self._unsubscribe()
-            raise StackError(_ENDED)
+            raise StackError(_STOPPED)
 
     async def _subscribe(self) -> None:
         for symbol in self.symbols:
@@ -220,114 +256,61 @@ class Live:
                     subjects.live_bar(symbol), on_record, pending=PENDING_MESSAGES
                 )
             )
-        for lane, on_head in self._on_head.items():
-            await self._heads.subscribe(lane, on_head)
+        for lane, on_watermark in self._on_watermark.items():
+            await self._watermarks.subscribe(lane, on_watermark)
 
     def _on_record_of(self, lane: Lane) -> Callable[[Msg], Awaitable[None]]:
-        sequel = self._lanes[lane]
+        sequencer = self._sequencers[lane]
 
         async def on_record(message: Msg) -> None:
             try:
                 record = _decode(message.data)
             except msgspec.MsgspecError as error:
-                # It is missed at the next head, and asked of the store.
-                extra = {"subject": message.subject, "error": str(error)}
-                log.warning("live.unreadable", extra=extra)
+                # The watermark of its frame shows that it lacks; then the store is read.
+                log.warning("unreadable live record on %s: %s", message.subject, error)
                 return
-            sequel.on_record(record)
-            if sequel.has_pending:
+            sequencer.on_record(record)
+            if sequencer.has_pending:
                 self._advance(lane)
 
         return on_record
 
     def _on_watermark_of(self, lane: Lane) -> OnWatermark:
-        sequel = self._lanes[lane]
+        sequencer = self._sequencers[lane]
 
-        def on_head(head: Watermark) -> None:
-            sequel.on_watermark(head)
+        def on_watermark(watermark: Watermark) -> None:
+            sequencer.on_watermark(watermark)
             self._advance(lane)
 
-        return on_head
+        return on_watermark
 
     def _advance_all(self) -> None:
-        for lane in self._lanes:
+        for lane in self._sequencers:
             self._advance(lane)
 
     def _advance(self, lane: Lane) -> None:
-        if not self._begun:
+        """Deliver the frames of a lane that are due, and recover what lacks."""
+        if not self._delivering:
             return
-        sequel = self._lanes[lane]
-        if due := sequel.take(self._queue.room):
+        sequencer = self._sequencers[lane]
+        if due := sequencer.pop_due(self._queue.room):
             self._deliver(due)
-        if sequel.missing_seq is not None and lane not in self._asking:
-            self._asking[lane] = asyncio.create_task(self._refetch(lane))
+        if sequencer.missing_seq is not None:
+            self._recovery.start(lane, sequencer)
 
-    def _deliver(self, bars: list[LiveBar]) -> None:
-        wanted = self._demand.from_subscribed_feed(bars)
-        self.delivered += len(wanted)
-        self._queue.put(wanted)
-
-    async def _refetch(self, lane: Lane) -> None:
-        """Ask the store for what is still missing when stragglers have had their time."""
-        sequel = self._lanes[lane]
-        awaited_seq = None
-        try:
-            while (missing_seq := sequel.missing_seq) is not None:
-                if self._queue.room <= 0:
-                    await asyncio.sleep(RETRY_S)
-                    continue
-                if missing_seq != awaited_seq:
-                    awaited_seq = missing_seq
-                    await asyncio.sleep(GRACE_S)
-                    continue
-                try:
-                    await self._fetch_missing(lane, sequel, missing_seq)
-                except NO_ANSWER as error:
-                    log.info("live.refetch_failed", extra={"lane": str(lane), "error": str(error)})
-                    await asyncio.sleep(RETRY_S)
-                # What came meanwhile may be whole now.
-                self._deliver(sequel.take(self._queue.room))
-        finally:
-            # Whatever it is that ended this, the next head begins it anew.
-            del self._asking[lane]
-
-    async def _fetch_missing(self, lane: Lane, sequel: Sequencer, missing_seq: int) -> None:
-        name = str(lane)
-        snapshots = [
-            await fetch(
-                self._bus,
-                HistoryRequest(
-                    symbols=symbols,
-                    feed=feed,
-                    min_seq={name: missing_seq},
-                    after={name: sequel.done_seq},
-                ),
-            )
-            for feed, symbols in self._demand.by_source(sorted(sequel.symbols)).items()
-        ]
-        # A later snapshot may be ahead of the first: its surplus comes with the next frames.
-        through_seq = min(snapshot.through.get(name, 0) for snapshot in snapshots)
-        if through_seq < missing_seq:
-            raise Busy(f"the store has come to {through_seq} of {missing_seq}")
-        records = [
-            bar
-            for snapshot in snapshots
-            for block in snapshot.blocks
-            for bar in live_bars(block, late=True)
-            if bar.seq <= through_seq
-        ]
-        due = sequel.apply_snapshot(records, through_seq)
-        self.refetched += len(due)
-        self._deliver(due)
+    def _deliver(self, records: list[LiveBar]) -> None:
+        own = self._feed_subscriptions.from_subscribed_feed(records)
+        self.delivered += len(own)
+        self._queue.put(own)
 
     async def _renew(self) -> None:
         refused = set(self.refused)
         while True:
             await asyncio.sleep(RENEW_S)
             try:
-                await self._demand.renew()
-            except NO_ANSWER as error:
-                log.info("live.renew_failed", extra={"error": str(error)})
+                await self._feed_subscriptions.renew()
+            except REQUEST_ERRORS as error:
+                log.info("the subscription could not be renewed: %s", error)
             for symbol in self.refused.keys() - refused:
                 why = self.refused[symbol]
                 log.warning("no more bars of %s: it is refused from now on: %s", symbol, why)

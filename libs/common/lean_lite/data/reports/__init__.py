@@ -1,1 +1,1 @@
-"""Reports on the quality of bars."""
+"""Quality reports of graded bars."""

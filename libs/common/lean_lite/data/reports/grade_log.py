@@ -1,4 +1,4 @@
-"""What grading said of the bars of the subscribed symbols lately."""
+"""GradeLog: grades of the newest bars of one subscribed symbol."""
 
 import math
 import time
@@ -12,26 +12,30 @@ from lean_lite.model.timestamps import HOUR_NS, SECOND_NS
 from lean_lite.protocol.history import Gap
 from lean_lite.protocol.live import LiveBar
 
-KEPT = 10_080  # a week of minutes
+BOUND = 10_080  # a week of minutes
+# Removed together: late bars come in any order, so the oldest are found by sorting.
 SPARE = 1_000
 INVALID = DataQualityLevel.INVALID.code
 
 
 class GradeLog:
     """
-    Remember the grades of one symbol's newest bars; a bar's later version replaces its mark.
+    Grades of one symbol's newest bars; a later version of a bar replaces its grade.
 
-    INVALID ones are marked apart, because history keeps what it has of their start. They are those
-    that were heard: the store does not tell of others.
+    Grades of INVALID bars stand apart: history has another bar of the same start, if any, and the
+    store has none of them. They are known since the log was created.
+
+    Args:
+        symbol: the symbol.
+        clock: current time in nanoseconds since 1970 (UTC).
     """
 
     def __init__(self, symbol: str, clock: Callable[[], int] = time.time_ns) -> None:
-        """Start with nothing."""
         self._symbol = symbol
         self._clock = clock
-        self._marks: dict[int, BarGrade] = {}
+        self._grades: dict[int, BarGrade] = {}
         self._invalid: dict[int, BarGrade] = {}
-        self._heard_ns = clock()
+        self._invalid_since_ns = clock()
         self._gaps: tuple[Gap, ...] = ()
         self._since_ns = 0
         self._end_ns = 0
@@ -39,66 +43,79 @@ class GradeLog:
         self._resolution_s = 60
 
     def seed(self, bars: Bars, since_ns: int = 0) -> None:
-        """Take what is known of the past since an instant, where nothing newer is known."""
-        older = {mark.start_ns: mark for mark in grades_of(bars.block)} if len(bars) else {}
+        """
+        Add stored bars; grades of live records win.
+
+        Args:
+            bars: graded bars, with the gaps of the span.
+            since_ns: start of the span, in nanoseconds since 1970 (UTC).
+        """
+        stored = {grade.start_ns: grade for grade in grades_of(bars.block)} if len(bars) else {}
         self._gaps = bars.gaps
         self._since_ns = since_ns
-        if older:
+        if stored:
             self._simulated = bars.block.simulated
-            self._end_ns = max(self._end_ns, max(older) + self._resolution_s * SECOND_NS)
+            self._end_ns = max(self._end_ns, max(stored) + self._resolution_s * SECOND_NS)
             if self._simulated:
-                self._heard_ns = self._end_ns
-        self._marks = older | self._marks
-        self._bound()
+                self._invalid_since_ns = self._end_ns
+        self._grades = stored | self._grades
+        self._trim()
 
     def add(self, record: LiveBar) -> None:
-        """Take a live record."""
-        mark = BarGrade(record.start_ns, record.level, record.reasons)
-        if mark.level == INVALID:
-            # Its time may be wrong as well, so that it moves nothing.
-            self._invalid[mark.start_ns] = mark
-            self._bound()
+        """Add the grade of a live record."""
+        grade = BarGrade(record.start_ns, record.level, record.reasons)
+        if grade.level == INVALID:
+            # Its time may be wrong as well: it moves neither the end nor the market's clock.
+            self._invalid[grade.start_ns] = grade
+            self._trim()
             return
         if record.simulated and not self._simulated:
-            self._heard_ns = record.start_ns
-        self._marks[mark.start_ns] = mark
+            self._invalid_since_ns = record.start_ns
+        self._grades[grade.start_ns] = grade
         self._simulated = record.simulated
         self._resolution_s = record.resolution_s
         self._end_ns = max(self._end_ns, record.start_ns + record.resolution_s * SECOND_NS)
-        self._bound()
+        self._trim()
 
     def report(self, hours: float) -> dict[str, Any]:
         """
-        Return `report_of` the last hours, which end now; ValueError without any.
+        Report the last hours until now; of a simulated market until its newest bar.
 
-        A simulated market has its own time: there they end with the newest bar. They begin no
-        earlier than what is remembered; `gaps` is what was not stored when the symbol was
-        subscribed. INVALID bars are counted since `invalid_since`, when that was.
+        Args:
+            hours: length of the span; it starts no earlier than the oldest grade that is
+                remembered.
+
+        Returns:
+            The report of `build_report`; `gaps` has what was not stored when the symbol was
+            subscribed, and INVALID bars are counted since `invalid_since`.
+
+        Raises:
+            ValueError: `hours` is not above 0, or not finite.
         """
         if not 0 < hours < math.inf:
-            message = f"no report of the last {hours!r} hours: give a number above 0"
+            message = f"invalid hours {hours!r}: expected a number above 0"
             raise ValueError(message)
         end_ns = self._end_ns if self._simulated else self._clock()
-        since_ns = min(self._since_ns, *self._marks) if self._marks else self._since_ns
+        since_ns = min(self._since_ns, *self._grades) if self._grades else self._since_ns
         span = (max(end_ns - round(hours * HOUR_NS), since_ns), end_ns)
-        marks = [*self._marks.values(), *self._invalid.values()]
+        grades = [*self._grades.values(), *self._invalid.values()]
         gaps = [gap for gap in self._gaps if gap.start_ns < span[1] and span[0] < gap.end_ns]
         return build_report(
             self._symbol,
             span,
-            marks,
+            grades,
             resolution_s=self._resolution_s,
             gaps=gaps,
-            invalid_since_ns=self._heard_ns,
+            invalid_since_ns=self._invalid_since_ns,
         )
 
-    def _bound(self) -> None:
-        """Forget the oldest, several at once: late bars come in any order."""
-        if len(self._marks) > KEPT + SPARE:
-            starts = sorted(self._marks)
-            for start_ns in starts[:-KEPT]:
-                del self._marks[start_ns]
-            self._since_ns = starts[-KEPT]
-        if len(self._invalid) > KEPT + SPARE:
-            for start_ns in sorted(self._invalid)[:-KEPT]:
+    def _trim(self) -> None:
+        """Remove the oldest grades beyond the bound."""
+        if len(self._grades) > BOUND + SPARE:
+            starts = sorted(self._grades)
+            for start_ns in starts[:-BOUND]:
+                del self._grades[start_ns]
+            self._since_ns = starts[-BOUND]
+        if len(self._invalid) > BOUND + SPARE:
+            for start_ns in sorted(self._invalid)[:-BOUND]:
                 del self._invalid[start_ns]

@@ -1,4 +1,4 @@
-"""How good the bars of a symbol were in a span of time."""
+"""Quality report: scores, levels, reasons and completeness of the bars of a span."""
 
 import time
 from collections import Counter
@@ -23,7 +23,7 @@ WORST = 10
 
 
 class BarGrade(msgspec.Struct, frozen=True, order=True, gc=False):
-    """Hold what grading said of the bar that starts then."""
+    """Grade of the bar of one start: its level, and one bit per failed check."""
 
     start_ns: int
     level: int
@@ -31,7 +31,7 @@ class BarGrade(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 def grades_of(block: Block) -> list[BarGrade]:
-    """Return the marks of a graded block."""
+    """Return the grades of a graded block, row by row."""
     columns = (block[name].tolist() for name in ("start_ns", "level", "reasons"))
     return [BarGrade(*row) for row in zip(*columns, strict=True)]
 
@@ -39,7 +39,18 @@ def grades_of(block: Block) -> list[BarGrade]:
 def history_report(
     symbol: str, start_date: datetime, end_date: datetime, bars: Bars
 ) -> dict[str, Any]:
-    """Return `report_of` the bars of history, which has no INVALID ones and does not count them."""
+    """
+    Report the bars of history; INVALID bars are in none, so their number is None.
+
+    Args:
+        symbol: symbol of the bars.
+        start_date: start of the span, inclusive; naive times are local.
+        end_date: end of the span, exclusive; the report ends now if it is in the future.
+        bars: graded bars of the span.
+
+    Returns:
+        The report of `build_report`.
+    """
     end_ns = min(to_ns(end_date), latest_expected_ns(bars.block, time.time_ns()))
     return build_report(
         symbol,
@@ -53,42 +64,59 @@ def history_report(
 def build_report(
     symbol: str,
     span: tuple[int, int],
-    marks: Iterable[BarGrade],
+    grades: Iterable[BarGrade],
     *,
     resolution_s: int = 60,
     gaps: Iterable[Gap] = (),
     invalid_since_ns: int | None = None,
 ) -> dict[str, Any]:
     """
-    Return a report on the bars that start in a span, as plain values that JSON can carry.
+    Build the report on the bars that start in a span.
 
-    `average_quality_score` is the mean of the scores, and None without any bar; `levels` and
-    `reasons` count bars; `bars` are those that history has, `expected` those of regular trading
-    that the calendar has, and `completeness` the share of them, at most 1. `worst` lists the ten
-    worst bars below EXCELLENT, the newest of equals first. INVALID bars count in all but `bars` and
-    `completeness`, as far as they are known: since `invalid_since`, or, when that is None, nothing
-    is known of them and their number is None.
+    Args:
+        symbol: symbol of the bars.
+        span: start and end (exclusive), in nanoseconds since 1970 (UTC).
+        grades: grades of the bars; those of other spans are ignored.
+        resolution_s: resolution of the bars, in seconds.
+        gaps: spans that could not be fetched.
+        invalid_since_ns: since when INVALID bars are among the grades; None if they never are.
+
+    Returns:
+        Values that JSON can carry:
+
+        - `symbol`, `start`, `end`: times as ISO text.
+        - `average_quality_score`: mean of the scores, 0 to 1; None without any bar.
+        - `levels`: number of bars by level; INVALID is None if it is unknown.
+        - `invalid_since`: since when INVALID bars are counted, or None.
+        - `reasons`: number of bars by failed check, the most frequent first.
+        - `bars`: number of bars that history has, INVALID ones aside.
+        - `expected`: number of bars with regular trading that the calendar has.
+        - `completeness`: share of the expected bars that history has, 0 to 1; None if none is
+          expected.
+        - `worst`: the ten worst bars below EXCELLENT with `timestamp`, `quality` and `reasons`;
+          of equal ones the newest first.
+        - `gaps`: `start`, `end` and `reason` of each.
     """
     start_ns, end_ns = span
-    found = sorted(mark for mark in marks if start_ns <= mark.start_ns < end_ns)
-    scores = [DataQualityLevel.from_code(mark.level).value for mark in found]
+    found = sorted(grade for grade in grades if start_ns <= grade.start_ns < end_ns)
+    scores = [DataQualityLevel.from_code(grade.level).value for grade in found]
     expected = expected_bars(symbol, Resolution.from_seconds(resolution_s), start_ns, end_ns)
-    good = [mark for mark in found if mark.level > DataQualityLevel.INVALID.code]
-    regular_bars = _regular(symbol, good, resolution_s)
+    good = [grade for grade in found if grade.level > DataQualityLevel.INVALID.code]
+    regular_bars = _count_regular(symbol, good, resolution_s)
     return {
         "symbol": symbol,
         "start": from_ns(start_ns).isoformat(),
         "end": from_ns(end_ns).isoformat(),
         "average_quality_score": float(np.mean(scores)) if scores else None,
-        "levels": _levels(found, invalid_since_ns),
+        "levels": _count_levels(found, invalid_since_ns),
         "invalid_since": None
         if invalid_since_ns is None
         else from_ns(invalid_since_ns).isoformat(),
-        "reasons": _reasons(found),
+        "reasons": _count_reasons(found),
         "bars": len(good),
         "expected": expected,
         "completeness": min(regular_bars / expected, 1.0) if expected else None,
-        "worst": [_told(mark) for mark in _worst(found)],
+        "worst": [_to_dict(grade) for grade in _worst(found)],
         "gaps": [
             {
                 "start": from_ns(gap.start_ns).isoformat(),
@@ -100,8 +128,10 @@ def build_report(
     }
 
 
-def _levels(marks: Iterable[BarGrade], invalid_since_ns: int | None) -> Mapping[str, int | None]:
-    counted = Counter(mark.level for mark in marks)
+def _count_levels(
+    grades: Iterable[BarGrade], invalid_since_ns: int | None
+) -> Mapping[str, int | None]:
+    counted = Counter(grade.level for grade in grades)
     levels: dict[str, int | None] = {
         level.name: counted[level.code] for level in sorted(DataQualityLevel, reverse=True)
     }
@@ -110,26 +140,26 @@ def _levels(marks: Iterable[BarGrade], invalid_since_ns: int | None) -> Mapping[
     return levels
 
 
-def _reasons(marks: Iterable[BarGrade]) -> Mapping[str, int]:
-    counted = Counter(check.name for mark in marks for check in failed_checks(mark.reasons))
+def _count_reasons(grades: Iterable[BarGrade]) -> Mapping[str, int]:
+    counted = Counter(check.name for grade in grades for check in failed_checks(grade.reasons))
     return dict(counted.most_common())
 
 
-def _regular(symbol: str, marks: list[BarGrade], resolution_s: int) -> int:
-    """Count the bars that hold regular trading."""
-    starts_ns = np.array([mark.start_ns for mark in marks], np.int64)
+def _count_regular(symbol: str, grades: list[BarGrade], resolution_s: int) -> int:
+    """Count the bars with regular trading."""
+    starts_ns = np.array([grade.start_ns for grade in grades], np.int64)
     ends_ns = starts_ns + resolution_s * SECOND_NS
     return int(regular(asset_class_of(symbol), starts_ns, ends_ns).sum())
 
 
-def _worst(marks: Iterable[BarGrade]) -> list[BarGrade]:
-    flawed = [mark for mark in marks if mark.level < DataQualityLevel.EXCELLENT.code]
-    return sorted(flawed, key=lambda mark: (mark.level, -mark.start_ns))[:WORST]
+def _worst(grades: Iterable[BarGrade]) -> list[BarGrade]:
+    flawed = [grade for grade in grades if grade.level < DataQualityLevel.EXCELLENT.code]
+    return sorted(flawed, key=lambda grade: (grade.level, -grade.start_ns))[:WORST]
 
 
-def _told(mark: BarGrade) -> dict[str, Any]:
+def _to_dict(grade: BarGrade) -> dict[str, Any]:
     return {
-        "timestamp": from_ns(mark.start_ns).isoformat(),
-        "quality": DataQualityLevel.from_code(mark.level).name,
-        "reasons": [check.name for check in failed_checks(mark.reasons)],
+        "timestamp": from_ns(grade.start_ns).isoformat(),
+        "quality": DataQualityLevel.from_code(grade.level).name,
+        "reasons": [check.name for check in failed_checks(grade.reasons)],
     }

@@ -1,4 +1,4 @@
-"""Streams of bars and of time slices."""
+"""BarStream, Slices and Slice: bars and time slices as async iterators."""
 
 from lean_lite.data.streams.alignment import Slice
 from lean_lite.data.streams.bar_stream import BarStream

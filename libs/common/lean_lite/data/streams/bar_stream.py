@@ -1,4 +1,4 @@
-"""The bars of some symbols as a stream that a strategy reads."""
+"""BarStream: bars of some symbols as an async iterator, history first, then live."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,71 +12,93 @@ from lean_lite.protocol.live import LiveBar
 
 class BarStream:
     """
-    Yield the bars of some symbols: history since a moment, then live.
+    Bars of some symbols, history first, then live, without gap or duplicate.
 
-    An async iterator and an async context manager; waiting for a bar may be cancelled, and the
-    stream goes on. `record` is the live record of the bar that was yielded last, with its quality;
-    `gaps` names what could not be had of history. With `revisions` `first` every bar comes once, as
-    it was when it came first; with `final` once, when late trades have corrected it; with `all`
-    corrections follow as further bars of the same start. History is always what is stored,
-    corrections included, and INVALID bars never come.
+    An async iterator of `TradeBar` and an async context manager; `DataEngine.bars` makes one.
+    Nothing is requested before the first bar is. A bounded number of bars is read ahead; what a
+    slow reader leaves stays in the store.
+
+    Order: bars of a symbol come by start, except those that fill a gap, which come later. History
+    of all symbols is ordered by start. INVALID bars never come. History is what is stored,
+    corrections included; for live bars `revisions` decides:
+
+    - `first`: every bar comes once, as it came first.
+    - `final`: every bar comes once, when it has been corrected, about a minute later.
+    - `all`: corrections come as further bars of the same start.
+
+    Cancellation: waiting for a bar may be cancelled, for example by a timeout; no bar is lost and
+    the stream continues. With a durable name a bar counts as processed when the next one is
+    requested, so after a restart the last one comes again.
+
+    Args:
+        reader: reads the bars.
     """
 
-    def __init__(self, reading: BarReader) -> None:
-        """Use `DataEngine.bars`; nothing is asked before the first bar is wanted."""
-        self._reading = reading
-        self._work: asyncio.Task[None] | None = None
+    def __init__(self, reader: BarReader) -> None:
+        self._reader = reader
+        self._task: asyncio.Task[None] | None = None
         self._record: LiveBar | None = None
 
     @property
     def record(self) -> LiveBar:
-        """Return the live record of the last bar; LookupError before the first one."""
+        """Live record of the last bar, with its quality; LookupError before the first one."""
         if self._record is None:
-            message = "no bar has come yet: `record` is that of the bar that came last"
+            message = "no bar was read yet: `record` is the live record of the last bar"
             raise LookupError(message)
         return self._record
 
     @property
     def gaps(self) -> list[Gap]:
-        """Return what could not be had of history so far."""
-        return self._reading.gaps
+        """Spans of history that could not be fetched so far."""
+        return self._reader.gaps
 
     async def __aenter__(self) -> Self:
-        """Return the stream; it begins with the first bar."""
+        """Return the stream, which starts with the request for the first bar."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop."""
+        """Close the stream."""
         await self.aclose()
 
     def __aiter__(self) -> AsyncIterator[TradeBar]:
-        """Yield bars until stopped."""
+        """Iterate over the bars until the stream is closed."""
         return self
 
     async def __anext__(self) -> TradeBar:
-        """Return the next bar; the one before counts as done, which a durable name remembers."""
-        if self._work is None:
-            self._work = asyncio.create_task(self._reading.run(), name="read bars")
-        self._record = await self._reading.get()
+        """
+        Return the next bar; the one before then counts as processed.
+
+        Raises:
+            StopAsyncIteration: the stream or its engine has been closed.
+            RequestError: a symbol is refused, or another reader uses the durable name.
+            StackError: the stack of this machine is lost.
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._reader.run(), name="read bars")
+        self._record = await self._reader.get()
         return self._record.bar()
 
     async def aclose(self) -> None:
         """
-        Stop; a durable name goes on with the last bar, which may not have been dealt with.
+        Save the bookmark of a durable name and stop reading; may be called again.
 
-        RequestError when another reader has taken that name.
+        Raises:
+            RequestError: another reader uses the durable name. Reading is stopped all the same.
         """
-        if self._work is None:
+        if self._task is None:
             return
         try:
-            await self._reading.save_bookmark()
+            await self._reader.save_bookmark()
         finally:
-            self._work.cancel()
-            await asyncio.wait([self._work])
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     def __del__(self) -> None:
-        """Stop reading when nobody can take any more."""
-        if self._work is not None and not self._work.done():
-            loop = self._work.get_loop()
+        # `async for bar in engine.bars(...): ...; break` leaves a stream without `aclose`. Its
+        # task does not refer to the stream: without this it would keep the subscription alive,
+        # and up to 65,536 live records, until the engine stops. Garbage may be collected in
+        # any thread. The bookmark is not saved: the last second is read again.
+        if self._task is not None and not self._task.done():
+            loop = self._task.get_loop()
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._work.cancel)
+                loop.call_soon_threadsafe(self._task.cancel)

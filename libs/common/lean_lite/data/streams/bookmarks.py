@@ -1,4 +1,4 @@
-"""Where a strategy with a durable name goes on after a restart."""
+"""BookmarkStore: durable position of a named reader."""
 
 import logging
 import secrets
@@ -19,6 +19,7 @@ from lean_lite.protocol.bookmark import Bookmark, DeliveredBar, StartPosition
 from lean_lite.protocol.history import HistoryRequest
 from lean_lite.protocol.subjects import BOOKMARKS, NAME
 
+# A write per bar would bound the rate of a reader. A crash repeats what was read since the last.
 SAVE_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _decode = msgspec.msgpack.Decoder(Bookmark).decode
 
 
 class StoredBookmark(NamedTuple):
-    """Hold what a name had, and the last GRADED frame of every lane now."""
+    """A bookmark as it was loaded, and the last GRADED sequence of every lane."""
 
     bookmark: Bookmark
     ends: dict[str, int]
@@ -34,16 +35,24 @@ class StoredBookmark(NamedTuple):
 
 class BookmarkStore:
     """
-    Remember in the bucket `strategies` up to which GRADED frames a reader is done.
+    Bookmark of one reader in the bucket `strategies`.
 
-    It is written once a second: after a crash bars of the last second may come again, but none is
-    missed.
+    It is written once a second: after a crash bars of the last second may be delivered again, but
+    none is missed. Every write expects the revision of the one before, so of two readers with one
+    name the second to write gets an error instead of skipping the other's bars.
+
+    Args:
+        bus: an open connection.
+        name: name of the reader.
+        retry_s: how long `load` retries while the bus or the store is unavailable.
+
+    Raises:
+        ValueError: the name is not valid as a key.
     """
 
     def __init__(self, bus: Bus, name: str, *, retry_s: float = LIMIT_S) -> None:
-        """Ask for nothing before `load`; ValueError for a name that no key can have."""
         if not NAME.fullmatch(name):
-            message = f"{name!r} is no name for a reader: use up to 64 letters, digits, `_` and `-`"
+            message = f"invalid reader name {name!r}: use up to 64 letters, digits, `_` and `-`"
             raise ValueError(message)
         self._bus = bus
         self._name = name
@@ -57,10 +66,12 @@ class BookmarkStore:
 
     async def load(self) -> StoredBookmark | None:
         """
-        Return how far the reader had come, and where the lanes end now; None for a new name.
+        Load the bookmark and the ends of the lanes; None for a new name.
 
-        RequestError when the store does not come to those frames: then they are of another stream.
-        BusUnavailable when the server or the store does not answer.
+        Raises:
+            RequestError: `stale`, the store does not reach the bookmark's frames. They may be of
+                another stream, as after the bus has lost its files.
+            BusUnavailable: the bus or the store does not answer.
         """
         entry = await retry_unavailable(self._entry, self._retry_s)
         if entry is None:
@@ -73,8 +84,8 @@ class BookmarkStore:
         except Busy as error:
             code = "stale"
             message = (
-                f"the reader {self._name} stopped behind what the store has ({error}): wait until "
-                "the store has caught up, or read on under another name"
+                f"the reader {self._name} is ahead of the store ({error}): wait until the store "
+                "has caught up, or read under another name"
             )
             raise RequestError(code, message) from error
         return StoredBookmark(found, ends.through)
@@ -86,12 +97,12 @@ class BookmarkStore:
         except KeyNotFoundError:
             return None
         except TRANSIENT_ERRORS as error:
-            message = f"the bucket {BOOKMARKS} can't be asked for ({error!r}): is NATS running?"
+            message = f"the bucket {BOOKMARKS} can't be read ({error!r}): is NATS running?"
             raise BusUnavailable(message) from error
 
     @property
     def due(self) -> bool:
-        """Say whether it is time to write again."""
+        """Whether the last write was more than `SAVE_S` ago."""
         return time.monotonic() - self._saved_at > SAVE_S
 
     async def save(
@@ -101,12 +112,15 @@ class BookmarkStore:
         symbols: Mapping[str, StartPosition],
     ) -> None:
         """
-        Write what has been dealt with: all up to these frames, and some of later ones.
+        Write the bookmark; if the bus is away, the next save writes it.
 
-        What is known of other symbols and their lanes is forgotten.
+        Args:
+            frontier: GRADED sequence by lane up to which every bar has been processed.
+            beyond: bars of later frames that have been processed.
+            symbols: start positions of the reader's symbols; others are forgotten.
 
-        A bus that is away is tried again later. RequestError when another reader has written under
-        the name meanwhile.
+        Raises:
+            RequestError: `taken`, another reader has written under the name.
         """
         self._saved_at = time.monotonic()
         done = self._bookmark.done
@@ -120,22 +134,19 @@ class BookmarkStore:
         except KeyWrongLastSequenceError:
             raise self._taken() from None
         except TRANSIENT_ERRORS as error:
-            log.info("resume.not_saved", extra={"reader": self._name, "error": repr(error)})
+            log.info("the bookmark of the reader %s could not be saved: %r", self._name, error)
 
     async def _write(self, bucket: KeyValue, data: bytes) -> int:
         try:
             return await bucket.update(self._name, data, last=self._revision)
         except KeyWrongLastSequenceError:
+            # A lost acknowledgement looks like another reader's write: the token differs.
             entry = await bucket.get(self._name)
             if _decode(entry.value or b"").reader != self._token:
                 raise
-            # We wrote it ourselves, and only the acknowledgement was lost.
             return await bucket.update(self._name, data, last=entry.revision)
 
     def _taken(self) -> RequestError:
         code = "taken"
-        message = (
-            f"another reader goes on under the name {self._name}: only one at a time can, so end "
-            "that one, or take another name"
-        )
+        message = f"another reader uses the name {self._name}: stop that one, or use another name"
         return RequestError(code, message)

@@ -1,4 +1,4 @@
-"""Which bars a reader has had already."""
+"""Deduplicator: which bars and versions a reader has had."""
 
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -9,45 +9,50 @@ from lean_lite.protocol.live import LiveBar
 
 class _Version(NamedTuple):
     seq: int
-    values: int | None  # a hash; nothing is known of the values of what was taken before a restart
+    values: int | None  # a hash; None for a bar that was delivered before a restart
 
 
 class Deduplicator:
-    """Remember the newest bars of every symbol, and the version that each came in."""
+    """
+    Delivered bars by symbol and start, and the version of each.
+
+    Args:
+        bound: number of newest bars per symbol that are remembered. Older ones count as delivered.
+    """
 
     def __init__(self, bound: int) -> None:
-        """Keep so many bars of a symbol; older ones are known without being remembered."""
         self._bound = bound
         self._versions: dict[str, dict[int, _Version]] = {}
         self._starts: dict[str, list[int]] = {}
-        self._older_ns: dict[str, int] = {}
+        self._forgotten_ns: dict[str, int] = {}
 
     def is_new(self, record: LiveBar | DeliveredBar) -> bool:
-        """Take a bar; True when it is not known yet."""
+        """Add a bar; False if it was added before, in any version."""
         symbol, start_ns = record.symbol, record.start_ns
         versions = self._versions.setdefault(symbol, {})
-        if start_ns in versions or start_ns <= self._older_ns.get(symbol, -1):
+        if start_ns in versions or start_ns <= self._forgotten_ns.get(symbol, -1):
             return False
         versions[start_ns] = _version(record)
         starts = self._starts.setdefault(symbol, [])
         heappush(starts, start_ns)
         if len(starts) > self._bound:
-            # Not the one that came first: a live bar comes before the long hole that it ends.
-            self._older_ns[symbol] = heappop(starts)
-            del versions[self._older_ns[symbol]]
+            # Forget the oldest start, not the first arrival: a live bar arrives before the bars
+            # that fill a long gap in front of it.
+            self._forgotten_ns[symbol] = heappop(starts)
+            del versions[self._forgotten_ns[symbol]]
         return True
 
     def is_newer_version(self, record: LiveBar) -> bool:
-        """Take a later version of a known bar; False when it is none."""
+        """Replace the version of an added bar; False if the record is not newer."""
         versions = self._versions[record.symbol]
-        known = versions.get(record.start_ns)
-        if known is None:
+        before = versions.get(record.start_ns)
+        if before is None:
             return True  # older than what is remembered
-        if record.seq < known.seq:
+        if record.seq < before.seq:
             return False
         new = _version(record)
-        # Two versions may come in one frame; the same one may come from history and live.
-        if record.seq == known.seq and known.values in (None, new.values):
+        # One frame may have two versions of a bar; history and live may both have the same one.
+        if record.seq == before.seq and before.values in (None, new.values):
             return False
         versions[record.start_ns] = new
         return True

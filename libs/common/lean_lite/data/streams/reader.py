@@ -1,10 +1,4 @@
-"""
-History and live bars as one: no gap between them, and no bar twice.
-
-A reading first follows live and only then asks for history: each page of history is one snapshot of
-the store and says up to which GRADED frame of every lane it goes. A live record is handed over only
-above that, so the two fit whatever happens in between.
-"""
+"""BarReader: join history and live bars of a stream, without gap or duplicate."""
 
 import time
 from collections.abc import (
@@ -33,10 +27,13 @@ from lean_lite.queues import BoundedQueue
 
 Revisions = Literal["first", "final", "all"]
 
-READY = 1_024
-# Corrections and refills reach back one trading day; what is older is history.
-KEYS_KEPT = 4_320
-# A resumed reader looks back so far to know which bars it had: over a long weekend.
+# Bars that are read ahead of the consumer. A consumer that is cancelled while it waits loses none,
+# because the reading task continues.
+PREFETCH = 1_024
+# Bars that the deduplicator remembers per symbol: three days of minutes. Corrections and refills
+# reach back one trading day; what is older comes from history only.
+REMEMBERED = 4_320
+# How far a resumed reader looks back to learn which bars it has delivered: over a long weekend.
 LOOK_BACK_NS = 7 * 86_400 * SECOND_NS
 
 OpenLive = Callable[[Mapping[str, int] | None], Awaitable[Live]]
@@ -45,45 +42,77 @@ ReadPages = Callable[[Iterable[str], int, Mapping[str, int]], AsyncIterator[Hist
 
 class BarReader:
     """
-    Read the bars of some symbols ahead of who takes them, within a bound.
+    Bars of some symbols, read ahead of their consumer within a bound.
 
-    `begin` starts the live stream, behind given frames; `pages` yields history of some of the
-    symbols from a moment on, up to given frames at least.
+    How history and live bars are joined:
+
+    1. Subscribe first. The live stream is started, and its `baseline` is the last GRADED sequence
+       of each lane at that time. Every later record of the lane arrives live; records wait.
+    2. Snapshot second. History is read in pages, each a snapshot of the store that includes at
+       least the baseline (`min_seq`) and names the sequence `through` that it includes. So there
+       is no gap between history and live.
+    3. Deliver above the snapshot. The symbols join their lanes at the lowest `through` of all
+       pages: a live record up to that sequence is part of history and is dropped. Records above
+       it that a later page has included already are dropped by the deduplicator, so there is no
+       duplicate.
+
+    With a bookmark, symbols that it has resume behind its frames: the live stream is opened there
+    and fetches from the store what was published meanwhile. The deduplicator first learns from
+    history which bars were delivered before the restart. New symbols join as above.
+
+    A bar counts as processed when the next one is requested. The bookmark's `frontier` is the last
+    frame of each lane of which nothing is left to be processed: not in the live queue, not held
+    for its correction, not prefetched, not in the consumer's hands. Bars of later frames that have
+    been processed stand beside it.
+
+    Args:
+        open_live: starts the live stream, behind sequences of lanes or at their ends.
+        read_pages: yields history of symbols from a time on, up to sequences of lanes at least.
+        positions: start positions of the symbols.
+        revisions: `first`, `final` or `all`, see `BarStream`.
+        bookmarks: the bookmark of a durable name.
+
+    Attributes:
+        gaps: spans of history that could not be fetched so far.
+
+    Raises:
+        ValueError: `revisions` is invalid.
     """
 
     def __init__(
         self,
-        begin: OpenLive,
-        pages: ReadPages,
-        places: StartPositions,
+        open_live: OpenLive,
+        read_pages: ReadPages,
+        positions: StartPositions,
         revisions: Revisions,
-        resume: BookmarkStore | None,
+        bookmarks: BookmarkStore | None,
     ) -> None:
-        """Ask for nothing before `run`; ValueError for other revisions."""
         if revisions not in get_args(Revisions):
-            message = f"revisions are {', '.join(get_args(Revisions))}, not {revisions!r}"
+            message = (
+                f"invalid revisions {revisions!r}: use one of {', '.join(get_args(Revisions))}"
+            )
             raise ValueError(message)
-        self._begin = begin
-        self._pages = pages
-        self._places = places
+        self._open_live = open_live
+        self._read_pages = read_pages
+        self._positions = positions
         self._revisions = revisions
-        self._resume = resume
-        self._known = Deduplicator(KEYS_KEPT)
-        self._final = CorrectionHold()
-        self._ready: BoundedQueue[LiveBar] = BoundedQueue(READY)
+        self._bookmarks = bookmarks
+        self._deduplicator = Deduplicator(REMEMBERED)
+        self._hold = CorrectionHold()
+        self._ready: BoundedQueue[LiveBar] = BoundedQueue(PREFETCH)
         self._unqueued: LiveBar | None = None  # waits for room in the queue
-        self._past = 0  # bars of history that are not done yet
-        self._in_hand: LiveBar | None = None
-        self._done: list[
-            DeliveredBar
-        ] = []  # since `mark`, and of frames that are not done as a whole
         self._live: Live | None = None
-        self._last: dict[str, int] = {}
-        self._whole: dict[str, int] = {}
+        self._current: LiveBar | None = None  # in the consumer's hands
+        self._history_left = 0  # bars of history that have been read and not processed
+        # Processed bars since the last save, and those of frames beyond the frontier.
+        self._processed: list[DeliveredBar] = []
+        # By lane: the frame that is being read, and the last one that has been read completely.
+        self._reading_seq: dict[str, int] = {}
+        self._read_seq: dict[str, int] = {}
         self.gaps: list[Gap] = []
 
     async def run(self) -> None:
-        """Read until cancelled, or until live ends; an error goes to who takes."""
+        """Read until cancelled or until the live stream ends; `get` raises any error."""
         error: Exception | None = None
         try:
             async with aclosing(self._records()) as records:
@@ -91,7 +120,7 @@ class BarReader:
                     self._unqueued = record
                     await self._ready.put(record)
                     self._unqueued = None
-        except Exception as failure:  # noqa: BLE001 - `take` raises it
+        except Exception as failure:  # noqa: BLE001 - `get` raises it
             error = failure
         finally:
             self._ready.close(error)
@@ -100,102 +129,120 @@ class BarReader:
 
     async def get(self) -> LiveBar:
         """
-        Return the next bar; the one before counts as done. StopAsyncIteration at the end.
+        Return the next bar; the one before then counts as processed.
 
-        A durable name goes on behind what is done, which is written once a second.
+        Raises:
+            StopAsyncIteration: the live stream has ended.
+            RequestError: another reader uses the durable name.
         """
-        if self._in_hand is not None:
-            self._finish(self._in_hand)
-            self._in_hand = None
-            if self._resume is not None and self._resume.due:
+        if self._current is not None:
+            self._count_processed(self._current)
+            self._current = None
+            if self._bookmarks is not None and self._bookmarks.due:
                 await self.save_bookmark()
-        self._in_hand = await self._ready.get()
-        return self._in_hand
+        self._current = await self._ready.get()
+        return self._current
 
-    def _finish(self, record: LiveBar) -> None:
-        """Note that a bar has been dealt with."""
-        if self._past:
-            self._past -= 1
-        elif self._resume is not None:
-            self._done.append(DeliveredBar(record.symbol, record.start_ns, record.seq))
+    def _count_processed(self, record: LiveBar) -> None:
+        if self._history_left:
+            self._history_left -= 1
+        elif self._bookmarks is not None:
+            self._processed.append(DeliveredBar(record.symbol, record.start_ns, record.seq))
 
     async def save_bookmark(self) -> None:
-        """Write what is done under the durable name, once all of history is."""
-        if self._resume is None or self._live is None or not self._whole or self._past:
+        """
+        Save what has been processed under the durable name, if there is one.
+
+        History counts only when all of it has been processed: bars of several symbols have no
+        order that a sequence could describe, so a reader that stops before starts over.
+        """
+        if (
+            self._bookmarks is None
+            or self._live is None
+            or not self._read_seq
+            or self._history_left
+        ):
             return
         frontier = self._frontier(self._live)
-        self._done = [one for one in self._done if one.seq > frontier.get(lane_name(one.symbol), 0)]
-        await self._resume.save(frontier, self._done, self._places.joined)
+        self._processed = [
+            bar for bar in self._processed if bar.seq > frontier.get(lane_name(bar.symbol), 0)
+        ]
+        await self._bookmarks.save(frontier, self._processed, self._positions.joined)
 
     async def _records(self) -> AsyncGenerator[LiveBar]:
-        places = self._places
-        found = None if self._resume is None else await self._resume.load()
-        after = None if found is None else places.resume(*found)
-        self._live = live = await self._begin(after)
+        """Yield history, then live records that are due."""
+        positions = self._positions
+        found = None if self._bookmarks is None else await self._bookmarks.load()
+        after = None if found is None else positions.resume(*found)
+        self._live = live = await self._open_live(after)
         if found is not None:
             await self._restore_delivered(found.bookmark, live)
-        if places.new and places.since_ns is not None:
-            async for record in self._history_left(places.since_ns, live):
-                self._past += 1
+        if positions.new and positions.since_ns is not None:
+            async for record in self._history(positions.since_ns, live):
+                self._history_left += 1
                 yield record
         else:
-            places.join(live.baseline if found is None else found.ends)
-        self._whole = dict(live.baseline)
-        newer = self._live_left(live)
+            positions.join(live.baseline if found is None else found.ends)
+        self._read_seq = dict(live.baseline)
+        above = self._above_history(live)
         async with aclosing(
-            self._final.hold(newer) if self._revisions == "final" else newer
-        ) as due:
-            async for record in due:
+            self._hold.hold(above) if self._revisions == "final" else above
+        ) as records:
+            async for record in records:
                 if self._is_due(record):
                     yield record
 
-    async def _history_left(self, since_ns: int, live: Live) -> AsyncIterator[LiveBar]:
-        """Yield what is stored of new symbols, and let them go on behind that."""
+    async def _history(self, since_ns: int, live: Live) -> AsyncIterator[LiveBar]:
+        """Yield history of the new symbols, and join them to their lanes above it."""
         through = dict[str, int]()
-        async for snapshot in self._pages(self._places.new, since_ns, live.baseline):
+        async for snapshot in self._read_pages(self._positions.new, since_ns, live.baseline):
             self.gaps += snapshot.gaps
             for lane in live.baseline:
                 seq = snapshot.through.get(lane, 0)
                 through[lane] = min(through.get(lane, seq), seq)
             for record in _by_start(snapshot):
-                if self._known.is_new(record):
+                if self._deduplicator.is_new(record):
                     yield record
-        self._places.join(through or live.baseline)
+        self._positions.join(through or live.baseline)
 
     async def _restore_delivered(self, bookmark: Bookmark, live: Live) -> None:
-        """Learn which bars were taken before the restart."""
-        joined = self._places.joined
+        """Add the bars that were delivered before the restart to the deduplicator."""
+        joined = self._positions.joined
         if not joined:
             return
-        self._done = [taken for taken in bookmark.beyond if taken.symbol in joined]
-        for taken in self._done:
-            self._known.is_new(taken)
+        self._processed = [bar for bar in bookmark.beyond if bar.symbol in joined]
+        for bar in self._processed:
+            self._deduplicator.is_new(bar)
         earliest_ns = min(start_ns for _, start_ns in joined.values())
         since_ns = max(earliest_ns, time.time_ns() - LOOK_BACK_NS)
-        async for snapshot in self._pages(joined, since_ns, live.baseline):
+        async for snapshot in self._read_pages(joined, since_ns, live.baseline):
             for record in _by_start(snapshot):
-                if self._places.was_delivered(record):
-                    self._known.is_new(record)
+                if self._positions.was_delivered(record):
+                    self._deduplicator.is_new(record)
 
-    async def _live_left(self, live: Live) -> AsyncGenerator[LiveBar]:
-        """Yield the live records that count, and remember which frames were read whole."""
+    async def _above_history(self, live: Live) -> AsyncGenerator[LiveBar]:
+        """Yield live records above the start positions, and note which frames were read."""
         async for record in live:
             lane = lane_name(record.symbol)
-            before = self._last.get(lane, 0)
+            before = self._reading_seq.get(lane, 0)
             if before < record.seq:
-                self._whole[lane] = max(before, self._whole.get(lane, 0))
-                self._last[lane] = record.seq
-            if self._places.includes(record):
+                # The first record of a frame shows that the frame before has been read.
+                self._read_seq[lane] = max(before, self._read_seq.get(lane, 0))
+                self._reading_seq[lane] = record.seq
+            if self._positions.includes(record):
                 yield record
 
     def _is_due(self, record: LiveBar) -> bool:
-        new = self._known.is_new(record)
-        return new or (self._revisions == "all" and self._known.is_newer_version(record))
+        new = self._deduplicator.is_new(record)
+        return new or (self._revisions == "all" and self._deduplicator.is_newer_version(record))
 
     def _frontier(self, live: Live) -> dict[str, int]:
-        """Return the last frame of each lane of which nothing is left to be done."""
-        frontier = dict(self._whole) if live.behind else live.done
-        for record in chain((self._in_hand, self._unqueued), self._ready, self._final):
+        """Return the last frame of each lane of which nothing is left to be processed."""
+        # Records in the live queue are not counted below: while there are some, or a stop has
+        # dropped some, the last frame that was read is the limit. An empty queue has been read to
+        # the end.
+        frontier = dict(self._read_seq) if live.behind or live.stopped else live.done
+        for record in chain((self._current, self._unqueued), self._ready, self._hold):
             if record is None:
                 continue
             lane = lane_name(record.symbol)
@@ -205,6 +252,6 @@ class BarReader:
 
 def _by_start(snapshot: HistorySnapshot) -> list[LiveBar]:
     """Return the rows of all symbols in order of start."""
-    records = [bar for block in snapshot.blocks for bar in live_bars(block)]
-    records.sort(key=lambda bar: bar.start_ns)
+    records = [record for block in snapshot.blocks for record in live_bars(block)]
+    records.sort(key=lambda record: record.start_ns)
     return records

@@ -1,4 +1,4 @@
-"""Where each symbol of a reader begins, and where it goes on after a restart."""
+"""StartPositions: where each symbol of a reader starts, also after a restart, without I/O."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -11,40 +11,50 @@ from lean_lite.protocol.partitions import lane_of
 
 class StartPositions:
     """
-    Know for every symbol which of its live bars count.
+    Start position of every symbol: which of its live records count.
 
-    Symbols share lanes, and a reader may come back with others than it had: those that its bookmark
-    knows go on there, and the others are new until `join`. No input or output.
+    Symbols share lanes, and a reader may be restarted with other symbols than before. Those in its
+    bookmark resume there, the others are new and have no position until `join`.
+
+    Args:
+        symbols: the symbols.
+        since_ns: where history of new symbols starts, in nanoseconds since 1970 (UTC); None to
+            start with their next live bar.
     """
 
     def __init__(self, symbols: Iterable[str], since_ns: int | None) -> None:
-        """Hold new symbols only; they begin at `since_ns`, or else with the next bar."""
         self.since_ns = since_ns
         self._symbols = tuple(dict.fromkeys(symbols))
         self._joined: dict[str, StartPosition] = {}
         self._done: dict[str, int] = {}
-        self._beginning = LiveStart()
-        self._begun: frozenset[str] = frozenset()
+        self._live_start = LiveStart()
+        self._live_only: frozenset[str] = frozenset()
 
     @property
     def new(self) -> tuple[str, ...]:
-        """Return the symbols that have no place yet."""
+        """Symbols without a position."""
         return tuple(symbol for symbol in self._symbols if symbol not in self._joined)
 
     @property
     def joined(self) -> dict[str, StartPosition]:
-        """Return the place of every symbol that has one."""
+        """Position of every symbol that has one, to be written to the bookmark."""
         return {
-            symbol: StartPosition(seq, max(start_ns, self._beginning.first_ns(symbol)))
+            symbol: StartPosition(seq, max(start_ns, self._live_start.first_ns(symbol)))
             for symbol, (seq, start_ns) in self._joined.items()
         }
 
     def resume(self, bookmark: Bookmark, ends: Mapping[str, int]) -> dict[str, int]:
         """
-        Take the places of a bookmark, and return the frame that each lane goes on behind.
+        Take positions from a bookmark.
 
-        A lane of new symbols only goes on at its end, which `ends` tells.
+        Args:
+            bookmark: the bookmark of the reader's name.
+            ends: last GRADED sequence of every lane, where a lane of only new symbols starts.
+
+        Returns:
+            The GRADED sequence by lane behind which live records are needed.
         """
+        # Bookmarks of earlier versions have no symbols: all of their lanes count as read.
         known = bookmark.symbols or {
             symbol: StartPosition(0, 0)
             for symbol in self._symbols
@@ -56,24 +66,24 @@ class StartPositions:
         return after | {lane: self._done.get(lane, 0) for lane in map(lane_name, self._joined)}
 
     def join(self, through: Mapping[str, int]) -> None:
-        """Let all new symbols begin behind these frames."""
+        """Start all new symbols behind these sequences of their lanes."""
         new = self.new
         if self.since_ns is None:
-            self._begun = frozenset(new)
+            self._live_only = frozenset(new)
         for symbol in new:
             self._joined[symbol] = StartPosition(
                 through.get(lane_name(symbol), 0), self.since_ns or 0
             )
 
     def includes(self, record: LiveBar) -> bool:
-        """Say whether a live record counts."""
+        """Whether a live record is at or behind the start position of its symbol."""
         seq, start_ns = self._joined[record.symbol]
         if record.seq <= seq or record.start_ns < start_ns:
             return False
-        return record.symbol not in self._begun or self._beginning.includes(record)
+        return record.symbol not in self._live_only or self._live_start.includes(record)
 
     def was_delivered(self, record: LiveBar) -> bool:
-        """Say whether a stored record of a known symbol came before the restart."""
+        """Whether a stored record of a resumed symbol was delivered before the restart."""
         done = self._done.get(lane_name(record.symbol), 0)
         return record.seq <= max(done, self._joined[record.symbol].seq)
 
@@ -85,14 +95,17 @@ def lane_name(symbol: str) -> str:
 
 class LiveStart:
     """
-    Tell the bars of a stream's time from those that come late for an earlier one.
+    First minute of a stream without history, by symbol.
 
-    A symbol begins with its first bar in time, and at the latest with the bar that was under way
-    when the stream began: a hole that is filled from there on belongs to it.
+    A symbol starts with its first bar that is in time, and at the latest with the bar that was
+    in progress when the stream was created: a gap that is filled from there on is included. What
+    comes late for earlier minutes is not.
+
+    Args:
+        clock: current time in nanoseconds since 1970 (UTC); read once.
     """
 
     def __init__(self, clock: Callable[[], int] = time.time_ns) -> None:
-        """Begin now."""
         self._now_ns = clock()
         self._first_ns: dict[str, int] = {}
 
@@ -101,10 +114,10 @@ class LiveStart:
         return self._first_ns.get(symbol, 0)
 
     def includes(self, record: LiveBar) -> bool:
-        """Take a record; False when it is older than the stream."""
+        """Add a record; False if it is older than the stream."""
         symbol, start_ns = record.symbol, record.start_ns
-        under_way_ns = self._now_ns - record.resolution_s * SECOND_NS
+        in_progress_ns = self._now_ns - record.resolution_s * SECOND_NS
         if symbol not in self._first_ns and record.origin in IN_ORDER_ORIGINS:
-            # A replayed market has its own time, which may be far behind ours.
-            self._first_ns[symbol] = min(start_ns, under_way_ns)
-        return start_ns >= self._first_ns.get(symbol, under_way_ns)
+            # A replayed market has a time of its own, which may be far behind the clock.
+            self._first_ns[symbol] = min(start_ns, in_progress_ns)
+        return start_ns >= self._first_ns.get(symbol, in_progress_ns)
