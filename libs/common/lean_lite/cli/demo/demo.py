@@ -69,7 +69,7 @@ async def demo(config: Config, options: DemoOptions) -> int:
     if not await _unless(stopped, starting):
         await stack.stop()
         return 130
-    for reason in stack.outside:
+    for reason in stack.external_reasons:
         board.print_line(f"no live bars yet: {reason}")
     try:
         summary = await _watch(stack, options, board, stopped)
