@@ -14,7 +14,7 @@ from lean_lite.protocol.subjects import heartbeat
 from lean_lite.service.health import ExternalReason
 from lean_lite.version import VERSION
 
-# Other libraries register metrics of their own, which nobody reads from the bus.
+# Other libraries register metrics, too; no subscriber needs them.
 METRIC_PREFIX = "lean_lite_"
 READY_CHECK_S = 0.05
 

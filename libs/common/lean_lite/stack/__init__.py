@@ -24,13 +24,13 @@ the stack may have stopped in between.
 
 Stop. The supervisor tries each second to acquire `users.lock` exclusively. When there has been no
 user for `stack.linger_s`, and no `keep`, it holds that lock, removes `session.json` and stops its
-children. A program that comes meanwhile waits, then starts another stack. `end_stack`
+children. A program that joins meanwhile waits, then starts another stack. `end_stack`
 (`lean-lite down`) stops the supervisor even while there are users.
 
 Crash. The children of a killed supervisor die with it (on Linux), and `session.json` stays: that
-tells a crash from a stop. Every user checks `stack.json` twice a second. The first that finds its
-owner dead starts another supervisor, as above; because users still hold `users.lock`, it resumes
-the state: same ports and passwords, a demo's data kept, the simulator's clock continued.
+distinguishes a crash from a stop. Every user checks `stack.json` twice a second. The first that
+finds its owner dead starts another supervisor, as above; because users still hold `users.lock`, it
+resumes the state: same ports and passwords, a demo's data kept, the simulator's clock continued.
 Connections to the bus come back by themselves. Without users the next start is a fresh one.
 
 Loss. After `end_stack`, after three failed attempts to restart, or when another program has taken

@@ -1,4 +1,4 @@
-"""A process that was recorded is told from a later one with the same pid."""
+"""A recorded process is distinguished from a later one with the same pid."""
 
 import os
 import subprocess

@@ -4,7 +4,7 @@ Identity of a process: its pid, and when it started, because the kernel reuses p
 Another process compares what one has written to disk, hours later. Linux counts the start in ticks
 since boot, which never change. psutil is not used: its public `create_time()` is a wall time that
 moves when the clock is set (issues 2526 and 2541 of its repository), so after a step of NTP every
-user of a stack would take its owner for dead; the start since boot is private there. On macOS
+user of a stack would treat its owner as dead; the start since boot is private there. On macOS
 psutil corrects by the steps that the *reading* process has seen, so two readers may differ as well.
 """
 

@@ -54,7 +54,7 @@ async def _stop_owner(folder: Path, pid: int) -> None:
         if await _wait_for(lambda: _is_unlocked(folder), limit_s):
             await _wait_for(lambda: not is_same_process(pid, started_at), EXIT_S)
             return
-    message = f"process {pid} can't be stopped and still locks {folder}: end it by hand"
+    message = f"process {pid} can't be stopped and still locks {folder}: kill it by hand"
     raise StackError(message)
 
 

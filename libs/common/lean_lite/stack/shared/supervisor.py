@@ -37,7 +37,7 @@ class Supervisor:
         await asyncio.wait([signalled, serving], return_when=asyncio.FIRST_COMPLETED)
         failure = serving.exception() if serving.done() else None
         if failure is None:
-            # Before the children stop: a user that sees this must not take it for a crash.
+            # Before the children stop: users would otherwise restart the stack as after a crash.
             self._remove_state()
         for task in (signalled, serving):
             task.cancel()

@@ -20,7 +20,7 @@ class UserLock:
     The lock in a folder that each user holds shared, and a stopping supervisor exclusively.
 
     A user updates the time of the file when it joins and leaves, so that the supervisor notices
-    even the users that come and go between two of its checks.
+    even users that join and leave between two of its checks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,7 +73,7 @@ class UserLock:
             await asyncio.sleep(min(CHECK_S, linger_s))
 
     def count(self) -> int | None:
-        """Return the number of users; None where the system does not tell."""
+        """Return the number of users; None where the system does not list locks."""
         # psutil lists the files that a process has open, not who holds a lock.
         if sys.platform != "linux":
             return None
