@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from lean_lite.market.symbols import asset_class_of
 from lean_lite.protocol import subjects
 from lean_lite.protocol.headers import MARKER, MSG_ID, WALL
 from lean_lite.protocol.partitions import lane_of
+from lean_lite_store.storage.database import open_reader
 from lean_lite_store.storage.journal import read_journal
 from tests.harness.waiting import until
 
@@ -206,3 +207,10 @@ def same_bits(stored: Block, sent: Block) -> bool:
 def seqs(path: Path) -> list[int]:
     """The GRADED sequence of every journaled row."""
     return [seq for block in read_journal(path) for seq in block["seq"].tolist()]
+
+
+def count_stored(path: Path) -> int:
+    """Return how many bars and revisions a store file holds, repeats and INVALID rows left out."""
+    with closing(open_reader(path)) as connection:
+        row = connection.execute("SELECT coalesce(sum(bars), 0) FROM journal").fetchone()
+    return int(row[0]) if row else 0

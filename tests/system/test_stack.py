@@ -146,9 +146,11 @@ async def test_a_service_that_is_not_ready_is_named_with_its_reason_and_log(
 async def test_a_stack_starts_without_what_lies_outside_and_tells_it(
     folder: Path, install: Install
 ) -> None:
-    install("store", failing='(__import__("lean_lite").service.Outside("the line is dead"),)')
+    install(
+        "store", failing='(__import__("lean_lite").service.ExternalReason("the line is dead"),)'
+    )
     async with Stack(Config(), folder=folder, services=("store",)) as stack:
-        assert stack.outside == ("the line is dead",)
+        assert stack.external_reasons == ("the line is dead",)
         described = json.loads((folder / "stack.json").read_text())
         assert described["outside"] == ["the line is dead"]
 

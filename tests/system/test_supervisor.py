@@ -326,7 +326,10 @@ async def test_down_ends_the_stack_for_its_users_too(home: Path) -> None:
 
 async def test_the_verbs_tell_and_do(home: Path) -> None:
     none = run("status")
-    assert (none.returncode, none.stdout) == (3, "no stack runs: `lean-lite up` starts one\n")
+    assert (none.returncode, none.stdout) == (
+        3,
+        "no stack is running: start one with `lean-lite up`\n",
+    )
     up = run("up")
     assert up.returncode == 0, up.stderr
     assert "demo stack, ready" in up.stdout
@@ -351,7 +354,7 @@ async def test_the_verbs_tell_and_do(home: Path) -> None:
     assert "store" in wrong.stderr
     down = run("down")
     assert (down.returncode, processes_of(home)) == (0, {})
-    assert run("down").stdout == "no stack runs: there is nothing to end\n"
+    assert run("down").stdout == "no stack is running: nothing to stop\n"
 
 
 async def test_the_log_is_followed(home: Path) -> None:

@@ -15,8 +15,8 @@ from lean_lite.config import StreamsConfig
 from lean_lite.errors import StoreError
 from lean_lite.protocol.partitions import lane_of
 from lean_lite.protocol.subjects import GRADED
-from lean_lite_store.storage.journal import count_stored, read_journal
-from tests.harness.frames import same_bits, seqs, some_bars
+from lean_lite_store.storage.journal import read_journal
+from tests.harness.frames import count_stored, same_bits, seqs, some_bars
 from tests.harness.services import Store
 from tests.harness.store_clients import Asker, Publisher
 from tests.harness.waiting import until

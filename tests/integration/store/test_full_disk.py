@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from lean_lite.protocol.partitions import lane_of
-from lean_lite_store.storage.journal import count_stored
 from tests.harness.error_table import shows
-from tests.harness.frames import some_bars
+from tests.harness.frames import count_stored, some_bars
 from tests.harness.services import Store
 from tests.harness.small_disk import fill, mounted
 from tests.harness.store_clients import Asker, Publisher

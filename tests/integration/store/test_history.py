@@ -11,9 +11,8 @@ from lean_lite.errors import BusUnavailable, Busy, RequestError
 from lean_lite.protocol.headers import ERROR, MARKER
 from lean_lite.protocol.partitions import lane_of
 from lean_lite.quality import Check
-from lean_lite_store.storage.journal import count_stored
 from tests.harness.error_table import shows
-from tests.harness.frames import DAY_NS, OPEN_NS, same_bits, some_bars
+from tests.harness.frames import DAY_NS, OPEN_NS, count_stored, same_bits, some_bars
 from tests.harness.services import Store
 from tests.harness.store_clients import Asker, Publisher
 from tests.harness.waiting import until

@@ -2,10 +2,9 @@
 
 from redis.asyncio import Redis
 
-from lean_lite_store.storage.journal import count_stored
 from lean_lite_store.storage.latest import read_latest
 from tests.harness.error_table import shows
-from tests.harness.frames import OPEN_NS, some_bars
+from tests.harness.frames import OPEN_NS, count_stored, some_bars
 from tests.harness.services import Server, Store
 from tests.harness.store_clients import Publisher
 from tests.harness.waiting import until

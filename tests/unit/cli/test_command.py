@@ -9,7 +9,7 @@ main()
 """
 
 
-def test_the_command_without_its_extra_says_what_to_install() -> None:
+def test_the_command_without_its_extra_names_what_to_install() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False
     )

@@ -5,7 +5,7 @@ from lean_lite.config import SettingSource
 from lean_lite.config.sections import Secret
 
 
-def test_settings_stand_in_columns_with_their_secrets_masked() -> None:
+def test_a_table_has_columns_and_masked_secrets() -> None:
     sources = [
         SettingSource("bus.url", "nats://x", "LEAN_LITE_BUS__URL"),
         SettingSource("bus.password", Secret("hunter2"), "default"),
@@ -15,19 +15,19 @@ def test_settings_stand_in_columns_with_their_secrets_masked() -> None:
     )
 
 
-def test_settings_are_an_object_with_their_secrets_masked() -> None:
+def test_json_has_one_object_with_masked_secrets() -> None:
     sources = [
         SettingSource("stack.speed", 5.0, "LEAN_LITE_STACK__SPEED"),
         SettingSource("ingest.symbols", ("SPY", "AAPL"), "code"),
         SettingSource("bus.password", Secret("hunter2"), "default"),
         SettingSource("bus.feed_password", Secret(""), "default"),
     ]
-    said = json.loads(settings_json(sources))
-    assert said["stack.speed"] == {
+    settings = json.loads(settings_json(sources))
+    assert settings["stack.speed"] == {
         "value": 5.0,
         "origin": "LEAN_LITE_STACK__SPEED",
         "variable": "LEAN_LITE_STACK__SPEED",
     }
-    assert said["ingest.symbols"]["value"] == ["SPY", "AAPL"]
-    assert said["bus.password"]["value"] == "***"
-    assert said["bus.feed_password"]["value"] == ""
+    assert settings["ingest.symbols"]["value"] == ["SPY", "AAPL"]
+    assert settings["bus.password"]["value"] == "***"
+    assert settings["bus.feed_password"]["value"] == ""

@@ -10,12 +10,12 @@ from lean_lite.errors import StackError
 from lean_lite.protocol.permissions import ADMIN, ROLES
 from lean_lite.stack.processes.ports import free_port
 
-REPLAYED = ("nats/streams/RAW", "store/bars/store-0.sqlite")
+REPLAYED_DATA = ("nats/streams/RAW", "store/bars/store-0.sqlite")
 
 
 @pytest.fixture(autouse=True)
-def silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Name a bus where nobody answers."""
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set a bus address without a server."""
     monkeypatch.setenv("LEAN_LITE_BUS__URL", f"nats://127.0.0.1:{free_port()}")
 
 
@@ -28,12 +28,12 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 def replay(folder: Path) -> None:
-    for name in REPLAYED:
+    for name in REPLAYED_DATA:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("bars")
 
 
-def test_the_brokers_know_the_passwords_that_lie_in_the_folders_of_the_roles(
+def test_the_brokers_have_the_passwords_in_the_folders_of_the_roles(
     tmp_path: Path,
 ) -> None:
     write_files(tmp_path)
@@ -46,13 +46,13 @@ def test_the_brokers_know_the_passwords_that_lie_in_the_folders_of_the_roles(
     assert f":{password}@" in (tmp_path / "store" / "redis_url").read_text()
 
 
-def test_nobody_else_can_read_what_is_written(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
     write_files(tmp_path)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
 
-def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
+def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
     write_files(tmp_path)
     replay(tmp_path)
     before = texts(tmp_path)
@@ -60,7 +60,7 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     assert texts(tmp_path) == before
 
 
-def test_a_demo_forgets_the_bars_of_an_earlier_replay_and_keeps_its_passwords(
+def test_a_demo_deletes_the_bars_of_an_earlier_replay_but_no_passwords(
     tmp_path: Path,
 ) -> None:
     write_files(tmp_path, demo=True)
@@ -76,10 +76,10 @@ def test_a_demo_that_runs_keeps_its_bars(tmp_path: Path, monkeypatch: pytest.Mon
         url = f"nats://127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setenv("LEAN_LITE_BUS__URL", url)
         write_files(tmp_path, demo=True)
-    assert all((tmp_path / name).exists() for name in REPLAYED)
+    assert all((tmp_path / name).exists() for name in REPLAYED_DATA)
 
 
-def test_a_strategy_is_told_everything_that_it_needs_to_reach_the_bus(
+def test_the_printed_variables_are_all_that_a_strategy_needs_to_connect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_files(tmp_path)
@@ -92,7 +92,7 @@ def test_a_strategy_is_told_everything_that_it_needs_to_reach_the_bus(
     assert bus.feed_password == (tmp_path / "feed" / "password").read_text()
 
 
-def test_before_the_first_start_there_is_no_password_to_tell(tmp_path: Path) -> None:
+def test_without_a_first_start_there_is_no_password_to_print(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="start the stack first"):
         show_environment(tmp_path, url="nats://127.0.0.1:4222")
 

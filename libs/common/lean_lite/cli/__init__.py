@@ -1,4 +1,4 @@
-"""The command `lean-lite`: verbs that are thin calls of public functions."""
+"""The command `lean-lite`: each verb is a thin call of public functions."""
 
 import sys
 
@@ -8,7 +8,7 @@ COULD_NOT_START = 3
 
 
 def main() -> None:
-    """Run the command line; a mistake is one line on standard error and exit code 3."""
+    """Run the command line; an error is one line on standard error and exit code 3."""
     try:
         from lean_lite.cli.app import app  # noqa: PLC0415 - the library works without the extra
     except ModuleNotFoundError as error:

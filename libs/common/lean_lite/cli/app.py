@@ -38,34 +38,34 @@ def demo_command(
     with_parent: bool = False,
 ) -> None:
     """
-    Run the whole pipeline on this machine until Ctrl-C, and count what went through it.
+    Run the whole pipeline on this machine until Ctrl-C, then print the counts of each hop.
 
-    With APCA_API_KEY_ID and APCA_API_SECRET_KEY set it works on Alpaca's data; without keys, or
-    with LEAN_LITE_FEED=simulator, on a simulator that replays recorded days, and says so.
+    With APCA_API_KEY_ID and APCA_API_SECRET_KEY set it uses Alpaca's data; without keys, or with
+    LEAN_LITE_FEED=simulator, a simulator that replays recorded days.
 
     Parameters
     ----------
     symbols
-        What to follow; SPY, AAPL and BTC/USD when none is named.
+        Symbols to follow; default: SPY, AAPL and BTC/USD.
     seconds
-        Stop after so long.
+        Stop after this many seconds.
     speed
-        How fast the simulator's clock runs (LEAN_LITE_STACK__SPEED).
+        Speed of the simulator's clock, in feed seconds per second (LEAN_LITE_STACK__SPEED).
     start
-        Where the simulator's clock starts: `open`, `last` or an ISO time (LEAN_LITE_STACK__START).
+        Start of the simulator's clock: `open`, `last` or an ISO time (LEAN_LITE_STACK__START).
     strategies
-        How many strategy processes follow the symbols.
+        Number of strategy processes that follow the symbols.
     json
-        Print one JSON object as the last line, and everything else to standard error.
+        Print the counts as one JSON object on standard output, everything else on standard error.
     with_parent
-        End when the process that started this one is gone, as `make run` wants it.
+        Stop when the process that started this one exits; `make run` uses it.
 
     """
     config = Config()
-    changes = {"speed": speed, "start": start}
-    given = {key: value for key, value in changes.items() if value is not None}
+    settings = {"speed": speed, "start": start}
+    changes = {key: value for key, value in settings.items() if value is not None}
     options = DemoOptions(symbols or SYMBOLS, seconds, strategies, json, with_parent)
-    _finish(demo(config.replace(stack=given), options))
+    _run(demo(config.replace(stack=changes), options))
 
 
 @app.command(name="tail")
@@ -75,28 +75,28 @@ def tail_command(
     json: bool = False,
 ) -> None:
     """
-    Print the live bars of symbols as they are graded, until Ctrl-C.
+    Print the live bars of symbols until Ctrl-C.
 
     Parameters
     ----------
     symbols
-        What to follow, for example `lean-lite tail SPY BTC/USD`.
+        Symbols to follow, e.g. `lean-lite tail SPY BTC/USD`.
     from_start
-        Begin with the first stored bar instead of the next one.
+        Print the stored bars first.
     json
-        Print one JSON object per bar, and at the end one with the counts.
+        Print one JSON object per bar, and one with the counts at the end.
 
     """
-    _finish(tail(Config(), symbols, as_json=json, from_start=from_start))
+    _run(tail(Config(), symbols, as_json=json, from_start=from_start))
 
 
 @app.command(name="up")
 def up_command(*, json: bool = False) -> None:
     """
-    Start the stack that the strategies of this machine share, and keep it until `lean-lite down`.
+    Start the shared stack of this machine and keep it running until `lean-lite down`.
 
-    It runs on Alpaca's data with APCA_API_KEY_ID and APCA_API_SECRET_KEY, and on recorded days with
-    LEAN_LITE_FEED=simulator. One that runs already is kept.
+    With APCA_API_KEY_ID and APCA_API_SECRET_KEY set it uses Alpaca's data, with
+    LEAN_LITE_FEED=simulator recorded days. A stack that runs already is kept running.
 
     Parameters
     ----------
@@ -104,66 +104,66 @@ def up_command(*, json: bool = False) -> None:
         Print the status as one JSON object.
 
     """
-    _finish(up(Config(), as_json=json))
+    _run(up(Config(), as_json=json))
 
 
 @app.command(name="status")
 def status_command(*, json: bool = False) -> None:
     """
-    Print how the stack of this machine is; exit code 0 ready, 1 not ready, 3 none runs.
+    Print the status of this machine's stack; exit code 0: ready, 1: not ready, 3: none is running.
 
     Parameters
     ----------
     json
-        Print one JSON object.
+        Print the status as one JSON object.
 
     """
-    _finish(status(Config(), as_json=json))
+    _run(status(Config(), as_json=json))
 
 
 @app.command(name="down")
 def down_command() -> None:
-    """End the stack of this machine, whoever uses it."""
-    _finish(down(Config()))
+    """Stop the stack of this machine, even while programs use it."""
+    _run(down(Config()))
 
 
 @app.command(name="logs")
 def logs_command(name: str | None = None, *, lines: int = 20, follow: bool = False) -> None:
     """
-    Print what the processes of the stack have logged.
+    Print the logs of the stack's processes.
 
     Parameters
     ----------
     name
-        Whose log: nats, valkey, ingest, validate, store, metrics, simulator or supervisor; all when
-        none is named.
+        Process: nats, valkey, ingest, validate, store, metrics, simulator or supervisor; default:
+        all of them.
     lines
-        How many lines of each.
+        Number of lines of each log.
     follow
-        Go on until Ctrl-C.
+        Print new lines until Ctrl-C.
 
     """
-    _finish(logs(Config(), name, lines=lines, follow=follow))
+    _run(logs(Config(), name, lines=lines, follow=follow))
 
 
 @app.command(name="config")
 def config_command(*, json: bool = False) -> None:
     """
-    Print every setting in force and where its value comes from; secrets are masked.
+    Print every setting with its value and origin; secrets are masked.
 
     Parameters
     ----------
     json
-        Print one JSON object: value, origin and environment variable of each.
+        Print one JSON object with value, origin and environment variable of each setting.
 
     """
-    show = settings_json if json else settings_table
-    sys.stdout.write(show(Config().sources()))
+    to_text = settings_json if json else settings_table
+    sys.stdout.write(to_text(Config().sources()))
 
 
-def _finish(work: Coroutine[object, object, int]) -> None:
+def _run(verb: Coroutine[object, object, int]) -> None:
     try:
-        code = asyncio.run(work)
+        code = asyncio.run(verb)
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Settings as lines of text."""
+"""Settings as a table or as JSON, for `lean-lite config`."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ MASKED = "***"
 
 
 def settings_table(sources: Iterable[SettingSource]) -> str:
-    """Return one line per setting: key, value, origin."""
+    """Return one line per setting: key, value and origin; secrets are masked by their repr."""
     rows = [(source.key, repr(source.value), source.origin) for source in sources]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return "".join(
@@ -21,8 +21,8 @@ def settings_table(sources: Iterable[SettingSource]) -> str:
 
 
 def settings_json(sources: Iterable[SettingSource]) -> str:
-    """Return one JSON object: the value, the origin and the variable of every setting by key."""
-    said = {
+    """Return one JSON object: value, origin and environment variable of every setting by key."""
+    settings = {
         source.key: {
             "value": MASKED if isinstance(source.value, Secret) and source.value else source.value,
             "origin": source.origin,
@@ -30,4 +30,4 @@ def settings_json(sources: Iterable[SettingSource]) -> str:
         }
         for source in sources
     }
-    return msgspec.json.encode(said, enc_hook=str).decode() + "\n"
+    return msgspec.json.encode(settings, enc_hook=str).decode() + "\n"

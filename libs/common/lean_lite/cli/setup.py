@@ -1,8 +1,8 @@
 """
-Prepare a stack of containers, as `docker-compose.yml` does it.
+The verb `setup`: prepare a stack of containers, for `docker-compose.yml`.
 
-In a folder there is one folder per role and per broker, each meant to be a volume of its own: so
-every process finds its password and nobody else's.
+Every role and broker has a folder of its own, meant to be a volume of its own, so that a process
+sees its own password and no other.
 """
 
 import asyncio
@@ -24,32 +24,32 @@ from lean_lite.stack.files import write_private
 from lean_lite.stack.processes.brokers import VALKEY_CONFIG
 
 PASSWORD = "password"  # noqa: S105 - the name of a file
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside of a container; compose publishes what shall be seen
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - inside a container; compose publishes ports
 DATA = "/data"
 NATS_PORT = 4222
 VALKEY_PORT = 6379
-REPLAYED = ("nats/streams", "store/bars")
-LOOK_S = 1.0
+REPLAYED_DATA = ("nats/streams", "store/bars")
+CONNECT_S = 1.0
 
-setup = App(name="setup", help="Prepare a stack of containers; docker-compose.yml calls this.")
+setup = App(name="setup", help="Prepare a stack of containers; docker-compose.yml uses it.")
 
 
 @setup.command(name="files")
 def write_files(folder: Path, *, demo: bool = False) -> None:
     """
-    Write passwords and the brokers' configurations; passwords that are there already stay.
+    Write passwords and the configurations of the brokers; existing passwords stay.
 
     Parameters
     ----------
     folder
-        Where the folders of all roles and brokers are.
+        Folder with the folders of all roles and brokers.
     demo
-        Forget the bars of an earlier replay, unless it still runs: the same days come again.
+        Delete the bars of an earlier replay unless it still runs: the same days are replayed.
 
     """
     try:
-        if demo and not _answers(Config().bus.url):
-            for name in REPLAYED:
+        if demo and not _is_listening(Config().bus.url):
+            for name in REPLAYED_DATA:
                 shutil.rmtree(folder / name, ignore_errors=True)
         _write_nats(folder)
         _write_valkey(folder)
@@ -59,55 +59,55 @@ def write_files(folder: Path, *, demo: bool = False) -> None:
 
 @setup.command(name="streams")
 def make_streams() -> None:
-    """Create the streams and buckets on the server of `bus.url`, as the user `admin`."""
+    """Create streams and buckets on the server at `bus.url`, as the user `admin`."""
     asyncio.run(_make_streams(Config()))
 
 
 @setup.command(name="environment")
 def show_environment(folder: Path, *, url: str) -> None:
     """
-    Print the environment variables with which a strategy outside reaches the bus.
+    Print the environment variables with which a strategy outside the containers connects.
 
     Parameters
     ----------
     folder
-        Where the folders of all roles are.
+        Folder with the folders of all roles.
     url
-        The address of NATS, as it is seen from outside.
+        Address of NATS as seen from outside.
 
     """
     settings = {
         "URL": url,
         "USER": "client",
-        "PASSWORD": _known_password(folder / "client"),
+        "PASSWORD": _read_password(folder / "client"),
         "FEED_USER": "feed",
-        "FEED_PASSWORD": _known_password(folder / "feed"),
+        "FEED_PASSWORD": _read_password(folder / "feed"),
     }
     sys.stdout.writelines(f"LEAN_LITE_BUS__{key}={value}\n" for key, value in settings.items())
 
 
 def _write_nats(folder: Path) -> None:
-    passwords = {role: _password(folder / role) for role in (*ROLES, ADMIN)}
+    passwords = {role: _ensure_password(folder / role) for role in (*ROLES, ADMIN)}
     streams = f"{DATA}/streams"
     text = server_config(passwords, port=NATS_PORT, folder=streams, host=EVERYWHERE)
     _write(folder / "nats" / "nats.conf", text)
 
 
 def _write_valkey(folder: Path) -> None:
-    password = _password(folder / "valkey")
+    password = _ensure_password(folder / "valkey")
     text = VALKEY_CONFIG.format(host=EVERYWHERE, port=VALKEY_PORT, password=password, folder=DATA)
     _write(folder / "valkey" / "valkey.conf", text)
     _write(folder / "store" / "redis_url", f"redis://:{password}@valkey:{VALKEY_PORT}/0")
 
 
-def _password(folder: Path) -> str:
+def _ensure_password(folder: Path) -> str:
     path = folder / PASSWORD
     if not path.is_file():
         _write(path, new_password())
     return path.read_text("utf-8")
 
 
-def _known_password(folder: Path) -> str:
+def _read_password(folder: Path) -> str:
     try:
         return (folder / PASSWORD).read_text("utf-8")
     except OSError as error:
@@ -120,10 +120,10 @@ def _write(path: Path, text: str) -> None:
     write_private(path, text)
 
 
-def _answers(url: str) -> bool:
+def _is_listening(url: str) -> bool:
     address = urlsplit(url)
     try:
-        with socket.create_connection((address.hostname, address.port or NATS_PORT), LOOK_S):
+        with socket.create_connection((address.hostname, address.port or NATS_PORT), CONNECT_S):
             return True
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""How the stack of this machine is."""
+"""The verb `status`: owner, users and services of the stack of this machine."""
 
 import asyncio
 import sys
@@ -21,11 +21,11 @@ from lean_lite.stack.shared.users import UserLock
 READY = "ready"
 NOT_READY, NONE_RUNS = 1, 3
 CONNECT_S = 2.0
-LOOK_S = 0.02
+CHECK_S = 0.02
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Say who runs a stack, for how long and whom, and how its services are."""
+    """Status of a running stack; `services` holds `ready` or the reasons of each."""
 
     mode: str
     feed: str
@@ -41,10 +41,10 @@ class Status(msgspec.Struct, frozen=True):
     ready: bool
 
     def as_text(self) -> str:
-        """Return it as lines for people."""
-        users = "an unknown number of users" if self.users is None else _many(self.users, "user")
-        kept = ", kept until `lean-lite down`" if self.kept else ""
-        state = f"{READY if self.ready else 'not ready'}: process {self.pid}"
+        """Return the status as lines for people."""
+        users = "unknown number of users" if self.users is None else _plural(self.users, "user")
+        kept = ", runs until `lean-lite down`" if self.kept else ""
+        state = READY if self.ready else "not ready"
         rows = {
             "feed": self.feed + (", SIMULATED" if self.mode == "demo" else ""),
             "folder": self.folder,
@@ -53,23 +53,24 @@ class Status(msgspec.Struct, frozen=True):
             **self.services,
         }
         width = max(map(len, rows))
-        lines = [f"{self.mode} stack, {state} for {_span(self.uptime_s)}, {users}{kept}"]
+        uptime = f"process {self.pid} for {_duration(self.uptime_s)}"
+        lines = [f"{self.mode} stack, {state}: {uptime}, {users}{kept}"]
         lines += [f"  {name:<{width}}  {text}" for name, text in rows.items()]
         return "\n".join(lines)
 
 
 async def status(config: Config, *, as_json: bool) -> int:
-    """Print the status; return 0 when all is ready, 1 when something is not, 3 when none runs."""
+    """Print the status; returns 0 if all services are ready, 1 if not, 3 if no stack is running."""
     facts = find_stack(config)
     if facts is None:
-        return _absent(config, as_json=as_json)
+        return _print_absent(config, as_json=as_json)
     found = await read_status(config, facts)
-    show(found, as_json=as_json)
+    print_status(found, as_json=as_json)
     return 0 if found.ready else NOT_READY
 
 
 async def read_status(config: Config, facts: Mapping[str, Any]) -> Status:
-    """Ask a running stack, within a few beats of its services."""
+    """Read the status of a running stack; waits for a heartbeat of each service."""
     folder = Path(facts["folder"])
     services = await _services(config, facts)
     users = UserLock(folder)
@@ -89,16 +90,16 @@ async def read_status(config: Config, facts: Mapping[str, Any]) -> Status:
     )
 
 
-def show(found: Status, *, as_json: bool) -> None:
-    """Print a status."""
+def print_status(found: Status, *, as_json: bool) -> None:
+    """Print a status as one JSON object or as lines for people."""
     text = msgspec.json.encode(found).decode() if as_json else found.as_text()
     sys.stdout.write(text + "\n")
 
 
-def _absent(config: Config, *, as_json: bool) -> int:
+def _print_absent(config: Config, *, as_json: bool) -> int:
     busy = next((mode for mode in MODES if read_owner(default_folder(config, mode))), None)
-    state = f"a {busy} stack is starting or stopping" if busy else "no stack runs"
-    hint = "" if busy else ": `lean-lite up` starts one"
+    state = f"a {busy} stack is starting or stopping" if busy else "no stack is running"
+    hint = "" if busy else ": start one with `lean-lite up`"
     if as_json:
         sys.stdout.write(msgspec.json.encode({"ready": False, "state": state}).decode() + "\n")
     else:
@@ -114,10 +115,10 @@ async def _services(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
     try:
         heartbeats = HeartbeatMonitor()
         await heartbeats.start(bus)
-        until = time.monotonic() + 2.5 * config.service.beat_s
-        while len(heartbeats.states()) < len(SERVICES) and time.monotonic() < until:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S)
-        silent = dict.fromkeys(SERVICES, "not heard")
+        deadline = time.monotonic() + 2.5 * config.service.beat_s
+        while len(heartbeats.states()) < len(SERVICES) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(CHECK_S)
+        silent = dict.fromkeys(SERVICES, "no heartbeat")
         return silent | heartbeats.states()
     finally:
         await bus.close()
@@ -133,12 +134,12 @@ def _bus_config(config: Config, facts: Mapping[str, Any]) -> BusConfig:
     )
 
 
-def _many(count: int, name: str) -> str:
+def _plural(count: int, name: str) -> str:
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     for unit, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= unit:
-            return _many(int(seconds // unit), name)
-    return _many(int(seconds), "second")
+            return _plural(int(seconds // unit), name)
+    return _plural(int(seconds), "second")

@@ -1,10 +1,10 @@
-"""Start and end the stack that everybody on this machine shares."""
+"""The verbs `up` and `down`: start and stop the shared stack of this machine."""
 
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from lean_lite.cli.status import read_status, show
+from lean_lite.cli.status import print_status, read_status
 from lean_lite.config import Config
 from lean_lite.errors import StackError
 from lean_lite.stack import end_stack, join_stack
@@ -12,32 +12,32 @@ from lean_lite.stack import end_stack, join_stack
 
 async def up(config: Config, *, as_json: bool) -> int:
     """
-    Start the stack or find it, keep it until `down`, and print its status.
+    Start the stack or join it, keep it running until `down`, and print its status.
 
-    StackError when a process in the foreground runs it: then it can't be kept.
+    StackError when it runs in the foreground: nothing can keep it running then.
     """
     membership = await join_stack(config)
-    foreground = not membership.facts["session"]
-    if not foreground:
+    in_foreground = not membership.facts["session"]
+    if not in_foreground:
         membership.keep_running()
     await membership.leave()
-    if foreground:
-        raise _in_foreground(membership.facts)
-    show(await read_status(config, membership.facts), as_json=as_json)
+    if in_foreground:
+        raise _foreground_error(membership.facts)
+    print_status(await read_status(config, membership.facts), as_json=as_json)
     return 0
 
 
 async def down(config: Config) -> int:
-    """End the stack, whoever uses it."""
-    ended = await end_stack(config)
-    said = [f"process {pid} and its stack have ended" for pid in ended]
-    sys.stdout.write("\n".join(said or ["no stack runs: there is nothing to end"]) + "\n")
+    """Stop the stack, even while programs use it."""
+    stopped = await end_stack(config)
+    lines = [f"stopped the stack of process {pid}" for pid in stopped]
+    sys.stdout.write("\n".join(lines or ["no stack is running: nothing to stop"]) + "\n")
     return 0
 
 
-def _in_foreground(facts: Mapping[str, Any]) -> StackError:
+def _foreground_error(facts: Mapping[str, Any]) -> StackError:
     return StackError(
-        f"a {facts['mode']} stack in the foreground (process {facts['pid']}, `lean-lite demo` or "
-        "`make run`) runs here: programs can use it, and it ends with that process; end it with "
-        "Ctrl-C first, and `lean-lite up` starts one that stays"
+        f"a {facts['mode']} stack already runs in the foreground (process {facts['pid']}, "
+        "`lean-lite demo` or `make run`): programs can use it, but it stops with that process; "
+        "stop it with Ctrl-C first, then `lean-lite up` starts one that keeps running"
     )

@@ -1,4 +1,4 @@
-"""How a service lives: start, health, beats, logs, stop."""
+"""Lifecycle of a service process: start, health, heartbeats, logs, stop."""
 
 from lean_lite.service.health import ExternalReason
 from lean_lite.service.runner import Context, Service, run

@@ -1,4 +1,4 @@
-"""Tell the bus every second how a service is and what it has counted."""
+"""HeartbeatPublisher: the state and the metrics of a service, published every second."""
 
 import asyncio
 import logging
@@ -14,14 +14,15 @@ from lean_lite.protocol.subjects import heartbeat
 from lean_lite.service.health import ExternalReason
 from lean_lite.version import VERSION
 
-OURS = "lean_lite_"
-LOOK_S = 0.05
+# Other libraries register metrics, too; no subscriber needs them.
+METRIC_PREFIX = "lean_lite_"
+READY_CHECK_S = 0.05
 
 log = logging.getLogger(__name__)
 
 
 class HeartbeatPublisher:
-    """Publish the state of one process."""
+    """Publisher of one process' heartbeats; `failing` yields why it is not ready."""
 
     def __init__(
         self,
@@ -31,7 +32,6 @@ class HeartbeatPublisher:
         url: str,
         failing: Callable[[], Iterable[str]],
     ) -> None:
-        """Publish nothing before `run` or `once`."""
         self._bus = bus
         self._service = service
         self._instance = instance
@@ -39,19 +39,19 @@ class HeartbeatPublisher:
         self._failing = failing
         self._started_ns = time.time_ns()
 
-    async def run(self, every_s: float, on_beat: Callable[[], None]) -> None:
-        """Beat until cancelled, at once when the service becomes ready or ceases to be."""
+    async def run(self, interval_s: float, on_heartbeat: Callable[[], None]) -> None:
+        """Publish until cancelled, and immediately when the service becomes ready or not ready."""
         while True:
-            on_beat()
+            on_heartbeat()
             ready = self._ready()
             await self.publish()
-            for _ in range(max(round(every_s / LOOK_S), 1)):
-                await asyncio.sleep(min(LOOK_S, every_s))
+            for _ in range(max(round(interval_s / READY_CHECK_S), 1)):
+                await asyncio.sleep(min(READY_CHECK_S, interval_s))
                 if self._ready() != ready:
                     break
 
     async def publish(self) -> None:
-        """Beat now; a bus that is away is no reason to fail."""
+        """Publish one heartbeat; nothing while the bus is disconnected."""
         failing = tuple(self._failing())
         message = Heartbeat(
             self._service,
@@ -74,7 +74,8 @@ class HeartbeatPublisher:
 
 def _samples() -> Iterable[Sample]:
     for metric in REGISTRY.collect():
-        if metric.name.startswith(OURS):
+        if metric.name.startswith(METRIC_PREFIX):
             for sample in metric.samples:
+                # The client library adds the creation time of every counter.
                 if not sample.name.endswith("_created"):
                     yield Sample(sample.name, dict(sample.labels), sample.value)

@@ -1,7 +1,8 @@
 """
-Run one service in this process: settings, logs, bus, health and beats around it, then a clean stop.
+Run one service in this process: settings, logs, bus, health, heartbeats, signals.
 
-Exit codes: 0 stopped as asked, 1 failed (start it again), 3 could not start (mend it first).
+Exit codes: 0 stopped by a signal, 1 failed (a restart may help), 3 could not start (a restart does
+not help: settings, rights or another program are at fault).
 """
 
 import asyncio
@@ -15,9 +16,9 @@ from typing import NamedTuple, NoReturn, Protocol
 from lean_lite.bus import Bus, connect
 from lean_lite.config import Config
 from lean_lite.errors import ConfigError, LeanLiteError
+from lean_lite.logs import configure_logs
 from lean_lite.service.health import Health
 from lean_lite.service.heartbeat import HeartbeatPublisher
-from lean_lite.service.logs import configure_logs
 
 COULD_NOT_START = 3
 FAILED = 1
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Context(NamedTuple):
-    """Hold what every service is given: the bus, the settings, and its own name on the bus."""
+    """What every service is built from: the bus, the settings and its own name on the bus."""
 
     bus: Bus
     config: Config
@@ -34,28 +35,29 @@ class Context(NamedTuple):
 
 
 class Service(Protocol):
-    """Be what `run` keeps alive."""
+    """Interface of what `run` runs."""
 
     async def run(self) -> None:
-        """Work until cancelled, then leave everything in order."""
+        """Work until cancelled, then clean up within `service.drain_s`."""
 
     def failing(self) -> Iterable[str]:
-        """Name what keeps the service from working now, `Outside` or not; nothing when ready."""
+        """Yield why the service is not ready, an ExternalReason or not; nothing when ready."""
 
 
 def run(name: str, build: Callable[[Context], Service]) -> NoReturn:
-    """Run a service until a signal or its failure, and end the process."""
+    """Run a service until a signal or its failure, then exit the process."""
     try:
         config = Config()
     except ConfigError as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(COULD_NOT_START)
     instance = f"{name}-{secrets.token_hex(4)}"
-    configure_logs(config.service, service=name, instance=instance)
-    sys.exit(_runner(config)(_live(name, instance, config, build)))
+    settings = config.service
+    configure_logs(settings.log_level, settings.log_format, service=name, instance=instance)
+    sys.exit(_event_loop(config)(_run_service(name, instance, config, build)))
 
 
-def _runner(config: Config) -> Callable[..., int]:
+def _event_loop(config: Config) -> Callable[..., int]:
     if config.service.uvloop and sys.platform != "win32":
         import uvloop  # noqa: PLC0415 - not there on every platform
 
@@ -63,7 +65,7 @@ def _runner(config: Config) -> Callable[..., int]:
     return asyncio.run
 
 
-async def _live(
+async def _run_service(
     name: str, instance: str, config: Config, build: Callable[[Context], Service]
 ) -> int:
     try:
@@ -77,45 +79,49 @@ async def _live(
 
         health = Health(host, port, failing)
     except (LeanLiteError, OSError) as error:
-        log.error("service.could_not_start", extra={"error": str(error)})  # noqa: TRY400 - one line
+        log.error("service.start_failed", extra={"error": str(error)})  # noqa: TRY400 - one line
         return COULD_NOT_START
     health.start()
-    beats = HeartbeatPublisher(bus, name, instance, health.url, failing)
-    beating = asyncio.create_task(beats.run(config.service.beat_s, health.loop_alive))
+    heartbeats = HeartbeatPublisher(bus, name, instance, health.url, failing)
+    publishing = asyncio.create_task(
+        heartbeats.run(config.service.beat_s, health.record_loop_run), name="publish heartbeats"
+    )
     try:
-        return await _work(service, config.service.drain_s)
+        return await _run_until_stopped(service, config.service.drain_s)
     finally:
-        beating.cancel()
-        await beats.publish()
+        publishing.cancel()
+        # The last one carries the final counts: what adds up counters waits for it.
+        await heartbeats.publish()
         health.stop()
         await bus.close()
 
 
-async def _work(service: Service, drain_s: float) -> int:
-    stopped = asyncio.Event()
+async def _run_until_stopped(service: Service, drain_s: float) -> int:
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    work = asyncio.create_task(service.run())
-    waiting = asyncio.create_task(stopped.wait())
+        loop.add_signal_handler(number, stop_requested.set)
+    running = asyncio.create_task(service.run(), name="run the service")
+    waiting = asyncio.create_task(stop_requested.wait(), name="wait for a signal")
     log.info("service.started")
-    await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if work.done():
-        return _failure(work)
-    work.cancel()
-    done, _ = await asyncio.wait([work], timeout=drain_s)
+    if running.done():
+        _log_failure(running)
+        return FAILED
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=drain_s)
     if not done:
         log.warning("service.drain_timed_out", extra={"drain_s": drain_s})
     log.info("service.stopped")
     return 0
 
 
-def _failure(work: asyncio.Task[None]) -> int:
-    error = None if work.cancelled() else work.exception()
+def _log_failure(running: asyncio.Task[None]) -> None:
+    error = None if running.cancelled() else running.exception()
     if error is None:
-        log.error("service.ended_by_itself")
-        return FAILED
-    refused = isinstance(error, LeanLiteError)
-    log.error("service.failed", exc_info=None if refused else error, extra={"error": repr(error)})
-    return FAILED
+        log.error("service.returned")
+        return
+    # Errors of the library say what to do; the traceback of anything else shows where to look.
+    trace = None if isinstance(error, LeanLiteError) else error
+    log.error("service.failed", exc_info=trace, extra={"error": repr(error)})

@@ -7,22 +7,20 @@ from pathlib import Path
 
 from lean_lite.config import Config
 from lean_lite.errors import LeanLiteError
-from lean_lite.stack.processes.child_log import LineFormatter
+from lean_lite.logs import configure_logs
 from lean_lite.stack.shared.supervisor import Supervisor
 
 COULD_NOT_START = 3
 FAILED = 1
 
-handler = logging.StreamHandler()
-handler.setFormatter(LineFormatter())
-logging.basicConfig(level=logging.INFO, handlers=[handler])
+configure_logs()
 log = logging.getLogger("lean_lite.stack")
-folder, lock = sys.argv[1:]
+folder, lock_descriptor = sys.argv[1:]
 try:
-    asyncio.run(Supervisor(Config(), Path(folder), int(lock)).run())
+    asyncio.run(Supervisor(Config(), Path(folder), int(lock_descriptor)).run())
 except LeanLiteError as error:
     log.error("supervisor.failed", extra={"error": str(error)})  # noqa: TRY400 - one line
     sys.exit(COULD_NOT_START)
 except Exception as error:
     log.exception("supervisor.crashed", extra={"error": repr(error)})
-    raise SystemExit(FAILED) from None
+    sys.exit(FAILED)

@@ -1,15 +1,15 @@
-"""Passwords that live as long as one stack."""
+"""Random passwords, valid for the life of one stack."""
 
 import secrets
 
 from lean_lite.protocol.permissions import ADMIN, ROLES
 
-BYTES = 24
+PASSWORD_BYTES = 24
 
 
 def new_password() -> str:
-    """Return a random password that may stand in a URL."""
-    return secrets.token_urlsafe(BYTES)
+    """Return a random password that needs no escaping in a URL."""
+    return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
 def new_passwords() -> dict[str, str]:

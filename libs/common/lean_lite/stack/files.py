@@ -1,19 +1,23 @@
-"""A lock on a file, which the kernel releases when its holder ends, however it ends."""
+"""File locks that the kernel releases with their holder, and private files written atomically."""
 
 import os
 from pathlib import Path
 
 
 class FileLock:
-    """Hold a file alone or shared with others; taking it never waits."""
+    """
+    Lock on a file, exclusive or shared; acquiring it never waits.
+
+    The kernel releases it when the holder ends, also by SIGKILL. `descriptor` is an open one that
+    was inherited together with its lock.
+    """
 
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
-        """Hold nothing before `take`, unless an open descriptor was inherited with its lock."""
         self.path = path
         self.descriptor = descriptor
 
     def acquire(self, *, shared: bool = False) -> bool:
-        """Return whether the file is ours now; OSError when it can't be opened."""
+        """Return whether the lock was acquired; OSError when the file can't be opened."""
         import fcntl  # noqa: PLC0415 - not there on Windows, where the package still imports
 
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -26,7 +30,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Let others have it; does nothing when it is not held."""
+        """Release the lock; does nothing when it is not held."""
         import fcntl  # noqa: PLC0415 - as above
 
         if self.descriptor is not None:
@@ -35,14 +39,14 @@ class FileLock:
             self.detach()
 
     def detach(self) -> None:
-        """Hold it no longer ourselves; a process that has inherited it still does."""
+        """Close the descriptor; a process that has inherited it still holds the lock."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read; a reader sees all of it or the old one."""
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""The folder of a stack: who holds it, what is in it, and where a running stack is described."""
+"""The folder of a stack: its lock, its mode, its data and the description of a running stack."""
 
 import json
 import os
@@ -23,82 +23,86 @@ MODE = "mode"
 
 
 def default_folder(config: Config, mode: Mode) -> Path:
-    """Return the folder of a mode: below `stack.folder`, else below the user's data folder."""
+    """Return the folder of a mode, below `stack.folder` or else below the user's data folder."""
     root = Path(config.stack.folder).expanduser() if config.stack.folder else data_folder()
     return root.absolute() / mode
 
 
 def find_stack(config: Config) -> dict[str, Any] | None:
     """
-    Return what `stack.json` says of the stack that runs in a default folder, live before demo.
+    Return the description of the stack that runs in a default folder, live before demo.
 
-    Keys: mode, pid, started (in the kernel's ticks), since_ns, folder, session, feed, account,
-    bus_url, user, password, feed_user, feed_password, metrics_url, outside (at its start).
+    Keys: mode, pid, started (ticks since boot), since_ns, folder, session, feed, account, bus_url,
+    user, password, feed_user, feed_password, metrics_url, outside (external reasons at its start).
     """
     found = (read_description(default_folder(config, mode)) for mode in MODES)
-    return next((said for said in found if said), None)
+    return next((facts for facts in found if facts), None)
 
 
 def read_description(folder: Path) -> dict[str, Any] | None:
-    """Return what `stack.json` says of the stack that runs in this folder."""
+    """Return the content of `stack.json` if the process that it names still runs."""
     try:
-        said = json.loads((folder / DESCRIPTION).read_text("utf-8"))
-        return dict(said) if is_same_process(said["pid"], said["started"]) else None
+        facts = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+        return dict(facts) if is_same_process(facts["pid"], facts["started"]) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 class StackFolder:
     """
-    Hold a folder for one stack alone, and keep demo and live data apart.
+    A folder that one stack owns, for either live or demo data.
 
-    `lock` is the descriptor of a lock that was taken for us; `resumes` keeps a demo's data.
+    `lock` is the descriptor of a lock acquired for this process. `resume` keeps the data of a demo.
     """
 
     def __init__(
-        self, path: Path, mode: Mode, *, lock: int | None = None, resumes: bool = False
+        self, path: Path, mode: Mode, *, lock: int | None = None, resume: bool = False
     ) -> None:
-        """Touch nothing before `take`."""
         self.path = path.absolute()
         self.mode = mode
         self._lock = owner_lock(self.path, lock)
-        self._resumes = resumes
+        self._resume = resume
 
     def acquire(self) -> None:
-        """Lock the folder; a demo's data is wiped. StackError when it is not ours to take."""
+        """
+        Lock the folder and delete the data of an earlier demo.
+
+        StackError when another stack runs there, its data is of the other mode, or it can't be
+        written.
+        """
         try:
             make_folder(self.path)
             self._acquire_lock()
-            self._claim_mode()
+            self._check_mode()
             self.remove_description()
-            if self.mode == "demo" and not self._resumes:
-                self._wipe()
+            if self.mode == "demo" and not self._resume:
+                self._delete_data()
         except OSError as error:
             self.release()
-            raise describe_unusable(self.path, error) from error
+            raise unusable_folder(self.path, error) from error
         except StackError:
             self.release()
             raise
 
     def publish_description(self, facts: Mapping[str, object]) -> None:
-        """Write `stack.json` for those who look for a running stack."""
+        """Write `stack.json`, by which other programs find the stack."""
         pid = os.getpid()
-        who = {
+        owner = {
             "mode": self.mode,
             "pid": pid,
             "started": start_time(pid),
             "since_ns": time.time_ns(),
         }
-        said = {**who, "folder": str(self.path), **facts}
-        write_private(self.path / DESCRIPTION, json.dumps(said, indent=2))
+        description = {**owner, "folder": str(self.path), **facts}
+        write_private(self.path / DESCRIPTION, json.dumps(description, indent=2))
 
     def remove_description(self) -> None:
-        """Remove the description, so that nobody finds our stack any more."""
+        """Remove `stack.json`, so that no other program finds the stack."""
         if self._lock.descriptor is not None:
             (self.path / DESCRIPTION).unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Remove the description and unlock; does nothing when the folder is not held."""
+        """Remove the description and unlock; does nothing when the folder is not locked."""
         if self._lock.descriptor is not None:
             self.remove_description()
             self._lock.path.write_text("", "utf-8")
@@ -106,21 +110,22 @@ class StackFolder:
 
     def _acquire_lock(self) -> None:
         if self._lock.descriptor is None and not self._lock.acquire():
-            holder = read_owner(self.path) or "unknown"
+            owner = read_owner(self.path) or "unknown"
             message = (
-                f"a stack already runs in {self.path} (process {holder}): stop it "
+                f"a stack already runs in {self.path} (process {owner}): stop it "
                 "(`lean-lite down`), use it, or set `stack.folder` to another folder"
             )
             raise StackError(message)
         write_owner(self.path, os.getpid())
 
-    def _claim_mode(self) -> None:
+    def _check_mode(self) -> None:
         marker = self.path / MODE
         if marker.exists():
             found = marker.read_text("utf-8").strip()
         else:
-            strange = any((self.path / name).exists() for name in CONTENTS)
-            found = "live" if strange else self.mode
+            # Data without a marker might be somebody's bars: never delete them as a demo's.
+            has_data = any((self.path / name).exists() for name in CONTENTS)
+            found = "live" if has_data else self.mode
         if found != self.mode:
             message = (
                 f"{self.path} holds {found} data and can't be used for a {self.mode} stack: "
@@ -129,38 +134,38 @@ class StackFolder:
             raise StackError(message)
         marker.write_text(f"{self.mode}\n", "utf-8")
 
-    def _wipe(self) -> None:
+    def _delete_data(self) -> None:
         for name in CONTENTS:
             path = self.path / name
             if path.exists():
                 shutil.rmtree(path)
 
 
-def describe_unusable(path: Path, error: OSError) -> StackError:
-    """Return why a folder can't be a stack's, and what to do."""
+def unusable_folder(path: Path, error: OSError) -> StackError:
+    """Return the error of a folder that can't be read or written."""
     return StackError(
-        f"{path} can't be used as a stack's folder: {error}; give yourself the right to write "
-        "there, or set `stack.folder` to another folder"
+        f"{path} can't be used as a stack's folder: {error}; make it writable for this user, or "
+        "set `stack.folder` to another folder"
     )
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for the user alone, and those above it."""
+    """Make a folder that only this user can read, and its parents."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def owner_lock(folder: Path, descriptor: int | None = None) -> FileLock:
-    """Return the lock of whoever runs or starts a stack in a folder."""
+    """Return the lock of the process that runs or starts a stack in a folder."""
     return FileLock(folder / LOCK, descriptor)
 
 
 def write_owner(folder: Path, pid: int) -> None:
-    """Write down who holds the lock."""
+    """Write the holder of the lock into its file."""
     (folder / LOCK).write_text(f"{pid} {start_time(pid)}\n", "utf-8")
 
 
 def read_owner(folder: Path) -> int:
-    """Return the process that runs or starts a stack in a folder; 0 when there is none."""
+    """Return the process that runs or starts a stack in a folder; 0 if there is none."""
     try:
         pid, started_at = map(int, (folder / LOCK).read_text("utf-8").split())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What outlives the death of a supervisor, so that its successor is found at the same place."""
+"""StackState: what a supervisor leaves to its successor, so that clients reconnect unchanged."""
 
 import asyncio
 import secrets
@@ -15,15 +15,16 @@ from lean_lite.stack.processes.ports import free_port, is_free
 from lean_lite.stack.processes.simulator import ClockReading
 
 STATE_FILE = "session.json"
-DYING_S = 5.0
-LOOK_S = 0.02
+# The children of a killed supervisor die with it; this bounds the wait for their ports.
+PORTS_FREE_S = 5.0
+CHECK_S = 0.02
 
 
 class StackState(msgspec.Struct, frozen=True):
     """
-    Hold what users of a stack rely on, from its fresh start to its orderly end.
+    What the users of a shared stack rely on, from its fresh start to its orderly stop.
 
-    `clock` is a reading of the simulator's clock, from which a new simulator goes on.
+    `id` changes when users can't continue. `clock` is the simulator's, which a new one continues.
     """
 
     id: str
@@ -36,7 +37,7 @@ class StackState(msgspec.Struct, frozen=True):
 
 
 def new_state(config: Config) -> StackState:
-    """Return a session with passwords and ports of its own."""
+    """Return a state with new passwords and free ports."""
     metrics_port = config.stack.metrics_port or config.metrics.port or free_port()
     return StackState(
         secrets.token_hex(8),
@@ -49,36 +50,36 @@ def new_state(config: Config) -> StackState:
 
 
 def read_state(folder: Path) -> StackState | None:
-    """Return the session of a folder; None when it has ended in order, or never began."""
+    """Return the state in a folder; None after an orderly stop, or before the first start."""
     try:
         return msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=StackState)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def write_state(folder: Path, session: StackState) -> None:
-    """Keep a session, for its owner's eyes only."""
-    write_private(folder / STATE_FILE, msgspec.json.encode(session).decode())
+def write_state(folder: Path, state: StackState) -> None:
+    """Write the state, readable for its owner alone."""
+    write_private(folder / STATE_FILE, msgspec.json.encode(state).decode())
 
 
 def remove_state(folder: Path) -> None:
-    """Leave nothing to go on from."""
+    """Remove the state: the next start is a fresh one."""
     (folder / STATE_FILE).unlink(missing_ok=True)
 
 
-async def resume_state(session: StackState) -> StackState:
+async def resume_state(state: StackState) -> StackState:
     """
-    Return the session to go on with.
+    Return the state to continue with, once the ports of the killed stack are free.
 
-    The processes of a killed supervisor die within moments, and their ports come free. If somebody
-    else has taken one, it is another session on another port: its users have to join anew.
+    If another program has taken the port of NATS, it is a new `id` on another port: users can't
+    reconnect by themselves and have to join again.
     """
-    until = time.monotonic() + DYING_S
-    ports = (session.nats_port, session.metrics_port)
-    while not all(map(is_free, ports)) and time.monotonic() < until:  # noqa: ASYNC110
-        await asyncio.sleep(LOOK_S)
-    if not is_free(session.metrics_port):
-        session = msgspec.structs.replace(session, metrics_port=free_port())
-    if not is_free(session.nats_port):
-        session = msgspec.structs.replace(session, id=secrets.token_hex(8), nats_port=free_port())
-    return session
+    deadline = time.monotonic() + PORTS_FREE_S
+    ports = (state.nats_port, state.metrics_port)
+    while not all(map(is_free, ports)) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(CHECK_S)
+    if not is_free(state.metrics_port):
+        state = msgspec.structs.replace(state, metrics_port=free_port())
+    if not is_free(state.nats_port):
+        state = msgspec.structs.replace(state, id=secrets.token_hex(8), nats_port=free_port())
+    return state

@@ -66,17 +66,6 @@ def read_day(connection: apsw.Connection, day: int) -> Iterator[Block]:
     return (_block(*row) for row in rows)
 
 
-def count_stored(path: Path | str) -> int:
-    """
-    Return how many bars and revisions a store file holds, repeats and INVALID rows left out.
-
-    The service may be running; StoreError when the file can't be read.
-    """
-    with closing(open_reader(Path(path))) as connection:
-        row = connection.execute("SELECT coalesce(sum(bars), 0) FROM journal").fetchone()
-    return int(row[0]) if row else 0
-
-
 def read_journal(path: Path | str) -> Iterator[Block]:
     """
     Yield every journaled block of a store file in the order stored, INVALID rows included.

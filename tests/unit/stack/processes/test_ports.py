@@ -1,4 +1,4 @@
-"""A port is free until its server starts, whatever else this machine does."""
+"""Free ports stay free until their server starts."""
 
 import socket
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ def test_each_port_is_offered_once_and_can_be_listened_on() -> None:
             servers.enter_context(socket.create_server((LOCALHOST, port)))
 
 
-def test_a_port_is_not_free_while_somebody_listens() -> None:
+def test_a_port_is_not_free_while_a_server_listens() -> None:
     port = free_port()
     with socket.create_server((LOCALHOST, port)):
         assert not is_free(port)

@@ -15,7 +15,6 @@ from lean_lite.protocol.subjects import BULK_GRADED, GRADED, bulk_graded, graded
 from lean_lite_store.storage.database import MIGRATIONS, open_reader, open_store, transaction
 from lean_lite_store.storage.journal import (
     Entry,
-    count_stored,
     journaled_days,
     read_day,
     read_journal,
@@ -28,6 +27,7 @@ from lean_lite_store.storage.positions import (
     start_stream,
     write_positions,
 )
+from tests.harness.frames import count_stored
 
 A, B = graded(Lane("equity", 1)), graded(Lane("equity", 2))
 BULK = bulk_graded(Lane("equity", 1))

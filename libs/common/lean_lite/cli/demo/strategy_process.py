@@ -1,4 +1,4 @@
-"""A strategy in a process of its own, as `lean-lite tail` runs it."""
+"""StrategyProcess: a strategy in a process of its own, which is `lean-lite tail`."""
 
 import asyncio
 import os
@@ -20,7 +20,11 @@ _decode = msgspec.json.Decoder(TailLine).decode
 
 
 class StrategyProcess:
-    """Follow symbols in a child process from the first stored bar on; count what it receives."""
+    """
+    A child process that follows symbols from the first stored bar on.
+
+    `delivered` counts its bars, `on_bar` is called with each; `summary` is its own at the end.
+    """
 
     def __init__(
         self,
@@ -28,18 +32,17 @@ class StrategyProcess:
         config: Config,
         on_bar: Callable[[TailBar], None] | None = None,
     ) -> None:
-        """Start nothing before `start`."""
         self._symbols = symbols
         self._config = config
         self._on_bar = on_bar
-        self._following = asyncio.Event()
+        self._subscribed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self.delivered = 0
         self.summary: TailSummary | None = None
 
     async def start(self) -> None:
-        """Return when it follows the symbols; StackError when it does not."""
+        """Start it and wait until it is subscribed; StackError when it is not in time."""
         command = [sys.executable, "-m", "lean_lite.cli", "tail", "--json", "--from-start"]
         self._process = await asyncio.create_subprocess_exec(
             *command,
@@ -51,16 +54,16 @@ class StrategyProcess:
             preexec_fn=die_with_parent(os.getpid()),
         )
         self._reading = asyncio.create_task(self._read(self._process))
-        following = asyncio.create_task(self._following.wait())
+        subscribed = asyncio.create_task(self._subscribed.wait())
         await asyncio.wait(
-            [following, self._reading], timeout=START_S, return_when=asyncio.FIRST_COMPLETED
+            [subscribed, self._reading], timeout=START_S, return_when=asyncio.FIRST_COMPLETED
         )
-        following.cancel()
-        if not self._following.is_set():
-            raise StackError("the strategy process could not start; see what it said above")
+        subscribed.cancel()
+        if not self._subscribed.is_set():
+            raise StackError("the strategy process could not start; see its output above")
 
     async def stop(self) -> None:
-        """Ask it to end, kill it when it does not, and keep its summary."""
+        """Terminate it and read its summary; kill it after `STOP_S`."""
         if self._process is None or self._reading is None:
             return
         if self._process.returncode is None:
@@ -74,13 +77,13 @@ class StrategyProcess:
         if process.stdout is None:
             raise RuntimeError("the process has no pipe")
         async for line in process.stdout:
-            self._take(_decode(line))
+            self._on_line(_decode(line))
         await process.wait()
 
-    def _take(self, line: TailLine) -> None:
+    def _on_line(self, line: TailLine) -> None:
         match line:
             case TailStart():
-                self._following.set()
+                self._subscribed.set()
             case TailBar():
                 self.delivered += 1
                 if self._on_bar is not None:

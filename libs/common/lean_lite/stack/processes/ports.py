@@ -7,27 +7,29 @@ from itertools import chain, cycle, islice
 from lean_lite.errors import StackError
 
 LOCALHOST = "127.0.0.1"
-# Below those that systems give to outgoing connections: one of these must not take a port between
-# our look and the start of the server that is to listen there.
+# Below the ephemeral range: an outgoing connection must not get a port between our check and the
+# start of the server that is to listen there.
 PORTS = range(20_000, 30_000)
 
-# By turns, so that servers that start together are not offered the same one; each process begins
-# elsewhere.
-_begin = secrets.randbelow(len(PORTS))
-_offered = cycle(chain(PORTS[_begin:], PORTS[:_begin]))
+# Each port is offered once per round, so servers that start together get different ones; processes
+# start at a random port, so they rarely compete.
+_first = secrets.randbelow(len(PORTS))
+_candidates = cycle(chain(PORTS[_first:], PORTS[:_first]))
 
 
 def free_port() -> int:
-    """Return a port of the local host that nobody listens on now; StackError when all are taken."""
-    for port in islice(_offered, len(PORTS)):
+    """Return a free port of the local host; StackError when all are in use."""
+    for port in islice(_candidates, len(PORTS)):
         if is_free(port):
             return port
-    message = f"every port of {LOCALHOST} from {PORTS.start} to {PORTS.stop - 1} is taken: free one"
+    message = (
+        f"all ports of {LOCALHOST} from {PORTS.start} to {PORTS.stop - 1} are in use: free one"
+    )
     raise StackError(message)
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server may listen on a port of the local host now."""
+    """Return whether a server could listen on a port of the local host now."""
     try:
         socket.create_server((LOCALHOST, port)).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""The simulator as a child of the stack."""
+"""SimulatorProcess: the simulator as a child of the stack."""
 
 import json
 import secrets
@@ -18,10 +18,11 @@ from lean_lite.stack.processes.ports import free_port
 
 class SimulatorOptions(NamedTuple):
     """
-    Set the simulator's clock and market.
+    Options of the simulator's clock and market.
 
-    `speed` is feed seconds per second; `start` is RFC-3339, `open` or `last`; `symbols` adds
-    synthetic ones, `also` some by name; with `hold` the clock stands until somebody subscribes.
+    `speed` is feed seconds per second; `start` is RFC 3339, `open` or `last`. `symbols` is a number
+    of synthetic symbols to add, `also` names some. With `hold` the clock stands still until the
+    first subscription.
     """
 
     speed: float = 600.0
@@ -31,16 +32,16 @@ class SimulatorOptions(NamedTuple):
     also: tuple[str, ...] = ()
 
     def with_settings(self, config: StackConfig) -> Self:
-        """Return these with the speed and the start that are set."""
+        """Return a copy with `stack.speed` and `stack.start` where they are set."""
         return self._replace(speed=config.speed or self.speed, start=config.start or self.start)
 
 
-# What strategies share: the latest recorded day, and the symbols that every example names.
-SHARED = SimulatorOptions(speed=60.0, start="last", hold=False, also=("MSFT",))
+# Strategies want recent bars at a pace to watch, and the symbols that the examples name.
+SHARED_STACK_OPTIONS = SimulatorOptions(speed=60.0, start="last", hold=False, also=("MSFT",))
 
 
 class ClockReading(msgspec.Struct, frozen=True):
-    """Be one reading of the simulator's clock, which runs from there at its speed."""
+    """Feed time `feed_ns` of the simulator at wall time `wall_ns`; it runs on at `speed`."""
 
     wall_ns: int
     feed_ns: int
@@ -48,22 +49,22 @@ class ClockReading(msgspec.Struct, frozen=True):
     held: bool = False
 
 
-class SimulatorChild(ChildProcess):
+class SimulatorProcess(ChildProcess):
     """
-    Run the simulator with keys of its own, on the same ports after a restart.
+    The simulator with its own random keys, on the same ports after a restart.
 
-    A clock that ran goes on where it would be by now, also from a `reading` of an earlier one.
+    After a restart its clock continues where it would be by now. `reading` is one of an earlier
+    simulator, whose clock this one continues.
     """
 
     def __init__(
         self, options: SimulatorOptions, log: ChildLog, reading: ClockReading | None = None
     ) -> None:
-        """Choose ports and keys; nothing runs before `start`."""
         self.reading = reading
         self._options = options
         self._key_id = f"demo-{secrets.token_hex(4)}"
         self._secret_key = secrets.token_hex(16)
-        given = {
+        arguments = {
             "port": free_port(),
             "stream-port": free_port(),
             "symbols": options.symbols,
@@ -71,35 +72,35 @@ class SimulatorChild(ChildProcess):
             "keys": f"{self._key_id}:{self._secret_key}",
         }
         command = [sys.executable, "-m", "lean_lite_sim"]
-        command += [f"--{option}={value}" for option, value in given.items()]
+        command += [f"--{option}={value}" for option, value in arguments.items()]
         super().__init__("simulator", [*command, *(["--hold"] if options.hold else [])], log)
-        self._unclocked = self._command
+        self._base_command = self._command
 
     def start(self) -> None:
-        """Start it; StackError when it can't be executed."""
+        """Start it with its clock at the right time; StackError when it can't be executed."""
         speed, start = self._options.speed, self._options.start
         if self.reading is not None and not self.reading.held:
-            speed, start = self.reading.speed, _now(self.reading)
-        self._command = (*self._unclocked, f"--speed={speed:g}", f"--start={start}")
+            speed, start = self.reading.speed, _current_time(self.reading)
+        self._command = (*self._base_command, f"--speed={speed:g}", f"--start={start}")
         super().start()
 
-    def settings(self) -> dict[str, object] | None:
-        """Return the section `alpaca` that reaches it, None until it has said its addresses."""
+    def alpaca_settings(self) -> dict[str, object] | None:
+        """Return the section `alpaca` that reaches it; None until it has printed its addresses."""
         line = next((line for line in self.log.lines() if line.startswith('{"rest_url"')), "")
         try:
-            said = json.loads(line)
+            printed = json.loads(line)
         except ValueError:
             return None
-        self.reading = msgspec.convert(said["clock"], ClockReading)
+        self.reading = msgspec.convert(printed["clock"], ClockReading)
         return {
-            "rest_url": said["rest_url"],
-            "stream_url": said["stream_url"],
+            "rest_url": printed["rest_url"],
+            "stream_url": printed["stream_url"],
             "key_id": Secret(self._key_id),
             "secret_key": Secret(self._secret_key),
             "simulated": True,
         }
 
 
-def _now(reading: ClockReading) -> str:
+def _current_time(reading: ClockReading) -> str:
     feed_ns = reading.feed_ns + round((time.time_ns() - reading.wall_ns) * reading.speed)
     return datetime.fromtimestamp(feed_ns / 1e9, UTC).isoformat()

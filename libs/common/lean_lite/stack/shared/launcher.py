@@ -1,4 +1,4 @@
-"""Start a supervisor that outlives the process that starts it."""
+"""Start a supervisor, a detached process that outlives the one that starts it."""
 
 import subprocess
 import sys
@@ -9,35 +9,34 @@ from lean_lite.config import Config
 from lean_lite.config.environment import child_environment
 from lean_lite.errors import StackError
 from lean_lite.stack.files import FileLock
-from lean_lite.stack.folder import describe_unusable, make_folder, owner_lock, write_owner
+from lean_lite.stack.folder import make_folder, owner_lock, unusable_folder, write_owner
 from lean_lite.stack.processes.child_log import ChildLog
 
 LOG = "supervisor.log"
 
 
 class SupervisorLaunch:
-    """Be one attempt to start a supervisor."""
+    """An attempt to start a supervisor."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: ChildLog) -> None:
-        """Use `launch` instead."""
         self._process = process
         self._log = log
-        # Takes the exit code whenever it comes, so that no zombie is left behind.
+        # Collects the exit code whenever the supervisor exits, so that it never stays a zombie.
         threading.Thread(target=process.wait, name="supervisor", daemon=True).start()
 
     def check(self) -> None:
-        """Raise StackError with the supervisor's last words when it has ended."""
+        """Raise StackError with the supervisor's last error if it has exited."""
         if self._process.returncode is not None:
             message = f"the stack could not start: {self._log.last_error()}; see {self._log.path}"
             raise StackError(message)
 
 
-def launch(config: Config, folder: Path) -> SupervisorLaunch | None:
+def launch_supervisor(config: Config, folder: Path) -> SupervisorLaunch | None:
     """
-    Start a supervisor in a folder; None when somebody runs or starts a stack there already.
+    Start a supervisor in a folder; None if another process runs or starts a stack there.
 
-    The lock on the folder passes to the supervisor without ever being free. StackError when the
-    folder can't be written.
+    The lock on the folder passes to the supervisor without being free in between. StackError when
+    the folder can't be written.
     """
     try:
         make_folder(folder)
@@ -45,10 +44,10 @@ def launch(config: Config, folder: Path) -> SupervisorLaunch | None:
         if not lock.acquire():
             return None
     except OSError as error:
-        raise describe_unusable(folder, error) from error
+        raise unusable_folder(folder, error) from error
     log = ChildLog(folder / LOG)
     try:
-        process = _start(config, folder, lock, log)
+        process = _start_process(config, folder, lock, log)
         write_owner(folder, process.pid)
         return SupervisorLaunch(process, log)
     except OSError as error:
@@ -57,13 +56,13 @@ def launch(config: Config, folder: Path) -> SupervisorLaunch | None:
         lock.detach()
 
 
-def _start(
+def _start_process(
     config: Config, folder: Path, lock: FileLock, log: ChildLog
 ) -> "subprocess.Popen[bytes]":
     descriptor = str(lock.descriptor)
     with log.open() as output:
         return subprocess.Popen(
-            # With -P no file in the working folder passes for one of our modules.
+            # -P: no file in the working folder can pass for one of our modules.
             (sys.executable, "-P", "-m", "lean_lite.stack", str(folder), descriptor),
             env=child_environment({**config.environment(), "PYTHONSAFEPATH": "1"}),
             stdin=subprocess.DEVNULL,

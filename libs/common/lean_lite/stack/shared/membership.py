@@ -1,4 +1,4 @@
-"""Use the stack of this machine together with others, and start it when there is none."""
+"""Membership: join the shared stack, start it if there is none, revive it if it was killed."""
 
 import asyncio
 import contextlib
@@ -13,32 +13,30 @@ from lean_lite.config import BusConfig, Config
 from lean_lite.config.sections import Secret
 from lean_lite.errors import StackError
 from lean_lite.stack.folder import MODES, default_folder, read_description
-from lean_lite.stack.identity import check_keys, mode_of
-from lean_lite.stack.shared.launcher import LOG, SupervisorLaunch, launch
-from lean_lite.stack.shared.supervisor import check_same_account
+from lean_lite.stack.identity import check_keys, check_same_account, mode_of
+from lean_lite.stack.shared.launcher import LOG, SupervisorLaunch, launch_supervisor
 from lean_lite.stack.shared.users import UserLock
 from lean_lite.stack.state import read_state
 
-LOOK_S = 0.05
+START_CHECK_S = 0.05
 WATCH_S = 0.5
-# The supervisor itself waits for `stack.start_s`, stops what it has started, and says why.
+# On top of `stack.start_s`, in which a supervisor that fails stops its children and logs the error.
 REPORT_S = 5.0
-ATTEMPTS = 3
+REVIVE_ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
 
 
 class Membership:
     """
-    Be one user of the stack of this machine, until `leave` or the end of the process.
+    One user of the shared stack, until `leave` or the end of the process.
 
-    When the supervisor dies, its users start another one at the same place, so that connections to
-    the bus come back by themselves. `lost` is set when the stack has ended for good; `why` tells
-    the reason then.
+    While it lasts, it watches the supervisor and starts another one when it was killed, on the same
+    ports, so that connections to the bus come back by themselves. `facts` describe the stack.
+    `lost` is set when the stack has stopped for good, with the reason in `why`.
     """
 
     def __init__(self, config: Config, users: UserLock, facts: dict[str, Any]) -> None:
-        """Use `join_stack` instead."""
         self.facts = facts
         self.lost = asyncio.Event()
         self.why = ""
@@ -49,17 +47,17 @@ class Membership:
 
     @property
     def bus(self) -> BusConfig:
-        """Return what a connection of the role `client` needs."""
+        """Settings of a connection with the role `client`."""
         user, password = self.facts["user"], Secret(self.facts["password"])
         url = self.facts["bus_url"]
         return msgspec.structs.replace(self._config.bus, url=url, user=user, password=password)
 
     def keep_running(self) -> None:
-        """Let the stack run on without users, until it is told to end."""
+        """Let the stack run without users until `end_stack`."""
         self._users.keep_running()
 
     async def leave(self) -> None:
-        """Use the stack no more; does nothing when that is done."""
+        """Stop using the stack; idempotent."""
         self._users.leave()
         self._watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -67,7 +65,7 @@ class Membership:
 
     async def _watch(self) -> None:
         failures = 0
-        while failures < ATTEMPTS:
+        while failures < REVIVE_ATTEMPTS:
             await asyncio.sleep(WATCH_S)
             try:
                 if read_description(self._folder) is None:
@@ -76,100 +74,103 @@ class Membership:
             except StackError as error:
                 failures += 1
                 self.why = str(error)
-                log.warning("the stack did not come back yet: %s", self.why)
-            except _StackEnded as ended:
-                self.why = str(ended)
+                log.warning("the stack could not be restarted yet: %s", self.why)
+            except _StackStopped as stopped:
+                self.why = str(stopped)
                 break
         self._users.leave()
         self.lost.set()
         log.error("the stack is lost: %s", self.why)
 
     async def _revive(self) -> None:
-        until = _deadline(self._config)
-        attempt: SupervisorLaunch | None = None
+        """Start a supervisor, or wait for one; _StackStopped if there is nothing to resume."""
+        deadline = _start_deadline(self._config)
+        launch: SupervisorLaunch | None = None
         while (facts := read_description(self._folder)) is None:
-            session = read_state(self._folder)
-            if session is None or session.id != self.facts["session"]:
+            # An orderly stop removes the state, a kill leaves it.
+            state = read_state(self._folder)
+            if state is None or state.id != self.facts["session"]:
                 break
-            attempt = _attempt(attempt, self._config, self._folder)
-            _check_time(until, self._config, self._folder)
-            await asyncio.sleep(LOOK_S)
+            launch = _launch_or_check(launch, self._config, self._folder)
+            _check_deadline(deadline, self._config, self._folder)
+            await asyncio.sleep(START_CHECK_S)
         if facts is None or facts["session"] != self.facts["session"]:
-            raise _StackEnded(f"the stack in {self._folder} has ended: join again to start another")
+            message = f"the stack in {self._folder} has stopped: join again to start another"
+            raise _StackStopped(message)
         self.facts = facts
-        log.info("stack.revived", extra={"pid": facts["pid"]})
+        log.info("the stack runs again: its supervisor is process %d now", facts["pid"])
 
 
-class _StackEnded(Exception):
-    """Say that there is nothing to revive."""
+class _StackStopped(Exception):
+    """The stack was stopped in order, so there is nothing to revive."""
 
 
 async def join_stack(config: Config) -> Membership:
     """
-    Return a membership of the stack that the settings ask for, when it is ready.
+    Join the stack that the settings select, starting it if needed; returns when it is ready.
 
-    ConfigError without keys; StackError when it could not start within `stack.start_s`, or when
-    another mode, feed or account has the place.
+    ConfigError without keys; StackError when it could not start within `stack.start_s`, or when a
+    stack of another mode, feed or account runs.
     """
     check_keys(config)
     folder = default_folder(config, mode_of(config))
     users = UserLock(folder)
-    until = _deadline(config)
-    attempt: SupervisorLaunch | None = None
+    deadline = _start_deadline(config)
+    launch: SupervisorLaunch | None = None
     while True:
-        _refuse_other_mode(config)
+        _check_other_modes(config)
         facts = read_description(folder)
         if facts is None:
-            attempt = _attempt(attempt, config, folder)
+            launch = _launch_or_check(launch, config, folder)
         else:
             check_same_account(config, facts["feed"], facts["account"], str(folder))
-            # The stack may have died or ended between the two looks.
             if users.join():
+                # The stack may have stopped before the lock was held: then it is another one.
                 if read_description(folder) == facts:
-                    if attempt is not None:
-                        _warn(facts)
+                    if launch is not None:
+                        _log_external_reasons(facts)
                     return Membership(config, users, facts)
                 users.leave()
-        _check_time(until, config, folder)
-        await asyncio.sleep(LOOK_S)
+        _check_deadline(deadline, config, folder)
+        await asyncio.sleep(START_CHECK_S)
 
 
-def _warn(facts: dict[str, Any]) -> None:
-    # Whoever reads the log of a strategy only, or of nothing, has to see why no bar comes.
+def _log_external_reasons(facts: dict[str, Any]) -> None:
+    # Only the log of the strategy is sure to be read, and no bars arrive until this is fixed.
     for reason in facts.get("outside", ()):
         log.warning("the stack has started without live bars of Alpaca: %s", reason)
 
 
-def _attempt(
-    attempt: SupervisorLaunch | None, config: Config, folder: Path
+def _launch_or_check(
+    launch: SupervisorLaunch | None, config: Config, folder: Path
 ) -> SupervisorLaunch | None:
-    """Start a supervisor unless somebody does; StackError when our own attempt has failed."""
-    if attempt is None:
-        return launch(config, folder)
-    attempt.check()
-    return attempt
+    """Start a supervisor unless one runs; StackError when the one started before has failed."""
+    if launch is None:
+        return launch_supervisor(config, folder)
+    launch.check()
+    return launch
 
 
-def _deadline(config: Config) -> float:
+def _start_deadline(config: Config) -> float:
     return time.monotonic() + config.stack.start_s + REPORT_S
 
 
-def _check_time(until: float, config: Config, folder: Path) -> None:
-    if time.monotonic() > until:
+def _check_deadline(deadline: float, config: Config, folder: Path) -> None:
+    if time.monotonic() > deadline:
         message = (
             f"the stack in {folder} was not ready within {config.stack.start_s:g} s "
-            f"(`stack.start_s`); see {folder / LOG}, or end it with `lean-lite down`"
+            f"(`stack.start_s`); see {folder / LOG}, or stop it with `lean-lite down`"
         )
         raise StackError(message)
 
 
-def _refuse_other_mode(config: Config) -> None:
-    wanted = mode_of(config)
+def _check_other_modes(config: Config) -> None:
+    selected = mode_of(config)
     for mode in MODES:
-        if mode != wanted and (facts := read_description(default_folder(config, mode))):
+        if mode != selected and (facts := read_description(default_folder(config, mode))):
             message = (
                 f"a {mode} stack runs in {facts['folder']} (process {facts['pid']}), not a "
-                f"{wanted} one: end it with `lean-lite down`, or set `stack.folder` to another "
+                f"{selected} one: stop it with `lean-lite down`, or set `stack.folder` to another "
                 "folder"
             )
             raise StackError(message)

@@ -1,4 +1,4 @@
-"""End the stack of this machine, whoever uses it."""
+"""Stop the stack of this machine, even while it is used."""
 
 import asyncio
 import os
@@ -15,62 +15,63 @@ from lean_lite.stack.processes.pid import is_same_process, start_time
 from lean_lite.stack.shared.users import UserLock
 from lean_lite.stack.state import remove_state
 
-END_S = 10.0
-KILLED_S = 5.0
+# A stack stops within three seconds; a loaded machine may need longer.
+TERMINATE_S = 10.0
+KILL_S = 5.0
 EXIT_S = 3.0
-LOOK_S = 0.05
+CHECK_S = 0.05
 
 
 async def end_stack(config: Config) -> list[int]:
     """
-    End what runs or starts in the default folders; return the processes that owned it.
+    Stop what runs or starts in the default folders; returns the processes that owned it.
 
-    Asks first, kills after ten seconds; returns when the folders are free. StackError when a
-    process can't be ended.
+    Terminates first, kills after ten seconds, and returns when the folders are unlocked. StackError
+    when a process can't be stopped.
     """
-    ended = []
+    stopped = []
     for mode in MODES:
         folder = default_folder(config, mode)
         if pid := read_owner(folder):
-            await _end(folder, pid)
-            ended.append(pid)
+            await _stop_owner(folder, pid)
+            stopped.append(pid)
         elif folder.exists():
-            # Nobody shall go on with what a killed supervisor has left.
-            _remove_leftovers(folder)
-    return ended
+            # The supervisor was killed: its users must not resume its state.
+            _remove_state(folder)
+    return stopped
 
 
-async def _end(folder: Path, pid: int) -> None:
+async def _stop_owner(folder: Path, pid: int) -> None:
     started_at = start_time(pid)
-    for number, limit_s in ((signal.SIGTERM, END_S), (signal.SIGKILL, KILLED_S)):
+    for number, limit_s in ((signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, KILL_S)):
         try:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         except PermissionError as error:
             message = f"process {pid} runs the stack in {folder} and belongs to another user"
             raise StackError(message) from error
-        _remove_leftovers(folder)
-        if await _within(limit_s, lambda: _is_free(folder)):
-            await _within(EXIT_S, lambda: not is_same_process(pid, started_at))
+        _remove_state(folder)
+        if await _wait_for(lambda: _is_unlocked(folder), limit_s):
+            await _wait_for(lambda: not is_same_process(pid, started_at), EXIT_S)
             return
-    message = f"process {pid} does not end: it still holds {folder}; end it by hand"
+    message = f"process {pid} can't be stopped and still locks {folder}: kill it by hand"
     raise StackError(message)
 
 
-async def _within(limit_s: float, condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + limit_s
-    while not (met := condition()) and time.monotonic() < until:  # noqa: ASYNC110
-        await asyncio.sleep(LOOK_S)
+async def _wait_for(condition: Callable[[], bool], limit_s: float) -> bool:
+    deadline = time.monotonic() + limit_s
+    while not (met := condition()) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(CHECK_S)
     return met
 
 
-def _is_free(folder: Path) -> bool:
+def _is_unlocked(folder: Path) -> bool:
     lock = owner_lock(folder)
-    free = lock.acquire()
+    unlocked = lock.acquire()
     lock.release()
-    return free
+    return unlocked
 
 
-def _remove_leftovers(folder: Path) -> None:
+def _remove_state(folder: Path) -> None:
     remove_state(folder)
     UserLock(folder).allow_stop()

@@ -1,4 +1,4 @@
-"""Who uses the stack of a folder: everybody who shares a lock."""
+"""UserLock: the users of a stack, counted by a lock that they share."""
 
 import asyncio
 import os
@@ -10,66 +10,71 @@ from lean_lite.stack.files import FileLock
 
 LOCK = "users.lock"
 KEEP = "keep"
-LOOK_S = 1.0
-# A stack that has just started waits for its first user, who may be waiting for it.
-FIRST_S = 5.0
+CHECK_S = 1.0
+# The program that started the stack joins it as soon as it is ready.
+FIRST_USER_S = 5.0
 
 
 class UserLock:
-    """Count as one user, or, as the supervisor, find out whether there is any."""
+    """
+    The lock in a folder that each user holds shared, and a stopping supervisor exclusively.
+
+    A user updates the time of the file when it joins and leaves, so that the supervisor notices
+    even users that join and leave between two of its checks.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Hold nothing before `join` or `gone`."""
         self._lock = FileLock(folder / LOCK)
         self._keep = folder / KEEP
 
     def join(self) -> bool:
-        """Become a user; False while the stack is about to stop."""
+        """Become a user; False while the stack stops."""
         joined = self._lock.acquire(shared=True)
         if joined:
             os.utime(self._lock.path)
         return joined
 
     def leave(self) -> None:
-        """Use it no more; does nothing when we don't."""
+        """Stop being a user; idempotent."""
         if self._lock.descriptor is not None:
             os.utime(self._lock.path)
             self._lock.release()
 
     def in_use(self) -> bool:
-        """Say whether somebody uses the stack now, ourselves not counted."""
-        free = self._lock.acquire()
+        """Return whether the stack has other users."""
+        unused = self._lock.acquire()
         self._lock.release()
-        return not free
+        return not unused
 
     def keep_running(self) -> None:
-        """Let the stack run without users until `forget`."""
+        """Let the stack run without users until `allow_stop`."""
         self._keep.touch(0o600)
 
     @property
     def kept(self) -> bool:
-        """Say whether the stack shall run without users."""
+        """Whether the stack runs without users."""
         return self._keep.exists()
 
     def allow_stop(self) -> None:
-        """Let the stack end with its last user again."""
+        """Let the stack stop with its last user."""
         self._keep.unlink(missing_ok=True)
 
     async def wait_until_unused(self, linger_s: float) -> None:
-        """Return when nobody has used the stack for so long, holding newcomers off from then on."""
+        """Wait until there has been no user for `linger_s`; the lock is held exclusively then."""
         self._lock.path.touch(0o600)
-        until, touched = time.monotonic() + FIRST_S, 0
+        deadline, touched = time.monotonic() + FIRST_USER_S, 0
         while True:
             last, touched = touched, self._lock.path.stat().st_mtime_ns
             if self.kept or touched != last or not self._lock.acquire():
-                until = max(until, time.monotonic() + linger_s)
-            elif time.monotonic() >= until:
+                deadline = max(deadline, time.monotonic() + linger_s)
+            elif time.monotonic() >= deadline:
                 return
             self._lock.release()
-            await asyncio.sleep(min(LOOK_S, linger_s))
+            await asyncio.sleep(min(CHECK_S, linger_s))
 
     def count(self) -> int | None:
-        """Return how many share the lock; None where the system does not tell."""
+        """Return the number of users; None where the system does not list locks."""
+        # psutil lists the files that a process has open, not who holds a lock.
         if sys.platform != "linux":
             return None
         try:
@@ -77,8 +82,9 @@ class UserLock:
             lines = Path("/proc/locks").read_text("utf-8").splitlines()
         except OSError:
             return None
+        # "->" marks a process that waits for a lock.
         fields = (line.split() for line in lines if "->" not in line)
         return sum(
-            kind == "FLOCK" and access == "READ" and place.rpartition(":")[2] == inode
-            for _, kind, _, access, _, place, *_ in fields
+            kind == "FLOCK" and access == "READ" and file.rpartition(":")[2] == inode
+            for _, kind, _, access, _, file, *_ in fields
         )
