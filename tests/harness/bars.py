@@ -21,7 +21,6 @@ from lean_lite.protocol.control import (
     SubscribeRequest,
 )
 from lean_lite.protocol.events import FeedEvent, GapEvent
-from lean_lite.protocol.headers import Problem
 from lean_lite.protocol.heartbeat import Heartbeat, Sample
 from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
 from lean_lite.protocol.live import LiveBar, Watermark
@@ -101,7 +100,6 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "backfill_request": BackfillRequest("SPY", 1, 2, 86_400, "iex", 0.5),
     "backfill_request_of_defaults": BackfillRequest("SPY", 1, 2),
     "backfill_reply": BackfillReply(over=True, until_ns=9, failed="not served"),
-    "problem": Problem("busy", "ask again"),
     "subscribe_request": SubscribeRequest("c0ffee", ("SPY", "BTC/USD")),
     "subscribe_reply": SubscribeReply(("SPY",), {"spy": "no symbol"}),
     "subscribe_reply_of_defaults": SubscribeReply(("SPY",)),

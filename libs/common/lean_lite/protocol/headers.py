@@ -7,8 +7,6 @@ since 1970 UTC. `*_ns` named `wall` is a machine's clock, all others are the fee
 
 from typing import NamedTuple
 
-import msgspec
-
 # Headers of frames.
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
@@ -41,10 +39,3 @@ class CoveredSpan(NamedTuple):
         """Return the span of a header; ValueError when it is none."""
         start_ns, end_ns, symbol = text.split(" ")
         return cls(int(start_ns), int(end_ns), symbol)
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Refuse a request: a short code for programs, a message that says what to do."""
-
-    code: str
-    message: str

@@ -6,7 +6,6 @@ partitions: the unit that has an order, an owner and a fence.
 """
 
 import re
-from urllib.parse import unquote
 
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.protocol.partitions import Lane
@@ -44,12 +43,6 @@ def symbol_token(symbol: str) -> str:
     return "".join(
         "-" if sign == "/" else sign if _PLAIN.match(sign) else _escaped(sign) for sign in symbol
     )
-
-
-def symbol_of_token(token: str, asset_class: str) -> str:
-    """Return the symbol of a token; the asset class says what a `-` stood for."""
-    symbol = unquote(token)
-    return symbol if asset_class == "equity" else symbol.replace("-", "/")
 
 
 def _escaped(sign: str) -> str:
@@ -127,8 +120,6 @@ def event(kind: str) -> str:
 
 
 HEARTBEATS = "md.beat.>"
-CREDITS = "md.credit.>"
-HEADS_PREFIX = "md.live.frame."
 
 
 def feed_control(feed: str) -> str:
