@@ -26,7 +26,7 @@ from lean_lite.blocks import (
 from lean_lite.bus.connection import encode
 from lean_lite.model import QuoteBar
 from lean_lite.model.timestamps import from_ns
-from lean_lite.protocol.events import Event
+from lean_lite.protocol import Event
 from tests.harness.bars import MESSAGES, MINUTE_NS, NINE_THIRTY_NS, Row, block_of
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -12,18 +12,25 @@ from lean_lite.blocks.block import from_columns
 from lean_lite.blocks.schema import GRADES, STORED
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, from_ns
-from lean_lite.protocol.bookmark import Bookmark, DeliveredBar, StartPosition
-from lean_lite.protocol.control import (
+from lean_lite.protocol import (
     BackfillReply,
     BackfillRequest,
+    Bookmark,
+    DeliveredBar,
+    FeedEvent,
+    Gap,
+    GapEvent,
+    Heartbeat,
+    HistoryReply,
+    HistoryRequest,
     Interest,
+    LiveBar,
+    Sample,
+    StartPosition,
     SubscribeReply,
     SubscribeRequest,
+    Watermark,
 )
-from lean_lite.protocol.events import FeedEvent, GapEvent
-from lean_lite.protocol.heartbeat import Heartbeat, Sample
-from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
-from lean_lite.protocol.live import LiveBar, Watermark
 
 MINUTE_NS = 60 * SECOND_NS
 NINE_THIRTY_NS = 1_795_703_400 * SECOND_NS  # 2026-11-26 14:30 UTC

@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import Block, Origin, from_bars
 from lean_lite.model import DataQualityLevel, Resolution, TradeBar
-from lean_lite.protocol.control import SubscribeReply
-from lean_lite.protocol.events import Event, FeedEvent, GapEvent
-from lean_lite.protocol.heartbeat import Heartbeat, Sample
-from lean_lite.protocol.live import LiveBar, Watermark, live_bars
+from lean_lite.protocol import (
+    Event,
+    FeedEvent,
+    GapEvent,
+    Heartbeat,
+    LiveBar,
+    Sample,
+    SubscribeReply,
+    Watermark,
+)
+from lean_lite.protocol.live import live_bars
 from tests.harness.bars import MESSAGES, Row, block_of, live_bar, trade_bars
 
 MAPS = {name: sample for name, sample in MESSAGES.items() if not isinstance(sample, Sample)}
