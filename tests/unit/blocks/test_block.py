@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import BAR, Block, Origin, concat, empty_block, encode_block, from_bars
 from lean_lite.blocks.block import from_columns
+from lean_lite.blocks.schema import REPEAT_BIT
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import from_ns
 from tests.harness.bars import MINUTE_NS, Row, block_of, blocks, trade_bars
@@ -133,6 +134,38 @@ def test_joined_blocks_hold_all_rows_in_order(parts: list[list[str]]) -> None:
     flat = [row for part in rows for row in part]
     assert joined.symbol_names == [row.symbol for row in flat]
     assert encode_block(joined) == encode_block(block_of(flat))
+
+
+def test_an_ungraded_block_has_valid_rows_no_repeats_and_no_scores() -> None:
+    block = block_of([Row(), Row().at(1)])
+    assert block.is_valid.tolist() == [True, True]
+    assert block.is_repeat.tolist() == [False, False]
+    assert np.isnan(block.scores).tolist() == [True, True]
+
+
+def test_masks_and_scores_follow_the_grades() -> None:
+    block = block_of([Row().at(minute) for minute in range(5)]).with_columns(
+        level=np.array([0, 1, 2, 3, 4], "|u1"),
+        reasons=np.array([1, 1 << REPEAT_BIT, 1 << 8, 2**63, 2**64 - 1], "<u8"),
+    )
+    assert block.is_valid.tolist() == [False, True, True, True, True]
+    assert block.is_repeat.tolist() == [False, True, False, False, True]
+    assert block.scores.tolist() == [0.0, 0.5, 0.75, 0.9, 1.0]
+
+
+def test_only_symbols_with_rows_count_as_symbols_of_a_block() -> None:
+    block = block_of([Row("B"), Row("A"), Row("B").at(1)])
+    assert block.symbols_with_rows == ("B", "A")
+    part = block.take(slice(1, 2))
+    assert (part.symbols, part.symbols_with_rows) == (("B", "A"), ("A",))
+    part.require_one_symbol()
+    empty_block("iex").require_one_symbol()
+
+
+def test_an_error_about_many_symbols_names_the_first_five() -> None:
+    block = block_of([Row(symbol) for symbol in "ABCDEFG"])
+    with pytest.raises(ValueError, match="found A, B, C, D, E and 2 more: split them"):
+        block.require_one_symbol()
 
 
 OTHERS = {

@@ -8,12 +8,18 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.blocks.schema import BAR, QUOTE, Kind, Origin
-from lean_lite.model import QuoteBar, Resolution, TradeBar
+from lean_lite.blocks.schema import BAR, QUOTE, REPEAT_BIT, Kind, Origin
+from lean_lite.model import DataQualityLevel, QuoteBar, Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
 
 Column = npt.NDArray[Any]
-Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice
+Mask = npt.NDArray[np.bool_]
+Rows = Mask | npt.NDArray[np.intp] | slice
+
+SYMBOLS_SHOWN = 5
+_INVALID = DataQualityLevel.INVALID.code
+_REPEAT_MASK = np.uint64(1 << REPEAT_BIT)
+_SCORES = np.array([level.value for level in sorted(DataQualityLevel)])  # by code
 
 
 class Block(msgspec.Struct, frozen=True, eq=False):
@@ -51,9 +57,44 @@ class Block(msgspec.Struct, frozen=True, eq=False):
         return self["start_ns"] + np.int64(self.resolution.seconds * SECOND_NS)
 
     @property
+    def is_valid(self) -> Mask:
+        """Whether each row is graded better than INVALID; True where there are no grades."""
+        levels = self.columns.get("level")
+        return np.ones(len(self), np.bool_) if levels is None else levels != _INVALID
+
+    @property
+    def is_repeat(self) -> Mask:
+        """Whether grading marked each row as a repeat; False where there are no grades."""
+        reasons = self.columns.get("reasons")
+        if reasons is None:
+            return np.zeros(len(self), np.bool_)
+        mask: Mask = (reasons & _REPEAT_MASK) != 0
+        return mask
+
+    @property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """Quality score of each row, 0 to 1; NaN where there are no grades."""
+        levels = self.columns.get("level")
+        return np.full(len(self), np.nan) if levels is None else _SCORES[levels]
+
+    @property
+    def symbols_with_rows(self) -> tuple[str, ...]:
+        """Symbols that have rows, in the order of the symbol table."""
+        return tuple(self.symbols[code] for code in np.unique(self["symbol"]).tolist())
+
+    @property
     def symbol_names(self) -> list[str]:
         """Return the symbol of every row."""
         return [self.symbols[index] for index in self["symbol"].tolist()]
+
+    def require_one_symbol(self) -> None:
+        """Raise ValueError if the block has rows of several symbols."""
+        if len(names := self.symbols_with_rows) > 1:
+            message = (
+                f"expected bars of one symbol, found {format_symbols(names)}: "
+                "split them by symbol first"
+            )
+            raise ValueError(message)
 
     def take(self, rows: Rows) -> "Block":
         """Return the chosen rows, in the order chosen; a slice copies nothing."""
@@ -103,6 +144,13 @@ def _restore(
     simulated: bool,  # noqa: FBT001 - pickle passes no names
 ) -> Block:
     return Block(*head, MappingProxyType(columns), simulated)
+
+
+def format_symbols(symbols: Sequence[str]) -> str:
+    """Format symbols for messages: the first five, then how many more."""
+    names = ", ".join(symbols[:SYMBOLS_SHOWN])
+    more = len(symbols) - SYMBOLS_SHOWN
+    return f"{names} and {more} more" if more > 0 else names or "no symbol"
 
 
 def read_only(column: Column) -> Column:

@@ -42,7 +42,7 @@ def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> 
         )
         raise ValueError(message)
     check_longer(block.resolution, resolution)
-    rows = _in_order(_valid(block))
+    rows = _in_order(_select(block, block.is_valid))
     if not extended:
         rows = _select(rows, regular_session_mask(rows))
     if block.resolution is resolution:
@@ -58,11 +58,6 @@ def check_longer(shorter: Resolution, longer: Resolution) -> None:
             f"ask for a multiple of {shorter.value}"
         )
         raise ValueError(message)
-
-
-def _valid(block: Block) -> Block:
-    levels = block.columns.get("level")
-    return block if levels is None else _select(block, levels > 0)
 
 
 def _in_order(block: Block) -> Block:

@@ -46,6 +46,8 @@ class Kind(msgspec.Struct, frozen=True):
 
 KEY = {"symbol": "<u2", "start_ns": "<i8", "origin": "|u1", "received_ns": "<i8"}
 GRADES = {"level": "|u1", "reasons": "<u8"}
+# The bit of `reasons` that marks a repeat (check S01): readers of blocks drop these rows.
+REPEAT_BIT = 9
 STORED = {"seq": "<i8", "stored_ns": "<i8"}
 
 BAR = Kind(

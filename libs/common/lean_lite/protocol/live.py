@@ -10,6 +10,7 @@ from lean_lite.model.timestamps import from_ns
 
 # Bars of these origins come in the order of their minutes; all others are late.
 IN_ORDER_ORIGINS = (Origin.LIVE, Origin.CUSTOM)
+_INVALID = DataQualityLevel.INVALID.code
 
 
 class LiveBar(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,6 +44,11 @@ class LiveBar(msgspec.Struct, frozen=True, omit_defaults=True):
     def quality(self) -> DataQualityLevel:
         """Return the grade."""
         return DataQualityLevel.from_code(self.level)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the bar is graded better than INVALID."""
+        return self.level != _INVALID
 
     def bar(self) -> TradeBar:
         """Return the bar without its grade."""

@@ -3,9 +3,10 @@
 import numpy as np
 
 from lean_lite.blocks import Block
+from lean_lite.blocks.block import Mask
 from lean_lite.model.timestamps import HOUR_S
 from lean_lite.quality.checks import Check
-from lean_lite.quality.predicates import Mask, check_timeliness, not_finite, ohlc_inconsistent
+from lean_lite.quality.predicates import check_timeliness, not_finite, ohlc_inconsistent
 
 PRICES = ("open", "high", "low", "close")
 # The highest price of a bar, in terms of its lowest one.

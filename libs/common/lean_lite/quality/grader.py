@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import Block
+from lean_lite.blocks.block import Mask
 from lean_lite.quality.checks import Check, level_of
 from lean_lite.quality.predicates import is_price_step
 from lean_lite.quality.rulesets import ruleset_for
 from lean_lite.quality.window import SeenRecord, Window
-
-INVALID = 0
 
 
 class GradedBlock(NamedTuple):
@@ -44,29 +43,26 @@ class Grader:
         """Return the block with level and reasons, and remember it; `seq` is the frame's."""
         hits = ruleset_for(block).check(block, self._asset_class)
         reasons = _reasons(len(block), hits)
-        good = _levels(reasons) > INVALID
-        if good.any():
-            last_start_ns = int(block["start_ns"][good].max())
+        valid = _with_grades(block, reasons).is_valid
+        if valid.any():
+            last_start_ns = int(block["start_ns"][valid].max())
             if self._rewinds and last_start_ns < self._window.horizon_ns:
                 self._window = Window()
             self._window.advance(seq, last_start_ns)
-        self._compare(block, good, reasons)
-        graded = block.with_columns(level=_levels(reasons), reasons=reasons)
-        return GradedBlock(graded, self._window.tail(seq))
+        self._compare(block, valid, reasons)
+        return GradedBlock(_with_grades(block, reasons), self._window.tail(seq))
 
     def tail(self, seq: int) -> int:
         """Return where a rebuild would start after a frame that changes nothing."""
         return self._window.tail(seq)
 
-    def _compare(
-        self, block: Block, good: npt.NDArray[np.bool_], reasons: npt.NDArray[np.uint64]
-    ) -> None:
+    def _compare(self, block: Block, valid: Mask, reasons: npt.NDArray[np.uint64]) -> None:
         rules = ruleset_for(block)
         values = np.column_stack([block[name].view("<i8") for name in block.kind.values])
         flat = rules.flat(block) & (self._asset_class == "equity")
         symbols, starts = block.symbol_names, block["start_ns"].tolist()
         prices = rules.price(block).tolist()
-        for row in np.flatnonzero(good).tolist():
+        for row in np.flatnonzero(valid).tolist():
             key = f"{block.feed} {symbols[row]}"
             record = SeenRecord(values[row].tobytes(), prices[row])
             known = self._window.seen(key, starts[row])
@@ -87,11 +83,15 @@ def _compare_to_previous(before: float, price: float, *, flat: bool) -> int:
     return spike | (Check.S08_STEP.mask if is_price_step(price, before) else 0)
 
 
-def _reasons(rows: int, hits: dict[Check, npt.NDArray[np.bool_]]) -> npt.NDArray[np.uint64]:
+def _reasons(rows: int, hits: dict[Check, Mask]) -> npt.NDArray[np.uint64]:
     reasons = np.zeros(rows, "<u8")
     for check, mask in hits.items():
         reasons[mask] |= np.uint64(check.mask)
     return reasons
+
+
+def _with_grades(block: Block, reasons: npt.NDArray[np.uint64]) -> Block:
+    return block.with_columns(level=_levels(reasons), reasons=reasons)
 
 
 def _levels(reasons: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:

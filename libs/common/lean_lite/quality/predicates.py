@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import Block
-from lean_lite.blocks.block import Column
+from lean_lite.blocks.block import Column, Mask
 from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model.timestamps import DAY_S, SECOND_NS
 from lean_lite.quality.checks import Check
-
-Mask = npt.NDArray[np.bool_]
 
 SKEW_NS = 2 * SECOND_NS
 # A price further from the one before than this share of it is a step.

@@ -4,9 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import Block
+from lean_lite.blocks.block import Mask
 from lean_lite.blocks.schema import QUOTE
 from lean_lite.quality.checks import Check
-from lean_lite.quality.predicates import Mask, check_timeliness, not_finite, ohlc_inconsistent
+from lean_lite.quality.predicates import check_timeliness, not_finite, ohlc_inconsistent
 
 SIDES = ("bid", "ask")
 SIZES = tuple(f"{side}_size" for side in SIDES)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import BAR, QUOTE, Block
+from lean_lite.blocks.block import Mask
 from lean_lite.quality.bar_checks import check_bars, flat_without_volume
 from lean_lite.quality.checks import Check
-from lean_lite.quality.predicates import Mask
 from lean_lite.quality.quote_checks import check_quotes, mid_price
 
 

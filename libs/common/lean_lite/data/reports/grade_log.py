@@ -7,14 +7,12 @@ from typing import Any
 
 from lean_lite.data.bars import Bars
 from lean_lite.data.reports.quality_report import BarGrade, build_report, grades_of
-from lean_lite.model import DataQualityLevel
 from lean_lite.model.timestamps import HOUR_NS, SECOND_NS
 from lean_lite.protocol.history import Gap
 from lean_lite.protocol.live import LiveBar
 
 KEPT = 10_080  # a week of minutes
 SPARE = 1_000
-INVALID = DataQualityLevel.INVALID.code
 
 
 class GradeLog:
@@ -54,7 +52,7 @@ class GradeLog:
     def add(self, record: LiveBar) -> None:
         """Take a live record."""
         mark = BarGrade(record.start_ns, record.level, record.reasons)
-        if mark.level == INVALID:
+        if not record.is_valid:
             # Its time may be wrong as well, so that it moves nothing.
             self._invalid[mark.start_ns] = mark
             self._bound()
