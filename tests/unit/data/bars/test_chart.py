@@ -31,11 +31,11 @@ def test_every_grade_has_candles_of_its_own_colours() -> None:
     assert found["POOR"].close.tolist() == [1.0]
 
 
-def test_a_grade_that_no_bar_has_has_no_candles() -> None:
+def test_a_grade_without_bars_has_no_candles() -> None:
     assert list(traces(graded(4, 4))) == ["EXCELLENT", "volume"]
 
 
-def test_bars_that_nobody_has_graded_are_shown() -> None:
+def test_ungraded_bars_are_shown() -> None:
     found = traces(Bars(block_of(ROWS)))
     assert list(found) == ["not graded", "volume"]
     assert found["not graded"].increasing.line.color == UNGRADED[0]
@@ -63,19 +63,19 @@ def test_volume_lies_below_on_the_same_axis_of_time() -> None:
     assert figure.layout.xaxis.rangeslider.visible is False
 
 
-def test_a_picture_says_what_it_shows() -> None:
+def test_the_title_has_symbol_and_resolution() -> None:
     assert Bars(block_of(ROWS)).plot().layout.title.text == "SPY minute"
     empty = Bars(empty_block("iex", resolution=Resolution.DAILY)).plot()
     assert (empty.layout.title.text, len(empty.data)) == ("daily", 1)
 
 
-def test_several_symbols_are_refused() -> None:
+def test_several_symbols_are_an_error() -> None:
     both = Bars(block_of([Row("SPY"), Row("AAPL")]))
-    with pytest.raises(ValueError, match="one symbol at a time, not SPY, AAPL: take them apart"):
+    with pytest.raises(ValueError, match="bars of one symbol, found SPY, AAPL: split them"):
         both.plot()
-    # A slice of one symbol is of one symbol.
+    # The symbol table of a slice still has both symbols, its rows have one.
     assert both[:1].plot().layout.title.text == "SPY minute"
 
 
-def test_a_picture_can_be_written_as_json() -> None:
+def test_a_figure_can_be_written_as_json() -> None:
     assert graded(4, 1).plot().to_json().startswith("{")
