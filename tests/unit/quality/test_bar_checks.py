@@ -14,7 +14,6 @@ from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.partitions import ASSET_CLASSES
 from lean_lite.quality import Check, Grader, failed_checks
 from lean_lite.quality.bar_checks import PRICES, check_bars
-from lean_lite.quality.checks import LEVELS, TEXTS, level_of
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, Row, block_of, blocks
 
 END_NS = NINE_THIRTY_NS + MINUTE_NS
@@ -190,53 +189,12 @@ def test_every_row_is_judged_by_itself() -> None:
     assert found[Check.B03_PRICE].tolist() == [False, True, False]
 
 
-@given(st.sets(st.sampled_from(Check)))
-def test_reasons_name_their_checks(checks: set[Check]) -> None:
-    assert set(failed_checks(sum(check.mask for check in checks))) == checks
-
-
-def test_the_bits_of_checks_never_change() -> None:
-    assert {check.name: check.value for check in Check} == {
-        "B01_SCHEMA": 0,
-        "B02_OHLC": 1,
-        "B03_PRICE": 2,
-        "B04_VOLUME": 3,
-        "B04_COUNT": 4,
-        "B05_ZERO_VOLUME": 5,
-        "B06_FLAT_SPIKE": 6,
-        "B10_FUTURE": 7,
-        "B10_EARLY": 8,
-        "S01_REPEATED": 9,
-        "B14_RANGE": 10,
-        "S08_STEP": 11,
-        "Q01_ONE_SIDED": 12,
-        "Q02_CROSSED": 13,
-        "Q02_OVERLAPPING": 14,
-        "Q02_LOCKED": 15,
-        "Q03_WIDE": 16,
-        "Q06_SIZE": 17,
-    }
-
-
-@pytest.mark.parametrize("check", Check)
-def test_every_check_has_a_text_and_a_level_or_marks_a_repeat(check: Check) -> None:
-    assert check.text == TEXTS[check]
-    assert (check in LEVELS) == (check is not Check.S01_REPEATED)
-
-
-@given(st.sets(st.sampled_from(Check)))
-def test_the_level_is_that_of_the_worst_check(checks: set[Check]) -> None:
-    levels = [LEVELS[check] for check in checks if check in LEVELS]
-    worst = min(levels, default=DataQualityLevel.EXCELLENT)
-    assert level_of(sum(check.mask for check in checks)) is worst
-
-
 @given(blocks(), st.sampled_from(ASSET_CLASSES))
 def test_a_grade_is_that_of_the_worst_check(block: Block, asset_class: str) -> None:
     graded = Grader(asset_class).grade(1, block).block
     for level, reasons in zip(graded["level"].tolist(), graded["reasons"].tolist(), strict=True):
         worst = min(
-            (LEVELS[check] for check in failed_checks(reasons) if check in LEVELS),
+            (check.level for check in failed_checks(reasons) if check.level is not None),
             default=DataQualityLevel.EXCELLENT,
         )
         assert DataQualityLevel.from_code(level) is worst
