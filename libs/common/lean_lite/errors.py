@@ -19,6 +19,11 @@ Every error that Lean-Lite raises on purpose.
 Catch `LeanLiteError` at the edge of a program; the branches tell what can be done about it.
 """
 
+# Exit codes of every process, besides 0 for a stop as requested. A supervisor restarts a process
+# that failed; one that could not start (a wrong setting, no server) needs a correction first.
+FAILED = 1
+COULD_NOT_START = 3
+
 
 class LeanLiteError(Exception):
     """Be the root of everything that Lean-Lite raises on purpose."""
