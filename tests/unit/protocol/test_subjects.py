@@ -9,6 +9,7 @@ from lean_lite.protocol.partitions import (
     ASSET_CLASSES,
     PARTITIONS,
     Lane,
+    group_by_lane,
     lane_of,
     lanes_of_partition,
     partition_of,
@@ -82,6 +83,15 @@ def test_a_lane_comes_back_from_every_subject_of_frames(lane: Lane) -> None:
 def test_a_pair_has_a_lane_of_crypto() -> None:
     assert lane_of("BTC/USD") == Lane("crypto", partition_of("BTC/USD"))
     assert lane_of("BRK.B") == Lane("equity", partition_of("BRK.B"))
+
+
+@given(st.lists(symbols))
+def test_grouping_by_lane_keeps_order_and_loses_nothing(given_symbols: list[str]) -> None:
+    numbered = list(enumerate(given_symbols))
+    groups = group_by_lane(numbered, lambda item: item[1])
+    assert list(groups) == list(dict.fromkeys(lane_of(symbol) for symbol in given_symbols))
+    for lane, items in groups.items():
+        assert items == [item for item in numbered if lane_of(item[1]) == lane]
 
 
 def test_a_partition_has_a_lane_of_every_class() -> None:

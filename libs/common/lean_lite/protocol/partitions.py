@@ -1,5 +1,6 @@
 """Lanes: asset class and partition of a symbol."""
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from lean_lite.market.symbols import asset_class_of
@@ -38,6 +39,16 @@ def partition_of(symbol: str) -> int:
 def lane_of(symbol: str) -> Lane:
     """Return the lane of a symbol."""
     return Lane(asset_class_of(symbol), partition_of(symbol))
+
+
+def group_by_lane[Item](
+    items: Iterable[Item], symbol_of: Callable[[Item], str]
+) -> dict[Lane, list[Item]]:
+    """Group items by the lane of their symbol; order is kept within a lane and among lanes."""
+    lanes: dict[Lane, list[Item]] = {}
+    for item in items:
+        lanes.setdefault(lane_of(symbol_of(item)), []).append(item)
+    return lanes
 
 
 def lanes_of_partition(partition: int) -> list[Lane]:

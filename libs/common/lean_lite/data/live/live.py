@@ -21,7 +21,7 @@ from lean_lite.feeds.routing import NO_FEEDS
 from lean_lite.protocol import subjects
 from lean_lite.protocol.history import HistoryRequest
 from lean_lite.protocol.live import LiveBar, Watermark, live_bars
-from lean_lite.protocol.partitions import Lane, lane_of
+from lean_lite.protocol.partitions import Lane, group_by_lane, lane_of
 
 RENEW_S = 5.0
 GRACE_S = 0.25
@@ -75,7 +75,7 @@ class Live:
         self._after = after
         self._demand = FeedSubscriptions(bus, self.symbols, feeds)
         self._lanes = {
-            lane: Sequencer(own, 0) for lane, own in _group_by_lane(self.symbols).items()
+            lane: Sequencer(own, 0) for lane, own in group_by_lane(self.symbols, str).items()
         }
         self._heads = watermarks or WatermarkHub(bus)
         self._on_head = {lane: self._on_watermark_of(lane) for lane in self._lanes}
@@ -335,10 +335,3 @@ class Live:
             for symbol in refused - self.refused.keys():
                 log.info("%s is accepted again", symbol)
             refused = set(self.refused)
-
-
-def _group_by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
-    lanes: dict[Lane, list[str]] = {}
-    for symbol in symbols:
-        lanes.setdefault(lane_of(symbol), []).append(symbol)
-    return lanes
