@@ -23,7 +23,7 @@ def reference(symbol: str) -> pd.DataFrame:
 
 
 def folded_by_pandas(symbol: str, length: str, *, extended: bool) -> pd.DataFrame:
-    """Return longer bars by the wall clock, midnight and all else as pandas has it."""
+    """Return longer bars by the wall clock, as pandas groups them."""
     frame = recorded(symbol)
     if not extended:
         clock = pd.DatetimeIndex(frame.index).time
@@ -43,7 +43,7 @@ def test_every_hour_has_the_volume_of_the_reference(symbol: str, hours: int) -> 
 @pytest.mark.parametrize("extended", [True, False])
 @pytest.mark.parametrize("resolution", LENGTHS)
 @pytest.mark.parametrize("symbol", SYMBOLS)
-def test_every_longer_bar_is_that_of_pandas(
+def test_every_longer_bar_equals_that_of_pandas(
     symbol: str, resolution: str, *, extended: bool
 ) -> None:
     is_crypto = "/" in symbol
