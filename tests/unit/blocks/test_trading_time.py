@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from lean_lite.blocks import empty_block
 from lean_lite.blocks.trading_time import bucket_starts, regular_session_mask
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import TimeBuckets, regular
+from lean_lite.market.time_buckets import TimeBuckets, overlaps_regular_session
 from tests.harness.bars import MINUTE_NS, Row, block_of
 
 LENGTH_S = 14_400
@@ -26,7 +26,7 @@ def test_every_bar_is_judged_by_its_own_asset_class(bars: list[Row]) -> None:
         TimeBuckets(asset_class_of(bar.symbol), LENGTH_S).start(bar.start_ns) for bar in bars
     ]
     alone = [
-        regular(asset_class_of(bar.symbol), start_ns, start_ns + MINUTE_NS)[0]
+        overlaps_regular_session(asset_class_of(bar.symbol), start_ns, start_ns + MINUTE_NS)[0]
         for bar in bars
         for start_ns in [np.array([bar.start_ns])]
     ]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from lean_lite.blocks.block import Block, Mask, Rows
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import Instants, TimeBuckets, regular
+from lean_lite.market.time_buckets import Instants, TimeBuckets, overlaps_regular_session
 
 
 def regular_session_mask(block: Block) -> Mask:
@@ -16,7 +16,9 @@ def regular_session_mask(block: Block) -> Mask:
     starts_ns = block["start_ns"]
     ends_ns = np.maximum(block.end_ns, starts_ns + 1)  # a tick has no length
     overlaps: Mask = _per_asset_class(
-        block, np.bool_, lambda name, rows: regular(name, starts_ns[rows], ends_ns[rows])
+        block,
+        np.bool_,
+        lambda name, rows: overlaps_regular_session(name, starts_ns[rows], ends_ns[rows]),
     )
     return overlaps
 
