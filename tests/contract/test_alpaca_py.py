@@ -1,4 +1,4 @@
-"""What ingest's stream overrides in alpaca-py is still there, and behaves over real sockets."""
+"""What ingest's stream overrides in alpaca-py is unchanged, and works over real sockets."""
 
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ SIGNATURES = {
     "stop_ws": "(self) -> None",
     "close": "(self) -> None",
 }
-# The sha256 of each method's source, and what of ours leans on it.
+# The sha256 of each method's source, and what in ingest depends on it.
 SOURCES = {
     "_run_forever": (
         "9362e8603781f144695874894a9ccbf284966d92e8f43fae07a73eabf10a7d2e",
@@ -38,7 +38,7 @@ SOURCES = {
     ),
     "_start_ws": (
         "db3cf3ead606ac09d85b343385576a9a5108df27789692c3f2ef34d4b18d55f4",
-        "our _start_ws bounds it by GREETING_S and judges the ValueError that it raises",
+        "_start_ws of ingest limits it by GREETING_S and classifies the ValueError that it raises",
     ),
     "_connect": (
         "61fa4e7ecfc34cffc68d4e1eac3516ef23040f50e4a6498a38d95fcaaf2bc9ee",
@@ -46,44 +46,44 @@ SOURCES = {
     ),
     "_auth": (
         "faa1ff1b98c9a32430e31ed623c66c53956f9110bbe00e4c1b81277447e3becd",
-        "REFUSALS looks for the server's words in the text of its ValueError",
+        "REFUSALS searches the text of its ValueError for the words of the server",
     ),
     "_consume": (
         "fa5975ea2aab9542b6271a2cf594beba1efb8314e2be026fc76724521cc284d8",
-        "ours takes its place: _data_received, _stop_stream_queue, close(), what it lets through",
+        "ingest replaces it: _data_received, _stop_stream_queue, close(), the errors it passes on",
     ),
 }
 
 
-def test_the_client_is_the_one_that_ingest_was_written_for() -> None:
+def test_alpaca_py_has_the_version_that_ingest_was_written_for() -> None:
     assert version("alpaca-py") == "0.44.0"
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_the_methods_that_ingest_leans_on_are_unchanged(name: str) -> None:
+def test_the_methods_that_ingest_depends_on_are_unchanged(name: str) -> None:
     method = getattr(DataStream, name)
     assert inspect.iscoroutinefunction(method)
     assert str(inspect.signature(method)) == SIGNATURES[name]
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_source_that_ingest_was_written_against_is_unchanged(name: str) -> None:
+def test_the_source_that_ingest_depends_on_is_unchanged(name: str) -> None:
     expected, review = SOURCES[name]
     source = inspect.getsource(getattr(DataStream, name))
     found = hashlib.sha256(source.encode()).hexdigest()
     assert found == expected, (
-        f"alpaca-py has another DataStream.{name}: review lean_lite_ingest/stream.py, because "
+        f"alpaca-py has another DataStream.{name}: review alpaca/stream.py of ingest, because "
         f"{review}; then record {found}"
     )
 
 
 @pytest.mark.parametrize("kind", [StockDataStream, CryptoDataStream])
-def test_the_streams_override_none_of_it(kind: type[DataStream]) -> None:
+def test_the_stream_classes_of_alpaca_py_override_none_of_it(kind: type[DataStream]) -> None:
     for name in {*SIGNATURES, *SOURCES}:
         assert getattr(kind, name) is getattr(DataStream, name)
 
 
-async def test_the_attributes_that_ingest_leans_on_are_there() -> None:
+async def test_the_attributes_that_ingest_depends_on_exist() -> None:
     client: Any = StockDataStream("key", "secret", raw_data=True)
     assert set(CHANNELS) <= client._handlers.keys()
     assert all(client._handlers[channel] == {} for channel in CHANNELS)
@@ -95,8 +95,8 @@ async def test_the_attributes_that_ingest_leans_on_are_there() -> None:
     assert client._ws is None
 
 
-class Heard:
-    """Note everything that a stream calls back with."""
+class Recorder:
+    """Record of all calls that a stream makes back."""
 
     def __init__(self) -> None:
         self.batches: list[list[Message]] = []
@@ -121,16 +121,16 @@ async def until(happened: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockStream:
-    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard.hooks)
-    frames._reconnect_min_backoff = BACKOFF_S
-    return frames
+def stocks(simulator: Simulator, recorder: Recorder, secret: str = "simulator") -> StockStream:
+    live = StockStream("simulator", secret, "iex", simulator.stream_url, recorder.hooks)
+    live._reconnect_min_backoff = BACKOFF_S
+    return live
 
 
 @asynccontextmanager
-async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
+async def running(live: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
     """Run a stream, and prove that it stops quickly."""
-    task = asyncio.create_task(frames.run_connected())
+    task = asyncio.create_task(live.run_connected())
     try:
         yield task
     finally:
@@ -157,116 +157,116 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield simulator
 
 
-async def test_a_batch_of_frames_arrives_whole(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
-    frames.add_symbols(["*"])
-    async with staying(frames):
-        await until(lambda: len(heard.batches) >= 5)
-    assert heard.subscriptions() == [["*"]]
-    assert heard.subscriptions("updatedBars") == [["*"]]
-    minutes = [{message["t"] for message in batch} for batch in heard.batches]
+async def test_a_batch_of_messages_is_delivered_completely(simulator: Simulator) -> None:
+    recorder = Recorder()
+    live = stocks(simulator, recorder)
+    live.add_symbols(["*"])
+    async with running(live):
+        await until(lambda: len(recorder.batches) >= 5)
+    assert recorder.subscriptions() == [["*"]]
+    assert recorder.subscriptions("updatedBars") == [["*"]]
+    minutes = [{message["t"] for message in batch} for batch in recorder.batches]
     assert [len(minute) for minute in minutes] == [1] * len(minutes)
     assert len(set.union(*minutes)) == len(minutes)
-    assert max(len(batch) for batch in heard.batches) > 40
-    assert {message["T"] for batch in heard.batches for message in batch} == {"b"}
+    assert max(len(batch) for batch in recorder.batches) > 40
+    assert {message["T"] for batch in recorder.batches for message in batch} == {"b"}
 
 
 async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard.hooks)
-    frames.add_symbols(["BTC/USD"])
-    async with staying(frames):
-        await until(lambda: heard.batches)
-    assert heard.batches[0][0]["S"] == "BTC/USD"
-    assert heard.subscriptions() == [["BTC/USD"]]
+    recorder = Recorder()
+    live = CryptoStream("simulator", "simulator", "us", simulator.stream_url, recorder.hooks)
+    live.add_symbols(["BTC/USD"])
+    async with running(live):
+        await until(lambda: recorder.batches)
+    assert recorder.batches[0][0]["S"] == "BTC/USD"
+    assert recorder.subscriptions() == [["BTC/USD"]]
 
 
-async def test_symbols_come_and_go_while_connected(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
-    frames.add_symbols(["SPY"])
-    async with staying(frames):
-        await until(lambda: frames._running and heard.subscriptions())
-        frames.add_symbols(["AAPL"])
-        await frames.subscribe_all()
-        await until(lambda: ["AAPL", "SPY"] in map(sorted, heard.subscriptions()))
-        await frames.remove_symbols(["SPY", "MSFT"])
-        await until(lambda: heard.subscriptions()[-1] == ["AAPL"])
-        await until(lambda: heard.subscriptions("updatedBars")[-1] == ["AAPL"])
+async def test_symbols_are_added_and_removed_while_connected(simulator: Simulator) -> None:
+    recorder = Recorder()
+    live = stocks(simulator, recorder)
+    live.add_symbols(["SPY"])
+    async with running(live):
+        await until(lambda: live._running and recorder.subscriptions())
+        live.add_symbols(["AAPL"])
+        await live.subscribe_all()
+        await until(lambda: ["AAPL", "SPY"] in map(sorted, recorder.subscriptions()))
+        await live.remove_symbols(["SPY", "MSFT"])
+        await until(lambda: recorder.subscriptions()[-1] == ["AAPL"])
+        await until(lambda: recorder.subscriptions("updatedBars")[-1] == ["AAPL"])
 
 
-async def test_asking_before_the_connection_waits_for_it(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
-    frames.add_symbols(["SPY", "AAPL"])
-    await frames.subscribe_all()
-    await frames.remove_symbols(["AAPL"])
-    async with staying(frames):
-        await until(heard.subscriptions)
-    assert heard.subscriptions()[0] == ["SPY"]
+async def test_a_subscription_before_the_connection_waits_for_it(simulator: Simulator) -> None:
+    recorder = Recorder()
+    live = stocks(simulator, recorder)
+    live.add_symbols(["SPY", "AAPL"])
+    await live.subscribe_all()
+    await live.remove_symbols(["AAPL"])
+    async with running(live):
+        await until(recorder.subscriptions)
+    assert recorder.subscriptions()[0] == ["SPY"]
 
 
-async def test_a_server_that_does_not_greet_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_without_a_greeting_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "GREETING_S", 0.1)
-    heard = Heard()
+    recorder = Recorder()
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
-        frames = stocks(simulator, heard)
-        frames.add_symbols(["SPY"])
-        async with staying(frames):
+        live = stocks(simulator, recorder)
+        live.add_symbols(["SPY"])
+        async with running(live):
             await until(lambda: connections(simulator)["total"] >= 2)
             simulator.clear_faults()
-            await until(lambda: heard.batches)
-    assert frames.refusal is None
+            await until(lambda: recorder.batches)
+    assert live.refusal is None
 
 
-async def test_a_stream_without_a_greeting_stops_at_once() -> None:
+async def test_a_stream_without_a_greeting_stops_immediately() -> None:
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
-        frames = stocks(simulator, Heard())
-        frames.add_symbols(["SPY"])
-        async with staying(frames):
+        live = stocks(simulator, Recorder())
+        live.add_symbols(["SPY"])
+        async with running(live):
             await until(lambda: connections(simulator)["total"])
 
 
-async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
-    frames = stocks(simulator, Heard(), secret="wrong")
-    frames.add_symbols(["SPY"])
+async def test_wrong_keys_end_the_run(simulator: Simulator) -> None:
+    live = stocks(simulator, Recorder(), secret="wrong")
+    live.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await frames.run_connected()
-    assert frames.refusal == (402, "auth failed")
+        await live.run_connected()
+    assert live.refusal == (402, "auth failed")
     assert connections(simulator)["total"] == 1
 
 
-async def test_a_feed_that_is_not_in_the_plan_ends_the_stay() -> None:
+async def test_a_feed_that_is_not_in_the_plan_ends_the_run() -> None:
     async with Simulator(fast(feeds=frozenset({"sip"}))) as simulator:
-        frames = stocks(simulator, Heard())
-        frames.add_symbols(["SPY"])
+        live = stocks(simulator, Recorder())
+        live.add_symbols(["SPY"])
         async with asyncio.timeout(WAIT_S):
-            await frames.run_connected()
+            await live.run_connected()
         assert connections(simulator)["total"] == 1
-    assert frames.refusal == (409, "insufficient subscription")
+    assert live.refusal == (409, "insufficient subscription")
 
 
-async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
-    heard = Heard()
+async def test_a_stream_can_run_again_after_a_refusal(simulator: Simulator) -> None:
+    recorder = Recorder()
     simulator.arm({"auth_fail": 1})
-    frames = stocks(simulator, heard)
-    frames.add_symbols(["SPY"])
+    live = stocks(simulator, recorder)
+    live.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await frames.run_connected()
-    assert frames.refusal is not None
-    frames.refusal = None
-    async with staying(frames):
-        await until(lambda: heard.batches)
+        await live.run_connected()
+    assert live.refusal is not None
+    live.refusal = None
+    async with running(live):
+        await until(lambda: recorder.batches)
 
 
-async def test_a_place_that_is_taken_is_waited_for(simulator: Simulator) -> None:
-    first, second = Heard(), Heard()
+async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> None:
+    first, second = Recorder(), Recorder()
     holder, waiter = stocks(simulator, first), stocks(simulator, second)
     holder.add_symbols(["SPY"])
     waiter.add_symbols(["SPY"])
-    async with staying(waiter) as waiting:
-        async with staying(holder):
+    async with running(waiter) as waiting:
+        async with running(holder):
             await until(lambda: first.batches or second.batches)
         await until(lambda: second.batches)
         assert not waiting.done()
@@ -274,50 +274,50 @@ async def test_a_place_that_is_taken_is_waited_for(simulator: Simulator) -> None
 
 
 async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
-    frames.add_symbols(["SPY", "AAPL"])
-    async with staying(frames):
-        await until(lambda: heard.batches)
+    recorder = Recorder()
+    live = stocks(simulator, recorder)
+    live.add_symbols(["SPY", "AAPL"])
+    async with running(live):
+        await until(lambda: recorder.batches)
         simulator.arm({"abort": True})
-        await until(lambda: heard.disconnects == 1)
-        before = len(heard.batches)
-        await until(lambda: len(heard.batches) > before)
+        await until(lambda: recorder.disconnects == 1)
+        before = len(recorder.batches)
+        await until(lambda: len(recorder.batches) > before)
     assert connections(simulator)["total"] == 2
-    assert [sorted(symbols) for symbols in heard.subscriptions()] == [["AAPL", "SPY"]] * 2
+    assert [sorted(symbols) for symbols in recorder.subscriptions()] == [["AAPL", "SPY"]] * 2
 
 
-async def test_an_error_after_the_greeting_is_told(simulator: Simulator) -> None:
+async def test_an_error_after_the_greeting_is_passed_on(simulator: Simulator) -> None:
     simulator.arm({"post_auth_error": 405})
-    heard = Heard()
-    frames = stocks(simulator, heard)
-    frames.add_symbols(["SPY"])
-    async with staying(frames) as task:
-        await until(lambda: heard.controls)
+    recorder = Recorder()
+    live = stocks(simulator, recorder)
+    live.add_symbols(["SPY"])
+    async with running(live) as task:
+        await until(lambda: recorder.controls)
         assert not task.done()
-    assert [(m["T"], m["code"]) for m in heard.controls] == [("error", 405)]
+    assert [(m["T"], m["code"]) for m in recorder.controls] == [("error", 405)]
 
 
 async def test_a_quiet_stream_stops_quickly(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
-    frames.add_symbols(["NONE"])
-    async with staying(frames):
-        await until(heard.subscriptions)
-    assert heard.batches == []
-    assert heard.disconnects == 1
+    recorder = Recorder()
+    live = stocks(simulator, recorder)
+    live.add_symbols(["NONE"])
+    async with running(live):
+        await until(recorder.subscriptions)
+    assert recorder.batches == []
+    assert recorder.disconnects == 1
     await until(lambda: connections(simulator)["open"] == 0)
 
 
-async def test_a_stream_stops_quickly_before_anything_is_wanted(simulator: Simulator) -> None:
-    async with staying(stocks(simulator, Heard())):
+async def test_a_stream_without_symbols_stops_quickly(simulator: Simulator) -> None:
+    async with running(stocks(simulator, Recorder())):
         await asyncio.sleep(0)
     assert connections(simulator)["total"] == 0
 
 
-async def test_a_stream_stops_quickly_while_nobody_listens() -> None:
-    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
-    frames.add_symbols(["SPY"])
-    async with staying(frames):
+async def test_a_stream_without_a_server_stops_quickly() -> None:
+    live = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Recorder().hooks)
+    live.add_symbols(["SPY"])
+    async with running(live):
         await asyncio.sleep(0.1)
-    assert frames.refusal is None
+    assert live.refusal is None

@@ -9,7 +9,7 @@ import pytest
 from lean_lite.blocks.resample import resample
 from lean_lite.model import Resolution
 from tests.harness.paths import ROOT
-from tests.harness.recordings import OHLCV, block_of_recorded, moments, recorded
+from tests.harness.recordings import OHLCV, block_of_recorded, recorded, to_ns_since_1970
 
 HOURS = ROOT / "tests" / "data" / "hours.csv"
 SYMBOLS = ("SPY", "AAPL", "BTC/USD")
@@ -36,7 +36,7 @@ def test_every_hour_has_the_volume_of_the_reference(symbol: str, hours: int) -> 
     expected = reference(symbol)
     folded = resample(block_of_recorded(symbol), Resolution.HOUR, extended=False)
     assert len(folded) == hours
-    assert folded["start_ns"].tolist() == moments(symbol, pd.DatetimeIndex(expected.index))
+    assert folded["start_ns"].tolist() == to_ns_since_1970(symbol, pd.DatetimeIndex(expected.index))
     assert folded["volume"].tolist() == expected["volume"].tolist()
 
 
@@ -49,7 +49,7 @@ def test_every_longer_bar_equals_that_of_pandas(
     is_crypto = "/" in symbol
     expected = folded_by_pandas(symbol, LENGTHS[resolution], extended=extended or is_crypto)
     folded = resample(block_of_recorded(symbol), Resolution(resolution), extended=extended)
-    assert folded["start_ns"].tolist() == moments(symbol, pd.DatetimeIndex(expected.index))
+    assert folded["start_ns"].tolist() == to_ns_since_1970(symbol, pd.DatetimeIndex(expected.index))
     for name in OHLCV[:4]:
         assert folded[name].tolist() == expected[name].tolist(), name
     # Pandas sums fractions in another order.
