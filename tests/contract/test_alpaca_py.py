@@ -72,8 +72,8 @@ def test_the_source_that_ingest_depends_on_is_unchanged(name: str) -> None:
     source = inspect.getsource(getattr(DataStream, name))
     found = hashlib.sha256(source.encode()).hexdigest()
     assert found == expected, (
-        f"alpaca-py has another DataStream.{name}: review alpaca/stream.py of ingest, because "
-        f"{review}; then record {found}"
+        f"alpaca-py has another DataStream.{name}: review lean_lite_ingest/alpaca/stream.py, "
+        f"because {review}; then record {found}"
     )
 
 
@@ -95,7 +95,7 @@ async def test_the_attributes_that_ingest_depends_on_exist() -> None:
     assert client._ws is None
 
 
-class Recorder:
+class Heard:
     """Record of all calls that a stream makes back."""
 
     def __init__(self) -> None:
@@ -121,16 +121,16 @@ async def until(happened: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def stocks(simulator: Simulator, recorder: Recorder, secret: str = "simulator") -> StockStream:
-    live = StockStream("simulator", secret, "iex", simulator.stream_url, recorder.hooks)
-    live._reconnect_min_backoff = BACKOFF_S
-    return live
+def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockStream:
+    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard.hooks)
+    frames._reconnect_min_backoff = BACKOFF_S
+    return frames
 
 
 @asynccontextmanager
-async def running(live: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
+async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
     """Run a stream, and prove that it stops quickly."""
-    task = asyncio.create_task(live.run_connected())
+    task = asyncio.create_task(frames.run_connected())
     try:
         yield task
     finally:
@@ -158,115 +158,115 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 
 async def test_a_batch_of_messages_is_delivered_completely(simulator: Simulator) -> None:
-    recorder = Recorder()
-    live = stocks(simulator, recorder)
-    live.add_symbols(["*"])
-    async with running(live):
-        await until(lambda: len(recorder.batches) >= 5)
-    assert recorder.subscriptions() == [["*"]]
-    assert recorder.subscriptions("updatedBars") == [["*"]]
-    minutes = [{message["t"] for message in batch} for batch in recorder.batches]
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.add_symbols(["*"])
+    async with staying(frames):
+        await until(lambda: len(heard.batches) >= 5)
+    assert heard.subscriptions() == [["*"]]
+    assert heard.subscriptions("updatedBars") == [["*"]]
+    minutes = [{message["t"] for message in batch} for batch in heard.batches]
     assert [len(minute) for minute in minutes] == [1] * len(minutes)
     assert len(set.union(*minutes)) == len(minutes)
-    assert max(len(batch) for batch in recorder.batches) > 40
-    assert {message["T"] for batch in recorder.batches for message in batch} == {"b"}
+    assert max(len(batch) for batch in heard.batches) > 40
+    assert {message["T"] for batch in heard.batches for message in batch} == {"b"}
 
 
 async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
-    recorder = Recorder()
-    live = CryptoStream("simulator", "simulator", "us", simulator.stream_url, recorder.hooks)
-    live.add_symbols(["BTC/USD"])
-    async with running(live):
-        await until(lambda: recorder.batches)
-    assert recorder.batches[0][0]["S"] == "BTC/USD"
-    assert recorder.subscriptions() == [["BTC/USD"]]
+    heard = Heard()
+    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard.hooks)
+    frames.add_symbols(["BTC/USD"])
+    async with staying(frames):
+        await until(lambda: heard.batches)
+    assert heard.batches[0][0]["S"] == "BTC/USD"
+    assert heard.subscriptions() == [["BTC/USD"]]
 
 
 async def test_symbols_are_added_and_removed_while_connected(simulator: Simulator) -> None:
-    recorder = Recorder()
-    live = stocks(simulator, recorder)
-    live.add_symbols(["SPY"])
-    async with running(live):
-        await until(lambda: live._running and recorder.subscriptions())
-        live.add_symbols(["AAPL"])
-        await live.subscribe_all()
-        await until(lambda: ["AAPL", "SPY"] in map(sorted, recorder.subscriptions()))
-        await live.remove_symbols(["SPY", "MSFT"])
-        await until(lambda: recorder.subscriptions()[-1] == ["AAPL"])
-        await until(lambda: recorder.subscriptions("updatedBars")[-1] == ["AAPL"])
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.add_symbols(["SPY"])
+    async with staying(frames):
+        await until(lambda: frames._running and heard.subscriptions())
+        frames.add_symbols(["AAPL"])
+        await frames.subscribe_all()
+        await until(lambda: ["AAPL", "SPY"] in map(sorted, heard.subscriptions()))
+        await frames.remove_symbols(["SPY", "MSFT"])
+        await until(lambda: heard.subscriptions()[-1] == ["AAPL"])
+        await until(lambda: heard.subscriptions("updatedBars")[-1] == ["AAPL"])
 
 
 async def test_a_subscription_before_the_connection_waits_for_it(simulator: Simulator) -> None:
-    recorder = Recorder()
-    live = stocks(simulator, recorder)
-    live.add_symbols(["SPY", "AAPL"])
-    await live.subscribe_all()
-    await live.remove_symbols(["AAPL"])
-    async with running(live):
-        await until(recorder.subscriptions)
-    assert recorder.subscriptions()[0] == ["SPY"]
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.add_symbols(["SPY", "AAPL"])
+    await frames.subscribe_all()
+    await frames.remove_symbols(["AAPL"])
+    async with staying(frames):
+        await until(heard.subscriptions)
+    assert heard.subscriptions()[0] == ["SPY"]
 
 
 async def test_a_server_without_a_greeting_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "GREETING_S", 0.1)
-    recorder = Recorder()
+    heard = Heard()
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
-        live = stocks(simulator, recorder)
-        live.add_symbols(["SPY"])
-        async with running(live):
+        frames = stocks(simulator, heard)
+        frames.add_symbols(["SPY"])
+        async with staying(frames):
             await until(lambda: connections(simulator)["total"] >= 2)
             simulator.clear_faults()
-            await until(lambda: recorder.batches)
-    assert live.refusal is None
+            await until(lambda: heard.batches)
+    assert frames.refusal is None
 
 
 async def test_a_stream_without_a_greeting_stops_immediately() -> None:
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
-        live = stocks(simulator, Recorder())
-        live.add_symbols(["SPY"])
-        async with running(live):
+        frames = stocks(simulator, Heard())
+        frames.add_symbols(["SPY"])
+        async with staying(frames):
             await until(lambda: connections(simulator)["total"])
 
 
 async def test_wrong_keys_end_the_run(simulator: Simulator) -> None:
-    live = stocks(simulator, Recorder(), secret="wrong")
-    live.add_symbols(["SPY"])
+    frames = stocks(simulator, Heard(), secret="wrong")
+    frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await live.run_connected()
-    assert live.refusal == (402, "auth failed")
+        await frames.run_connected()
+    assert frames.refusal == (402, "auth failed")
     assert connections(simulator)["total"] == 1
 
 
 async def test_a_feed_that_is_not_in_the_plan_ends_the_run() -> None:
     async with Simulator(fast(feeds=frozenset({"sip"}))) as simulator:
-        live = stocks(simulator, Recorder())
-        live.add_symbols(["SPY"])
+        frames = stocks(simulator, Heard())
+        frames.add_symbols(["SPY"])
         async with asyncio.timeout(WAIT_S):
-            await live.run_connected()
+            await frames.run_connected()
         assert connections(simulator)["total"] == 1
-    assert live.refusal == (409, "insufficient subscription")
+    assert frames.refusal == (409, "insufficient subscription")
 
 
 async def test_a_stream_can_run_again_after_a_refusal(simulator: Simulator) -> None:
-    recorder = Recorder()
+    heard = Heard()
     simulator.arm({"auth_fail": 1})
-    live = stocks(simulator, recorder)
-    live.add_symbols(["SPY"])
+    frames = stocks(simulator, heard)
+    frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await live.run_connected()
-    assert live.refusal is not None
-    live.refusal = None
-    async with running(live):
-        await until(lambda: recorder.batches)
+        await frames.run_connected()
+    assert frames.refusal is not None
+    frames.refusal = None
+    async with staying(frames):
+        await until(lambda: heard.batches)
 
 
 async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> None:
-    first, second = Recorder(), Recorder()
+    first, second = Heard(), Heard()
     holder, waiter = stocks(simulator, first), stocks(simulator, second)
     holder.add_symbols(["SPY"])
     waiter.add_symbols(["SPY"])
-    async with running(waiter) as waiting:
-        async with running(holder):
+    async with staying(waiter) as waiting:
+        async with staying(holder):
             await until(lambda: first.batches or second.batches)
         await until(lambda: second.batches)
         assert not waiting.done()
@@ -274,50 +274,50 @@ async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> N
 
 
 async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulator) -> None:
-    recorder = Recorder()
-    live = stocks(simulator, recorder)
-    live.add_symbols(["SPY", "AAPL"])
-    async with running(live):
-        await until(lambda: recorder.batches)
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.add_symbols(["SPY", "AAPL"])
+    async with staying(frames):
+        await until(lambda: heard.batches)
         simulator.arm({"abort": True})
-        await until(lambda: recorder.disconnects == 1)
-        before = len(recorder.batches)
-        await until(lambda: len(recorder.batches) > before)
+        await until(lambda: heard.disconnects == 1)
+        before = len(heard.batches)
+        await until(lambda: len(heard.batches) > before)
     assert connections(simulator)["total"] == 2
-    assert [sorted(symbols) for symbols in recorder.subscriptions()] == [["AAPL", "SPY"]] * 2
+    assert [sorted(symbols) for symbols in heard.subscriptions()] == [["AAPL", "SPY"]] * 2
 
 
 async def test_an_error_after_the_greeting_is_passed_on(simulator: Simulator) -> None:
     simulator.arm({"post_auth_error": 405})
-    recorder = Recorder()
-    live = stocks(simulator, recorder)
-    live.add_symbols(["SPY"])
-    async with running(live) as task:
-        await until(lambda: recorder.controls)
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.add_symbols(["SPY"])
+    async with staying(frames) as task:
+        await until(lambda: heard.controls)
         assert not task.done()
-    assert [(m["T"], m["code"]) for m in recorder.controls] == [("error", 405)]
+    assert [(m["T"], m["code"]) for m in heard.controls] == [("error", 405)]
 
 
 async def test_a_quiet_stream_stops_quickly(simulator: Simulator) -> None:
-    recorder = Recorder()
-    live = stocks(simulator, recorder)
-    live.add_symbols(["NONE"])
-    async with running(live):
-        await until(recorder.subscriptions)
-    assert recorder.batches == []
-    assert recorder.disconnects == 1
+    heard = Heard()
+    frames = stocks(simulator, heard)
+    frames.add_symbols(["NONE"])
+    async with staying(frames):
+        await until(heard.subscriptions)
+    assert heard.batches == []
+    assert heard.disconnects == 1
     await until(lambda: connections(simulator)["open"] == 0)
 
 
 async def test_a_stream_without_symbols_stops_quickly(simulator: Simulator) -> None:
-    async with running(stocks(simulator, Recorder())):
+    async with staying(stocks(simulator, Heard())):
         await asyncio.sleep(0)
     assert connections(simulator)["total"] == 0
 
 
 async def test_a_stream_without_a_server_stops_quickly() -> None:
-    live = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Recorder().hooks)
-    live.add_symbols(["SPY"])
-    async with running(live):
+    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
+    frames.add_symbols(["SPY"])
+    async with staying(frames):
         await asyncio.sleep(0.1)
-    assert live.refusal is None
+    assert frames.refusal is None

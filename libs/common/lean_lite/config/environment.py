@@ -1,4 +1,4 @@
-"""Data and cache folders, and the environment of child processes."""
+"""What a process takes from its environment besides settings: the data folder, and children's."""
 
 import os
 from collections.abc import Mapping
@@ -10,21 +10,21 @@ NAME = "lean-lite"
 
 
 def data_folder() -> Path:
-    """Return the folder of this user's data: `$XDG_DATA_HOME/lean-lite`."""
+    """Return where Lean-Lite keeps its data for this user: `$XDG_DATA_HOME/lean-lite`."""
     home = os.environ.get("XDG_DATA_HOME")
     return (Path(home) if home else Path.home() / ".local" / "share") / NAME
 
 
 def cache_folder() -> Path:
-    """Return the folder of data that can be fetched again: `$XDG_CACHE_HOME/lean-lite`."""
+    """Return where Lean-Lite keeps what it can get again: `$XDG_CACHE_HOME/lean-lite`."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / NAME
 
 
-def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of this process with its settings replaced by those given."""
-    others = {key: value for key, value in os.environ.items() if not _is_setting(key)}
-    return {**others, **settings}
+def child_environment(overlay: Mapping[str, str]) -> dict[str, str]:
+    """Return this process' environment with an overlay of settings in the place of its own."""
+    kept = {key: value for key, value in os.environ.items() if not _is_setting(key)}
+    return {**kept, **overlay}
 
 
 def _is_setting(variable: str) -> bool:

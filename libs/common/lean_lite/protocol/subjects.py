@@ -1,7 +1,7 @@
 """
 Subjects, streams and buckets of the bus.
 
-No other module spells a subject.
+Only this module and `permissions` spell subjects.
 """
 
 import re

@@ -21,7 +21,7 @@ def traces(bars: Bars) -> dict[str, Any]:
     return {trace.name: trace for trace in bars.plot().data}
 
 
-def test_every_grade_has_candles_of_its_own_colours() -> None:
+def test_each_grade_has_candles_in_its_own_colours() -> None:
     found = traces(graded(4, 1, 4, 0, 3, 2))
     assert list(found) == ["EXCELLENT", "GOOD", "FAIR", "POOR", "INVALID", "volume"]
     for level in DataQualityLevel:
@@ -52,7 +52,7 @@ def test_candles_have_the_prices_and_starts_of_their_bars() -> None:
     assert prices == [[100.0] * 2, [101.0] * 2, [99.0] * 2, [0.0, 1.0]]
 
 
-def test_volume_lies_below_on_the_same_axis_of_time() -> None:
+def test_volume_is_drawn_below_on_the_same_time_axis() -> None:
     figure = graded(4, 1).plot()
     candles, volume = figure.data[0], figure.data[-1]
     assert (candles.type, candles.yaxis) == ("candlestick", "y")
@@ -69,13 +69,13 @@ def test_the_title_has_symbol_and_resolution() -> None:
     assert (empty.layout.title.text, len(empty.data)) == ("daily", 1)
 
 
-def test_several_symbols_are_an_error() -> None:
+def test_several_symbols_are_refused() -> None:
     both = Bars(block_of([Row("SPY"), Row("AAPL")]))
     with pytest.raises(ValueError, match="bars of one symbol, found SPY, AAPL: split them"):
         both.plot()
-    # The symbol table of a slice still has both symbols, its rows have one.
+    # A slice with bars of one of the two symbols is accepted.
     assert both[:1].plot().layout.title.text == "SPY minute"
 
 
-def test_a_figure_can_be_written_as_json() -> None:
+def test_a_figure_can_be_encoded_as_json() -> None:
     assert graded(4, 1).plot().to_json().startswith("{")

@@ -28,7 +28,7 @@ def test_the_index_is_the_start_in_utc() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [Row(), Row("AAPL")]])
-def test_columns_have_one_type_each_with_and_without_bars(rows: list[Row]) -> None:
+def test_columns_have_the_same_types_with_and_without_bars(rows: list[Row]) -> None:
     dataframe = dataframe_of(*rows)
     assert list(dataframe.columns) == ["symbol", *DTYPES]
     assert {name: str(dataframe[name].dtype) for name in DTYPES} == DTYPES
@@ -45,7 +45,7 @@ def test_values_are_those_of_the_bars() -> None:
     assert dataframe["trade_count"].tolist() == [10, 0]
 
 
-def test_values_that_the_feed_lacks_are_missing() -> None:
+def test_vwap_and_trade_count_are_missing_where_the_feed_has_none() -> None:
     dataframe = dataframe_of(Row(vwap=NAN, trade_count=-1), Row(trade_count=3).at(1))
     assert dataframe["vwap"].isna().tolist() == [True, False]
     assert dataframe["trade_count"].isna().tolist() == [True, False]
@@ -67,7 +67,7 @@ def test_the_dataframe_of_a_slice_is_a_slice_of_the_dataframe() -> None:
     pd.testing.assert_frame_equal(bars[1:].to_df(), bars.to_df().iloc[1:])
 
 
-def test_a_dataframe_can_be_changed_without_changing_the_bars() -> None:
+def test_to_df_returns_a_copy() -> None:
     bars = Bars(block_of([Row()]))
     dataframe = bars.to_df()
     dataframe.loc[:, "close"] = 0.0
@@ -81,7 +81,7 @@ def test_a_dataframe_can_be_changed_without_changing_the_bars() -> None:
     assert bars.partial.tolist() == [False]
 
 
-def test_read_only_bars_make_a_writable_dataframe() -> None:
+def test_to_df_of_read_only_bars_is_writable() -> None:
     block = block_of([Row()])
     for column in block.columns.values():
         column.flags.writeable = False

@@ -18,7 +18,7 @@ def bars_of(count: int) -> Bars:
 
 
 def cells(html: str) -> list[list[str]]:
-    """Return the cells of every row below the header."""
+    """Return the cells of every row but the header."""
     rows = re.findall(r"<tr>(.*?)</tr>", html.partition("<tbody>")[2])
     return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
 
@@ -28,7 +28,7 @@ def caption(html: str) -> str:
     return str(found)
 
 
-def test_a_table_has_one_row_for_each_bar() -> None:
+def test_a_table_has_one_row_per_bar() -> None:
     block = block_of([Row("BTC/USD", open=67_123.45, volume=1_234_567.0), Row(close=0.1 + 0.2)])
     graded = Bars(
         block.with_columns(level=np.array([4, 2], "|u1")), partial=np.array([False, True])
@@ -58,7 +58,7 @@ def test_few_bars_are_all_shown(count: int) -> None:
         (1, ["… 100 more …"]),
     ],
 )
-def test_of_many_bars_the_first_and_the_last_are_shown(shown: int, closes: list[str]) -> None:
+def test_only_the_first_and_last_of_many_bars_are_shown(shown: int, closes: list[str]) -> None:
     bars = bars_of(100)
     html = html_table(bars.block, bars.partial, completeness=NAN, gaps=0, rows_shown=shown)
     rows = cells(html)
@@ -76,7 +76,7 @@ def test_the_caption_has_completeness_and_gaps() -> None:
     assert caption(Bars(empty_block("iex"))._repr_html_()) == "no symbol: 0 minute bars"
 
 
-def test_a_slice_has_no_completeness_in_its_caption() -> None:
+def test_the_caption_of_a_slice_has_no_completeness() -> None:
     bars = Bars(block_of([Row("BTC/USD").at(minute) for minute in range(4)]), expected=8)
     assert caption(bars._repr_html_()) == "BTC/USD: 4 minute bars, 50.0% of regular trading"
     assert caption(bars[-2:]._repr_html_()) == "BTC/USD: 2 minute bars"
