@@ -6,7 +6,7 @@ python = "$(VENV)/bin/python"
 # Testcontainers' reaper is one more image to pull, and the fixtures clean up by themselves.
 export TESTCONTAINERS_RYUK_DISABLED ?= true
 
-.PHONY: help setup run test test-fast lint format lock sessions bench soak docs images clean
+.PHONY: help setup run test test-fast lint format lock sessions checks-table bench soak docs images clean
 
 help:
 	@echo 'make TARGET [ARGS="…"] [VENV=.venv] [PYTHON=python3]'
@@ -39,6 +39,9 @@ lock: setup ## compile the requirement files again (ARGS=--upgrade takes new ver
 
 sessions: setup ## write the table of closed and half days of the exchanges again
 	@$(python) tools/sessions.py
+
+checks-table: setup ## write the table of checks in docs/messages.md again
+	@$(python) tools/checks_table.py
 
 bench: setup ## run every benchmark (ARGS="--quick --json")
 	@$(if $(wildcard tests/benchmarks/[a-z]*.py),,echo 'There is no benchmark yet.';) \

@@ -1,4 +1,4 @@
-"""What ingest's stream overrides in alpaca-py is still there, and behaves over real sockets."""
+"""What ingest's stream overrides in alpaca-py is unchanged, and works over real sockets."""
 
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ SIGNATURES = {
     "stop_ws": "(self) -> None",
     "close": "(self) -> None",
 }
-# The sha256 of each method's source, and what of ours leans on it.
+# The sha256 of each method's source, and what in ingest depends on it.
 SOURCES = {
     "_run_forever": (
         "9362e8603781f144695874894a9ccbf284966d92e8f43fae07a73eabf10a7d2e",
@@ -38,7 +38,7 @@ SOURCES = {
     ),
     "_start_ws": (
         "db3cf3ead606ac09d85b343385576a9a5108df27789692c3f2ef34d4b18d55f4",
-        "our _start_ws bounds it by GREETING_S and judges the ValueError that it raises",
+        "_start_ws of ingest limits it by GREETING_S and classifies the ValueError that it raises",
     ),
     "_connect": (
         "61fa4e7ecfc34cffc68d4e1eac3516ef23040f50e4a6498a38d95fcaaf2bc9ee",
@@ -46,44 +46,44 @@ SOURCES = {
     ),
     "_auth": (
         "faa1ff1b98c9a32430e31ed623c66c53956f9110bbe00e4c1b81277447e3becd",
-        "REFUSALS looks for the server's words in the text of its ValueError",
+        "REFUSALS searches the text of its ValueError for the words of the server",
     ),
     "_consume": (
         "fa5975ea2aab9542b6271a2cf594beba1efb8314e2be026fc76724521cc284d8",
-        "ours takes its place: _data_received, _stop_stream_queue, close(), what it lets through",
+        "ingest replaces it: _data_received, _stop_stream_queue, close(), the errors it passes on",
     ),
 }
 
 
-def test_the_client_is_the_one_that_ingest_was_written_for() -> None:
+def test_alpaca_py_has_the_version_that_ingest_was_written_for() -> None:
     assert version("alpaca-py") == "0.44.0"
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_the_methods_that_ingest_leans_on_are_unchanged(name: str) -> None:
+def test_the_methods_that_ingest_depends_on_are_unchanged(name: str) -> None:
     method = getattr(DataStream, name)
     assert inspect.iscoroutinefunction(method)
     assert str(inspect.signature(method)) == SIGNATURES[name]
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_the_source_that_ingest_was_written_against_is_unchanged(name: str) -> None:
+def test_the_source_that_ingest_depends_on_is_unchanged(name: str) -> None:
     expected, review = SOURCES[name]
     source = inspect.getsource(getattr(DataStream, name))
     found = hashlib.sha256(source.encode()).hexdigest()
     assert found == expected, (
-        f"alpaca-py has another DataStream.{name}: review lean_lite_ingest/stream.py, because "
-        f"{review}; then record {found}"
+        f"alpaca-py has another DataStream.{name}: review lean_lite_ingest/alpaca/stream.py, "
+        f"because {review}; then record {found}"
     )
 
 
 @pytest.mark.parametrize("kind", [StockDataStream, CryptoDataStream])
-def test_the_streams_override_none_of_it(kind: type[DataStream]) -> None:
+def test_the_stream_classes_of_alpaca_py_override_none_of_it(kind: type[DataStream]) -> None:
     for name in {*SIGNATURES, *SOURCES}:
         assert getattr(kind, name) is getattr(DataStream, name)
 
 
-async def test_the_attributes_that_ingest_leans_on_are_there() -> None:
+async def test_the_attributes_that_ingest_depends_on_exist() -> None:
     client: Any = StockDataStream("key", "secret", raw_data=True)
     assert set(CHANNELS) <= client._handlers.keys()
     assert all(client._handlers[channel] == {} for channel in CHANNELS)
@@ -96,7 +96,7 @@ async def test_the_attributes_that_ingest_leans_on_are_there() -> None:
 
 
 class Heard:
-    """Note everything that a stream calls back with."""
+    """Record of all calls that a stream makes back."""
 
     def __init__(self) -> None:
         self.batches: list[list[Message]] = []
@@ -157,7 +157,7 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield simulator
 
 
-async def test_a_batch_of_frames_arrives_whole(simulator: Simulator) -> None:
+async def test_a_batch_of_messages_is_delivered_completely(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
     frames.add_symbols(["*"])
@@ -182,7 +182,7 @@ async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
     assert heard.subscriptions() == [["BTC/USD"]]
 
 
-async def test_symbols_come_and_go_while_connected(simulator: Simulator) -> None:
+async def test_symbols_are_added_and_removed_while_connected(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
     frames.add_symbols(["SPY"])
@@ -196,7 +196,7 @@ async def test_symbols_come_and_go_while_connected(simulator: Simulator) -> None
         await until(lambda: heard.subscriptions("updatedBars")[-1] == ["AAPL"])
 
 
-async def test_asking_before_the_connection_waits_for_it(simulator: Simulator) -> None:
+async def test_a_subscription_before_the_connection_waits_for_it(simulator: Simulator) -> None:
     heard = Heard()
     frames = stocks(simulator, heard)
     frames.add_symbols(["SPY", "AAPL"])
@@ -207,7 +207,7 @@ async def test_asking_before_the_connection_waits_for_it(simulator: Simulator) -
     assert heard.subscriptions()[0] == ["SPY"]
 
 
-async def test_a_server_that_does_not_greet_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_without_a_greeting_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "GREETING_S", 0.1)
     heard = Heard()
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
@@ -220,7 +220,7 @@ async def test_a_server_that_does_not_greet_is_tried_again(monkeypatch: pytest.M
     assert frames.refusal is None
 
 
-async def test_a_stream_without_a_greeting_stops_at_once() -> None:
+async def test_a_stream_without_a_greeting_stops_immediately() -> None:
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
         frames = stocks(simulator, Heard())
         frames.add_symbols(["SPY"])
@@ -228,7 +228,7 @@ async def test_a_stream_without_a_greeting_stops_at_once() -> None:
             await until(lambda: connections(simulator)["total"])
 
 
-async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
+async def test_wrong_keys_end_the_run(simulator: Simulator) -> None:
     frames = stocks(simulator, Heard(), secret="wrong")
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
@@ -237,7 +237,7 @@ async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
     assert connections(simulator)["total"] == 1
 
 
-async def test_a_feed_that_is_not_in_the_plan_ends_the_stay() -> None:
+async def test_a_feed_that_is_not_in_the_plan_ends_the_run() -> None:
     async with Simulator(fast(feeds=frozenset({"sip"}))) as simulator:
         frames = stocks(simulator, Heard())
         frames.add_symbols(["SPY"])
@@ -247,7 +247,7 @@ async def test_a_feed_that_is_not_in_the_plan_ends_the_stay() -> None:
     assert frames.refusal == (409, "insufficient subscription")
 
 
-async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
+async def test_a_stream_can_run_again_after_a_refusal(simulator: Simulator) -> None:
     heard = Heard()
     simulator.arm({"auth_fail": 1})
     frames = stocks(simulator, heard)
@@ -260,7 +260,7 @@ async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
         await until(lambda: heard.batches)
 
 
-async def test_a_place_that_is_taken_is_waited_for(simulator: Simulator) -> None:
+async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> None:
     first, second = Heard(), Heard()
     holder, waiter = stocks(simulator, first), stocks(simulator, second)
     holder.add_symbols(["SPY"])
@@ -287,7 +287,7 @@ async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulato
     assert [sorted(symbols) for symbols in heard.subscriptions()] == [["AAPL", "SPY"]] * 2
 
 
-async def test_an_error_after_the_greeting_is_told(simulator: Simulator) -> None:
+async def test_an_error_after_the_greeting_is_passed_on(simulator: Simulator) -> None:
     simulator.arm({"post_auth_error": 405})
     heard = Heard()
     frames = stocks(simulator, heard)
@@ -309,13 +309,13 @@ async def test_a_quiet_stream_stops_quickly(simulator: Simulator) -> None:
     await until(lambda: connections(simulator)["open"] == 0)
 
 
-async def test_a_stream_stops_quickly_before_anything_is_wanted(simulator: Simulator) -> None:
+async def test_a_stream_without_symbols_stops_quickly(simulator: Simulator) -> None:
     async with staying(stocks(simulator, Heard())):
         await asyncio.sleep(0)
     assert connections(simulator)["total"] == 0
 
 
-async def test_a_stream_stops_quickly_while_nobody_listens() -> None:
+async def test_a_stream_without_a_server_stops_quickly() -> None:
     frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
     frames.add_symbols(["SPY"])
     async with staying(frames):

@@ -1,8 +1,8 @@
 """
-What travels between services is, byte for byte, what earlier versions wrote and will read.
+Golden bytes: blocks and messages are encoded as in earlier versions, and decode their bytes.
 
-A file in `golden` may be added, never changed: streams and stores hold such bytes. A message that
-grows by a field with a default gets a new file beside its old one.
+The bytes of a file in `golden` never change: streams and stores hold such bytes. A message that
+gains a field with a default gets a new file beside its old one.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ from lean_lite.blocks import (
 from lean_lite.bus.connection import encode
 from lean_lite.model import QuoteBar
 from lean_lite.model.timestamps import from_ns
-from lean_lite.protocol.events import Event
+from lean_lite.protocol import Event
 from tests.harness.bars import MESSAGES, MINUTE_NS, NINE_THIRTY_NS, Row, block_of
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -61,16 +61,16 @@ BLOCKS = {
         received_ns=NINE_THIRTY_NS + MINUTE_NS,
     ),
 }
-# These have grown since by a field with a default: they are read, and written no more.
-OUTGROWN = {
+# Bytes from before a message gained a field: they are decoded, and no longer encoded.
+EARLIER_VERSIONS = {
     "history_request",
     "history_request_of_defaults",
     "history_reply",
     "subscribe_reply",
     "subscribe_reply_of_defaults",
     "bookmark",
-    "beat",
-    "beat_of_defaults",
+    "heartbeat",
+    "heartbeat_of_defaults",
 }
 COLUMNS = [
     ("symbol", "<u2"),
@@ -103,16 +103,16 @@ def facts(block: Block) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_a_block_is_written_as_ever(name: str) -> None:
+def test_a_block_is_encoded_as_before(name: str) -> None:
     assert encode_block(BLOCKS[name]).hex() == golden(name).hex()
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_a_block_of_ever_is_read(name: str) -> None:
+def test_an_earlier_block_is_decoded(name: str) -> None:
     assert facts(decode_block(golden(name))) == facts(BLOCKS[name])
 
 
-def test_columns_keep_their_names_types_and_order() -> None:
+def test_names_types_and_order_of_columns_never_change() -> None:
     assert list(BAR.columns.items()) == COLUMNS
     assert list(BAR.required.items()) == COLUMNS[:11]
     assert [name for name in QUOTE.columns if name not in BAR.columns] == QUOTE_COLUMNS
@@ -120,24 +120,24 @@ def test_columns_keep_their_names_types_and_order() -> None:
     assert list(KINDS) == ["bar", "quote"]
 
 
-def test_origins_keep_their_numbers() -> None:
+def test_numbers_of_origins_never_change() -> None:
     numbers = {origin.name: origin.value for origin in Origin}
     assert numbers == {"LIVE": 0, "UPDATED": 1, "BACKFILL": 2, "CUSTOM": 3}
 
 
-@pytest.mark.parametrize("name", sorted(MESSAGES.keys() - OUTGROWN))
-def test_a_message_is_written_as_ever(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(MESSAGES.keys() - EARLIER_VERSIONS))
+def test_a_message_is_encoded_as_before(name: str) -> None:
     assert encode(MESSAGES[name]).hex() == golden(name).hex()
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_message_of_ever_is_read(name: str) -> None:
-    wanted = MESSAGES[name]
-    assert msgspec.msgpack.decode(golden(name), type=type(wanted)) == wanted
+def test_an_earlier_message_is_decoded(name: str) -> None:
+    expected = MESSAGES[name]
+    assert msgspec.msgpack.decode(golden(name), type=type(expected)) == expected
 
 
 @pytest.mark.parametrize("name", ["feed_event", "gap_event"])
-def test_an_event_of_ever_is_read_by_its_tag(name: str) -> None:
+def test_an_earlier_event_is_decoded_by_its_tag(name: str) -> None:
     assert msgspec.msgpack.decode(golden(name), type=Event) == MESSAGES[name]
 
 

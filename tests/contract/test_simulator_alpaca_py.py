@@ -38,7 +38,7 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield simulator
 
 
-class Catch:
+class Collector:
     def __init__(self, count: int) -> None:
         self.messages: list[Any] = []
         self._count = count
@@ -82,65 +82,65 @@ def recorded(bars: list[Bar]) -> list[tuple[Any, ...]]:
     return [tuple(bar.fields().values()) for bar in bars]
 
 
-def test_the_client_is_the_one_that_the_protocol_was_read_from() -> None:
+def test_alpaca_py_has_the_version_that_the_protocol_was_read_from() -> None:
     assert version("alpaca-py") == "0.44.0"
 
 
 async def test_the_stock_stream_delivers_the_recording(simulator: Simulator) -> None:
     live = StockDataStream(**KEY, raw_data=True, url_override=f"{simulator.stream_url}/v2/iex")
-    bars, days = Catch(20), Catch(5)
+    bars, days = Collector(20), Collector(5)
     live.subscribe_bars(bars.on_message, "SPY")
     live.subscribe_daily_bars(days.on_message, "*")
     async with running(live):
-        got = await bars.complete()
+        messages = await bars.complete()
         await days.complete()
     first_ns = simulator.clock.start_ns - MINUTE_NS
     expected = [bar for bar in simulator.recording("SPY") if bar.start_ns >= first_ns]
-    assert [values(message) for message in got] == recorded(expected[: len(got)])
-    assert got[0]["t"].to_unix_nano() == first_ns
+    assert [values(message) for message in messages] == recorded(expected[: len(messages)])
+    assert messages[0]["t"].to_unix_nano() == first_ns
 
 
-async def test_the_stock_stream_makes_models_of_bars_without_vwap(simulator: Simulator) -> None:
+async def test_the_stock_stream_parses_bars_without_vwap(simulator: Simulator) -> None:
     live = StockDataStream(**KEY, url_override=f"{simulator.stream_url}/v2/sip")
-    bars = Catch(3)
+    bars = Collector(3)
     live.subscribe_bars(bars.on_message, "*")
     async with running(live):
         (first, *_) = await bars.complete()
     assert (first.symbol, first.vwap, first.trade_count) == ("AAPL", None, None)
 
 
-async def test_the_crypto_stream_delivers_fractions_of_coins(simulator: Simulator) -> None:
+async def test_the_crypto_stream_delivers_fractional_volume(simulator: Simulator) -> None:
     url = f"{simulator.stream_url}/v1beta3/crypto/us"
     live = CryptoDataStream(**KEY, raw_data=True, url_override=url)
-    bars = Catch(5)
+    bars = Collector(5)
     live.subscribe_bars(bars.on_message, "BTC/USD")
     async with running(live):
-        got = await bars.complete()
+        messages = await bars.complete()
     first_ns = simulator.clock.start_ns - MINUTE_NS
     expected = [bar for bar in simulator.recording("BTC/USD") if bar.start_ns >= first_ns]
-    assert [values(message) for message in got] == recorded(expected[: len(got)])
+    assert [values(message) for message in messages] == recorded(expected[: len(messages)])
 
 
 async def test_the_stream_reconnects_after_an_abort(simulator: Simulator) -> None:
     live = StockDataStream(**KEY, raw_data=True, url_override=f"{simulator.stream_url}/v2/iex")
-    before = Catch(2)
+    before = Collector(2)
     live.subscribe_bars(before.on_message, "SPY")
     async with running(live):
         await before.complete()
         simulator.arm({"abort": True})
-        after = Catch(2)
+        after = Collector(2)
         live._handlers["bars"]["SPY"] = after.on_message
         await after.complete()
         await reconnected(simulator)
-        again = Catch(2)
+        again = Collector(2)
         live._handlers["bars"]["SPY"] = again.on_message
         await again.complete()
 
 
-async def test_the_stream_gives_up_on_409_only() -> None:
+async def test_the_stream_stops_on_409() -> None:
     async with Simulator(fast(feeds=frozenset({"sip"}))) as simulator:
         live = StockDataStream(**KEY, url_override=f"{simulator.stream_url}/v2/iex")
-        live.subscribe_bars(Catch(1).on_message, "SPY")
+        live.subscribe_bars(Collector(1).on_message, "SPY")
         await asyncio.wait_for(live._run_forever(), 30)
 
 
@@ -166,7 +166,7 @@ async def test_the_stock_client_pages_through_the_whole_recording(
     assert rows == recorded(expected["AAPL"] + expected["SPY"])[:limit]
 
 
-async def test_the_stock_client_makes_models_and_empty_answers(simulator: Simulator) -> None:
+async def test_the_stock_client_parses_bars_and_empty_replies(simulator: Simulator) -> None:
     client = StockHistoricalDataClient(**KEY, url_override=simulator.rest_url)
     latest = await asyncio.to_thread(
         client.get_stock_latest_bar,
@@ -196,7 +196,7 @@ async def test_the_crypto_client_needs_no_keys(simulator: Simulator) -> None:
     assert values(latest["BTC/USD"]) == recorded(expected)[-1]
 
 
-async def test_the_client_raises_what_the_server_says(simulator: Simulator) -> None:
+async def test_the_client_raises_the_error_of_the_server(simulator: Simulator) -> None:
     client = StockHistoricalDataClient("simulator", "wrong", url_override=simulator.rest_url)
     request = StockLatestBarRequest(symbol_or_symbols="SPY")
     with pytest.raises(APIError, match="forbidden"):

@@ -1,4 +1,4 @@
-"""The simulator's messages are, byte for byte, those that Alpaca's clients were built for."""
+"""Golden bytes: the simulator encodes messages exactly as Alpaca does."""
 
 import msgspec
 import pytest
@@ -33,16 +33,16 @@ AAPL = Bar(
 )
 
 
-async def test_the_greeting_is_golden_on_the_wire() -> None:
+async def test_the_greeting_has_its_golden_bytes_on_the_wire() -> None:
     async with Simulator(fast()) as simulator, stream(simulator) as client:
         assert await client.connection.recv() == bytes.fromhex(CONNECTED)
 
 
-def test_the_greeting_is_golden() -> None:
+def test_the_greeting_has_its_golden_bytes() -> None:
     assert encode_success("connected", "msgpack") == bytes.fromhex(CONNECTED)
 
 
-def test_a_bar_is_golden() -> None:
+def test_a_bar_has_its_golden_bytes() -> None:
     frame = encode_frame([bar_message("bars", AAPL).encode("msgpack")], "msgpack")
     assert frame == bytes.fromhex(BAR)
 
@@ -61,7 +61,7 @@ def test_missing_values_are_nil_with_their_keys_present() -> None:
         ((1 << 34) * SECOND_NS + 1, "c70cff000000010000000400000000"),
     ],
 )
-def test_times_take_the_shortest_of_the_three_forms(instant_ns: int, expected: str) -> None:
+def test_times_have_the_shortest_of_the_three_forms(instant_ns: int, expected: str) -> None:
     assert bytes.fromhex(expected) in unknown_message(instant_ns).encode("msgpack")
 
 
@@ -72,8 +72,8 @@ def test_an_error_has_its_keys_in_order() -> None:
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 65_535, 65_536])
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 def test_frames_of_any_size_are_arrays(count: int, codec: Codec) -> None:
-    one = bar_message("bars", AAPL).encode(codec)
-    frame = encode_frame([one] * count, codec)
+    message = bar_message("bars", AAPL).encode(codec)
+    frame = encode_frame([message] * count, codec)
     if isinstance(frame, str):
         assert len(msgspec.json.decode(frame)) == count
     else:

@@ -1,4 +1,4 @@
-"""Bars and blocks of them, as tests want them: by hand, and as hypothesis strategies."""
+"""Bars, blocks and messages for tests: by hand, and as hypothesis strategies."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,19 +12,25 @@ from lean_lite.blocks.block import from_columns
 from lean_lite.blocks.schema import GRADES, STORED
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, from_ns
-from lean_lite.protocol.bookmark import Bookmark, DeliveredBar, StartPosition
-from lean_lite.protocol.control import (
+from lean_lite.protocol import (
     BackfillReply,
     BackfillRequest,
+    Bookmark,
+    DeliveredBar,
+    FeedEvent,
+    Gap,
+    GapEvent,
+    Heartbeat,
+    HistoryReply,
+    HistoryRequest,
     Interest,
+    LiveBar,
+    Sample,
+    StartPosition,
     SubscribeReply,
     SubscribeRequest,
+    Watermark,
 )
-from lean_lite.protocol.events import FeedEvent, GapEvent
-from lean_lite.protocol.headers import Problem
-from lean_lite.protocol.heartbeat import Heartbeat, Sample
-from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
-from lean_lite.protocol.live import LiveBar, Watermark
 
 MINUTE_NS = 60 * SECOND_NS
 NINE_THIRTY_NS = 1_795_703_400 * SECOND_NS  # 2026-11-26 14:30 UTC
@@ -53,7 +59,7 @@ class Row(NamedTuple):
 
 
 def block_of(rows: Sequence[Row], *, feed: str = "iex", simulated: bool = False) -> Block:
-    """Return rows as a block; a bar that does not say when it came in came at its end."""
+    """Return rows as a block; a row without `received_ns` was received at the end of its bar."""
     columns: dict[str, Any] = {name: [getattr(r, name) for r in rows] for name in Row._fields}
     symbols = columns.pop("symbol")
     columns["received_ns"] = [
@@ -84,8 +90,8 @@ MESSAGES: dict[str, msgspec.Struct] = {
         vwap=100.25, trade_count=10, reasons=256, origin=2, late=True, simulated=True
     ),
     "live_bar_of_defaults": live_bar(),
-    "live_head": Watermark(9, 7, {"SPY": 2, "BRK.B": 1}),
-    "live_head_of_no_rows": Watermark(9, 7),
+    "watermark": Watermark(9, 7, {"SPY": 2, "BRK.B": 1}),
+    "watermark_of_no_rows": Watermark(9, 7),
     "history_request": HistoryRequest(
         ("SPY",), 1, 2, 86_400, "iex", {"equity.3": 9}, {"equity.3": 7}
     ),
@@ -101,7 +107,6 @@ MESSAGES: dict[str, msgspec.Struct] = {
     "backfill_request": BackfillRequest("SPY", 1, 2, 86_400, "iex", 0.5),
     "backfill_request_of_defaults": BackfillRequest("SPY", 1, 2),
     "backfill_reply": BackfillReply(over=True, until_ns=9, failed="not served"),
-    "problem": Problem("busy", "ask again"),
     "subscribe_request": SubscribeRequest("c0ffee", ("SPY", "BTC/USD")),
     "subscribe_reply": SubscribeReply(("SPY",), {"spy": "no symbol"}),
     "subscribe_reply_of_defaults": SubscribeReply(("SPY",)),
@@ -116,7 +121,7 @@ MESSAGES: dict[str, msgspec.Struct] = {
         {"SPY": StartPosition(7, NINE_THIRTY_NS)},
     ),
     "sample": Sample("lean_lite_ingest_published_total", {"feed": "iex"}, 12.0),
-    "beat": Heartbeat(
+    "heartbeat": Heartbeat(
         "store",
         "store-0",
         4711,
@@ -127,8 +132,8 @@ MESSAGES: dict[str, msgspec.Struct] = {
         "0.1.0",
         (Sample("lean_lite_store_bars_total", {}, 3.0),),
     ),
-    "beat_of_defaults": Heartbeat("store", "store-0", 4711, 1, 2),
-    "beat_from_outside": Heartbeat(
+    "heartbeat_of_defaults": Heartbeat("store", "store-0", 4711, 1, 2),
+    "heartbeat_with_external_reason": Heartbeat(
         "ingest", "ingest-0", 4711, 1, 2, ("no line",), outside=("no line",)
     ),
     "feed_event": FeedEvent("iex", "refused", 2, "auth failed (402)"),
@@ -137,21 +142,21 @@ MESSAGES: dict[str, msgspec.Struct] = {
 
 
 def _column(dtype: str, rows: int) -> st.SearchStrategy[np.ndarray[Any, Any]]:
-    # From bytes, so that every bit pattern comes up: all NaNs, infinities, both zeros.
+    # From bytes, so that every bit pattern occurs: all NaNs, infinities, both zeros.
     size = rows * np.dtype(dtype).itemsize
     return st.binary(min_size=size, max_size=size).map(lambda data: np.frombuffer(data, dtype))
 
 
 @st.composite
 def blocks(draw: st.DrawFn, max_rows: int = 5) -> Block:
-    """Return any block at all, with or without grades and places."""
+    """Return any block, with or without grades and store columns."""
     rows = draw(st.integers(0, max_rows))
     symbols = draw(st.lists(st.text(max_size=6), min_size=1, max_size=4, unique=True))
-    kept = draw(st.sets(st.sampled_from([*GRADES, *STORED])))
+    optional = draw(st.sets(st.sampled_from([*GRADES, *STORED])))
     columns = {
         name: draw(_column(dtype, rows))
         for name, dtype in BAR.columns.items()
-        if name in BAR.required or name in kept
+        if name in BAR.required or name in optional
     }
     indices = st.lists(st.integers(0, len(symbols) - 1), min_size=rows, max_size=rows)
     columns["symbol"] = np.array(draw(indices), "<u2")

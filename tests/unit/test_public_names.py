@@ -5,10 +5,12 @@ import sys
 from importlib.metadata import version
 from types import ModuleType
 
+import msgspec
 import pytest
 
 import lean_lite
 import lean_lite.data
+import lean_lite.protocol
 
 HEAVY = ("alpaca", "apsw", "pandas", "redis")
 NEEDS = {"DataPersistence": {"apsw"}}  # what a part is made of
@@ -18,7 +20,7 @@ MODULES = [
     if module.ispkg
 ]
 FACES = [name for name in MODULES if hasattr(importlib.import_module(name), "__all__")]
-LAZY = {"lean_lite.data", "lean_lite.data.persistence"}
+LAZY = {"lean_lite.data", "lean_lite.data.persistence", "lean_lite.protocol"}
 COMMANDS = {"lean_lite.cli"}  # one entry point, among the names that it needs
 
 
@@ -64,8 +66,25 @@ def test_a_face_lists_everything_public(name: str) -> None:
     assert set(face.__all__) == public
 
 
-def test_the_lazy_face_lists_every_name_that_has_a_home() -> None:
-    assert set(lean_lite.data.__all__) == set(lean_lite.data._HOMES)
+@pytest.mark.parametrize("face", [lean_lite.data, lean_lite.protocol])
+def test_the_lazy_face_lists_every_name_that_has_a_home(face: ModuleType) -> None:
+    assert set(face.__all__) == set(face._HOMES)
+
+
+def test_the_protocol_lists_every_message_type() -> None:
+    modules = [
+        importlib.import_module(module.name)
+        for module in pkgutil.iter_modules(lean_lite.protocol.__path__, "lean_lite.protocol.")
+    ]
+    messages = {
+        value.__name__
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, msgspec.Struct)
+        and value.__module__ == module.__name__
+    }
+    assert messages <= set(lean_lite.protocol.__all__)
 
 
 def test_a_lazy_name_is_the_one_of_its_module() -> None:
@@ -97,11 +116,17 @@ def test_the_package_loads_nothing_by_itself() -> None:
 def test_a_lazy_face_refuses_other_names() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Engine'"):
         _ = lean_lite.data.Engine
+    with pytest.raises(AttributeError, match="has no attribute 'Problem'"):
+        _ = lean_lite.protocol.Problem
 
 
 def test_the_face_of_data_loads_nothing_by_itself() -> None:
     loaded = modules_after("import lean_lite.data")
     assert loaded.isdisjoint({*HEAVY, "msgspec", "nats", "numpy"})
+
+
+def test_subjects_and_the_bus_load_no_numpy() -> None:
+    assert "numpy" not in modules_after("import lean_lite.bus, lean_lite.protocol.subjects")
 
 
 @pytest.mark.parametrize("listed", lean_lite.data.__all__)

@@ -1,31 +1,41 @@
 """
-Every error that Lean-Lite raises on purpose.
+Errors of Lean-Lite, and the exit codes of its processes.
 
     LeanLiteError
     ├── ConfigError          a setting is unknown, missing or has a bad value
-    ├── DecodeError          bytes that are not what their subject promises
+    ├── DecodeError          bytes that are not a message of their subject
     ├── BusError             the message bus
-    │   ├── BusUnavailable   nobody answers there, or not in time
-    │   ├── ServerTooOld     the NATS server lacks what we need
-    │   ├── Fenced           another owner has written on our subject: step down
-    │   └── LeaseLost        the lease ran out before the write
+    │   ├── BusUnavailable   no answer from the server or a service, or not in time
+    │   ├── ServerTooOld     the NATS server is older than the bus needs
+    │   ├── Fenced           another owner has written to the subject: step down
+    │   └── LeaseLost        the lease expired before the write
     ├── RequestError         a service refused a request
-    │   └── Busy             it can't answer in time; ask again
-    ├── FeedError            the source of bars
-    │   └── FeedUnavailable  it does not answer
+    │   └── Busy             the service can't answer in time: try again
+    ├── FeedError            a source of bars
+    │   └── FeedUnavailable  the source does not answer: try again
     ├── StoreError           a file of the store or of DataPersistence
-    └── StackError           the embedded stack could not start or was lost
+    └── StackError           the embedded stack could not start, or was lost
 
-Catch `LeanLiteError` at the edge of a program; the branches tell what can be done about it.
+Catch `LeanLiteError` at the edge of a program; a branch shows what can be done about the error.
 """
+
+# Exit codes of every process, besides 0 for a stop as requested. A supervisor restarts a process
+# that failed; one that could not start (a wrong setting, no server) needs a correction first.
+FAILED = 1
+COULD_NOT_START = 3
 
 
 class LeanLiteError(Exception):
-    """Be the root of everything that Lean-Lite raises on purpose."""
+    """Root of the errors that Lean-Lite raises."""
 
 
 class ConfigError(LeanLiteError):
-    """Name the setting that is wrong, and what would be right."""
+    """
+    A setting is unknown, missing or has a bad value.
+
+    Attributes:
+        key: the setting, such as `bus.url`.
+    """
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(f"{key}: {message}")
@@ -33,19 +43,25 @@ class ConfigError(LeanLiteError):
 
 
 class DecodeError(LeanLiteError):
-    """Report bytes that are not what their subject promises."""
+    """Bytes can't be decoded as the message that their subject carries."""
 
 
 class BusError(LeanLiteError):
-    """Be the root of what can go wrong on the message bus."""
+    """Root of the errors of the message bus."""
 
 
 class BusUnavailable(BusError):
-    """Report that nobody answers at the address of the bus, or not in time."""
+    """The server or a service does not answer, or not in time; a transient error."""
 
 
 class ServerTooOld(BusError):
-    """Report a NATS server that lacks what the bus needs."""
+    """
+    The NATS server lacks features that the bus needs.
+
+    Attributes:
+        found: version of the server.
+        floor: oldest version that will do.
+    """
 
     def __init__(self, found: str, floor: str) -> None:
         super().__init__(
@@ -57,7 +73,14 @@ class ServerTooOld(BusError):
 
 
 class Fenced(BusError):
-    """Report that another owner has written on a subject that was ours."""
+    """
+    Another owner has written to a subject since the last write of this process.
+
+    Attributes:
+        subject: the subject.
+        expected_seq: sequence of the last message of this process on the subject.
+        found_seq: sequence of the last message that the stream has on it.
+    """
 
     def __init__(self, subject: str, expected_seq: int, found_seq: int) -> None:
         super().__init__(
@@ -69,15 +92,25 @@ class Fenced(BusError):
 
 
 class LeaseLost(BusError):
-    """Report a write that was held back because its lease had run out."""
+    """
+    A write was withheld because its lease had expired.
+
+    Attributes:
+        key: key of the lease.
+    """
 
     def __init__(self, key: str) -> None:
-        super().__init__(f"lease {key} is no longer ours")
+        super().__init__(f"lease {key} has expired or has another owner")
         self.key = key
 
 
 class RequestError(LeanLiteError):
-    """Report a request that a service refused."""
+    """
+    A service refused a request.
+
+    Attributes:
+        code: short code for programs, such as `busy`.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -85,23 +118,23 @@ class RequestError(LeanLiteError):
 
 
 class Busy(RequestError):
-    """Report a service that can't answer in time; the same request may work later."""
+    """A service can't answer in time; the same request may succeed later."""
 
     def __init__(self, message: str) -> None:
         super().__init__("busy", message)
 
 
 class FeedError(LeanLiteError):
-    """Be the root of what can go wrong with a source of bars."""
+    """Root of the errors of a source of bars."""
 
 
 class FeedUnavailable(FeedError):
-    """Report a feed that does not answer now."""
+    """A source of bars does not answer; a transient error."""
 
 
 class StoreError(LeanLiteError):
-    """Report files of the store that can't be read or written."""
+    """A file of the store or of DataPersistence can't be read or written."""
 
 
 class StackError(LeanLiteError):
-    """Report an embedded stack that could not start, or that was lost."""
+    """The embedded stack could not start, or was lost."""

@@ -6,16 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import numpy as np
-
 from lean_lite.blocks import Block
 from lean_lite.bus import Bus, Lease
 from lean_lite.protocol import subjects
 from lean_lite.protocol.live import Watermark, live_bars
 from lean_lite.protocol.partitions import Lane
-from lean_lite.quality import Check
 
-INVALID = 0
 NO_ROWS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -39,10 +35,10 @@ class LivePublisher:
     async def publish(self, block: Block, seq: int, prev_seq: int, wall_ns: int) -> None:
         """Publish the rows of a graded frame, without repeats, and then its watermark."""
         rows: Counter[str] = Counter()
-        for bar in live_bars(_without_repeats(block), seq=seq, wall_ns=wall_ns):
+        for bar in live_bars(block.take(~block.is_repeat), seq=seq, wall_ns=wall_ns):
             if not self._lease.held:
                 return
-            if bar.level == INVALID:
+            if not bar.is_valid:
                 await self._bus.publish_message(subjects.live_invalid(bar.symbol), bar)
                 continue
             rows[bar.symbol] += 1
@@ -67,7 +63,3 @@ class LivePublisher:
         if self._lease.held:
             self._sent_at = time.monotonic()
             await self._bus.publish_message(subjects.watermark(self._lane), self._watermark)
-
-
-def _without_repeats(block: Block) -> Block:
-    return block.take((block["reasons"] & np.uint64(Check.S01_REPEATED.mask)) == 0)

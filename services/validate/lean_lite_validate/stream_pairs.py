@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from lean_lite.blocks import Block
 from lean_lite.protocol import subjects
 from lean_lite.protocol.partitions import Lane
-from lean_lite.quality import Check, Grader
+from lean_lite.quality import Grader
 from lean_lite_validate import metrics
 
 
@@ -24,8 +22,8 @@ class StreamPair(NamedTuple):
 
 
 def _count_live(block: Block) -> None:
-    repeated = (block["reasons"] & np.uint64(Check.S01_REPEATED.mask)) != 0
-    invalid = (block["level"] == 0) & ~repeated
+    repeated = block.is_repeat
+    invalid = ~block.is_valid & ~repeated
     metrics.FRAMES.inc()
     metrics.REPEATED.inc(int(repeated.sum()))
     metrics.QUARANTINED.inc(int(invalid.sum()))

@@ -445,7 +445,7 @@ async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: Bu
             await running.subscribe_symbol(SYMBOL)
         with pytest.raises(RequestError, match="invalid resolution 'second'"):
             await running.get_historical_data("AAPL", NIGHT, NIGHT, Resolution.SECOND)
-        with pytest.raises(RequestError, match="'1Mon' is no resolution: use"):
+        with pytest.raises(RequestError, match="invalid resolution '1Mon': use"):
             await running.get_historical_data("AAPL", NIGHT, NIGHT, "1Mon")
         with pytest.raises(RequestError, match="invalid symbol ''"):
             running.bars("")

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import BAR, Block, Origin, concat, empty_block, encode_block, from_bars
 from lean_lite.blocks.block import from_columns
+from lean_lite.blocks.schema import REPEAT_BIT
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import from_ns
 from tests.harness.bars import MINUTE_NS, Row, block_of, blocks, trade_bars
 
 
 @given(st.lists(trade_bars))
-def test_bars_come_back_as_they_went_in(bars: list[TradeBar]) -> None:
+def test_bars_survive_the_conversion_to_a_block(bars: list[TradeBar]) -> None:
     block = from_bars(bars, feed="csv", received_ns=5)
     assert list(block.bars()) == bars
     assert set(block["origin"].tolist()) <= {Origin.CUSTOM}
@@ -29,7 +30,7 @@ def test_absent_values_are_nan_and_minus_one() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT])
-def test_what_pandas_lacks_is_absent(nothing: Any) -> None:
+def test_missing_values_of_pandas_become_missing_values(nothing: Any) -> None:
     start = from_ns(0)
     bars = [
         TradeBar("SPY", start, 1.0, 1.0, 1.0, 1.0, nothing, nothing, nothing),
@@ -41,14 +42,14 @@ def test_what_pandas_lacks_is_absent(nothing: Any) -> None:
     assert block["trade_count"].dtype == np.int64
 
 
-def test_a_text_is_no_number() -> None:
+def test_text_instead_of_a_number_is_an_error() -> None:
     words: Any = "many"
     with pytest.raises(ValueError, match="many"):
         from_bars([TradeBar("SPY", from_ns(0), 1, 1, 1, 1, 1, trade_count=words)], feed="csv")
 
 
 @given(blocks())
-def test_a_block_is_pickled_as_it_is(block: Block) -> None:
+def test_a_block_survives_pickling(block: Block) -> None:
     again = pickle.loads(pickle.dumps(block))
     assert encode_block(again) == encode_block(block)
     assert (again.kind, again.resolution) == (block.kind, block.resolution)
@@ -56,32 +57,32 @@ def test_a_block_is_pickled_as_it_is(block: Block) -> None:
         again.columns["close"] = None
 
 
-def test_a_read_only_block_shares_memory_and_leaves_that_of_others_alone() -> None:
+def test_a_read_only_block_shares_memory_with_the_writable_one() -> None:
     block = block_of([Row(), Row().at(1)])
-    shown = block.read_only()
-    assert not any(column.flags.writeable for column in shown.columns.values())
-    assert np.shares_memory(shown["close"], block["close"])
+    view = block.read_only()
+    assert not any(column.flags.writeable for column in view.columns.values())
+    assert np.shares_memory(view["close"], block["close"])
     assert block["close"].flags.writeable
-    assert shown.read_only() is shown
+    assert view.read_only() is view
 
 
-def test_bars_of_two_resolutions_are_no_block() -> None:
+def test_bars_of_two_resolutions_are_an_error() -> None:
     bars = [
         TradeBar("SPY", from_ns(0), 1.0, 1.0, 1.0, 1.0, 1.0, resolution=resolution)
         for resolution in (Resolution.MINUTE, Resolution.DAILY)
     ]
-    with pytest.raises(ValueError, match="one resolution, not daily, minute"):
+    with pytest.raises(ValueError, match="bars of one resolution, found daily, minute"):
         from_bars(bars, feed="csv")
 
 
-def test_a_block_that_lacks_columns_names_them() -> None:
-    with pytest.raises(ValueError, match="a block of kind bar lacks close, high"):
+def test_an_error_names_the_missing_columns() -> None:
+    with pytest.raises(ValueError, match="a block of kind bar needs the columns close, high"):
         from_columns(
             "iex", [], {name: [] for name in BAR.required if name not in ("close", "high")}
         )
 
 
-def test_a_symbol_stands_once_in_the_table() -> None:
+def test_a_symbol_is_once_in_the_symbol_table() -> None:
     block = block_of([Row("A"), Row("B"), Row("A").at(1)])
     assert block.symbols == ("A", "B")
     assert block.symbol_names == ["A", "B", "A"]
@@ -105,7 +106,7 @@ def test_a_slice_copies_nothing() -> None:
     assert np.shares_memory(part["close"], block["close"])
 
 
-def test_added_columns_leave_the_block_as_it_was() -> None:
+def test_with_columns_does_not_change_the_block() -> None:
     block = block_of([Row()])
     graded = block.with_columns(level=np.array([4], "|u1"))
     assert graded["level"].tolist() == [4]
@@ -113,7 +114,7 @@ def test_added_columns_leave_the_block_as_it_was() -> None:
         block["level"]
 
 
-def test_the_columns_of_a_block_can_not_be_swapped() -> None:
+def test_the_columns_of_a_block_are_immutable() -> None:
     block = block_of([Row()])
     with pytest.raises(TypeError):
         block.columns["close"] = block["open"]  # type: ignore[index]
@@ -135,10 +136,42 @@ def test_joined_blocks_hold_all_rows_in_order(parts: list[list[str]]) -> None:
     assert encode_block(joined) == encode_block(block_of(flat))
 
 
+def test_an_ungraded_block_has_valid_rows_no_repeats_and_no_scores() -> None:
+    block = block_of([Row(), Row().at(1)])
+    assert block.is_valid.tolist() == [True, True]
+    assert block.is_repeat.tolist() == [False, False]
+    assert np.isnan(block.scores).tolist() == [True, True]
+
+
+def test_masks_and_scores_follow_the_grades() -> None:
+    block = block_of([Row().at(minute) for minute in range(5)]).with_columns(
+        level=np.array([0, 1, 2, 3, 4], "|u1"),
+        reasons=np.array([1, 1 << REPEAT_BIT, 1 << 8, 2**63, 2**64 - 1], "<u8"),
+    )
+    assert block.is_valid.tolist() == [False, True, True, True, True]
+    assert block.is_repeat.tolist() == [False, True, False, False, True]
+    assert block.scores.tolist() == [0.0, 0.5, 0.75, 0.9, 1.0]
+
+
+def test_only_symbols_with_rows_count_as_symbols_of_a_block() -> None:
+    block = block_of([Row("B"), Row("A"), Row("B").at(1)])
+    assert block.symbols_with_rows == ("B", "A")
+    part = block.take(slice(1, 2))
+    assert (part.symbols, part.symbols_with_rows) == (("B", "A"), ("A",))
+    part.require_one_symbol()
+    empty_block("iex").require_one_symbol()
+
+
+def test_an_error_about_many_symbols_names_the_first_five() -> None:
+    block = block_of([Row(symbol) for symbol in "ABCDEFG"])
+    with pytest.raises(ValueError, match="found A, B, C, D, E and 2 more: split them"):
+        block.require_one_symbol()
+
+
 OTHERS = {
     "feed": block_of([Row()], feed="sip"),
     "resolution": empty_block("iex", resolution=Resolution.DAILY),
-    "mark of simulated data": block_of([Row()], simulated=True),
+    "flag of simulated data": block_of([Row()], simulated=True),
     "columns": block_of([Row()]).with_columns(level=np.array([4], "|u1")),
 }
 
@@ -146,10 +179,10 @@ OTHERS = {
 @pytest.mark.parametrize("difference", OTHERS)
 def test_blocks_that_differ_can_not_be_joined(difference: str) -> None:
     other: Block = OTHERS[difference]
-    with pytest.raises(ValueError, match="can't be joined"):
+    with pytest.raises(ValueError, match="can't join blocks of different"):
         concat([block_of([Row()]), other])
 
 
-def test_nothing_can_not_be_joined() -> None:
-    with pytest.raises(ValueError, match="at least one block"):
+def test_joining_needs_at_least_one_block() -> None:
+    with pytest.raises(ValueError, match="at least one is needed"):
         concat([])

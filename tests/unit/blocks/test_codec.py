@@ -17,7 +17,7 @@ SAMPLE = encode_block(block_of([Row(), Row("AAPL")]))
 
 
 def facts(block: Block) -> tuple[object, ...]:
-    """Return all that a block holds, its columns as bytes."""
+    """Return everything that a block holds, with its columns as bytes."""
     columns = {name: (column.dtype.str, column.tobytes()) for name, column in block.columns.items()}
     return block.kind, block.resolution, block.feed, block.symbols, block.simulated, columns
 
@@ -29,12 +29,12 @@ def altered(**changes: Any) -> bytes:
 
 
 def with_columns(**changes: bytes | None) -> bytes:
-    """Return the sample with some columns changed, or gone when None."""
+    """Return the sample with some columns changed, or removed if None."""
     columns = msgspec.msgpack.decode(SAMPLE)[-1] | changes
     return altered(columns={name: data for name, data in columns.items() if data is not None})
 
 
-def is_block_or_refused(data: bytes) -> bool:
+def decodes_or_raises_decode_error(data: bytes) -> bool:
     try:
         return isinstance(decode_block(data), Block)
     except DecodeError:
@@ -62,53 +62,53 @@ def test_decoded_columns_are_read_only_views() -> None:
         column[0] = 1.0
 
 
-def test_columns_that_lie_apart_are_written_in_order() -> None:
+def test_strided_columns_are_written_in_order() -> None:
     block = block_of([Row(symbol) for symbol in "ABCDE"]).take(slice(None, None, -2))
     assert decode_block(encode_block(block)).symbol_names == ["E", "C", "A"]
 
 
-def test_big_endian_columns_travel_little_endian() -> None:
+def test_big_endian_columns_are_encoded_little_endian() -> None:
     block = block_of([Row()])
     swapped = block.with_columns(close=block["close"].astype(">f8"))
     assert encode_block(swapped) == encode_block(block)
 
 
 @given(blocks(), st.data())
-def test_truncated_bytes_are_refused(block: Block, data: st.DataObject) -> None:
-    whole = encode_block(block)
-    cut = data.draw(st.integers(0, len(whole) - 1))
+def test_truncated_bytes_are_a_decode_error(block: Block, data: st.DataObject) -> None:
+    encoded = encode_block(block)
+    cut = data.draw(st.integers(0, len(encoded) - 1))
     with pytest.raises(DecodeError, match="not a block"):
-        decode_block(whole[:cut])
+        decode_block(encoded[:cut])
 
 
 @settings(max_examples=500)
 @given(blocks(), st.data())
-def test_altered_bytes_are_a_block_or_refused(block: Block, data: st.DataObject) -> None:
+def test_altered_bytes_are_a_block_or_a_decode_error(block: Block, data: st.DataObject) -> None:
     changed = bytearray(encode_block(block))
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(changed) - 1))
-        changed[place] = data.draw(st.integers(0, 255))
-    assert is_block_or_refused(bytes(changed))
+        index = data.draw(st.integers(0, len(changed) - 1))
+        changed[index] = data.draw(st.integers(0, 255))
+    assert decodes_or_raises_decode_error(bytes(changed))
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_block_or_refused(data: bytes) -> None:
-    assert is_block_or_refused(data)
+def test_any_bytes_are_a_block_or_a_decode_error(data: bytes) -> None:
+    assert decodes_or_raises_decode_error(data)
 
 
-def test_bytes_nested_without_end_are_refused() -> None:
+def test_deeply_nested_bytes_are_a_decode_error() -> None:
     nested = b"\x99" + SAMPLE[1:] + b"\x91" * 100_000 + b"\xc0"
     with pytest.raises(DecodeError, match="not a block"):
         decode_block(nested)
 
 
-def test_bytes_behind_the_end_are_refused() -> None:
+def test_bytes_after_the_end_are_a_decode_error() -> None:
     with pytest.raises(DecodeError, match="not a block"):
         decode_block(SAMPLE + b"\x00")
 
 
 def test_an_unknown_column_is_ignored() -> None:
-    assert facts(decode_block(with_columns(mood=b"fine"))) == facts(decode_block(SAMPLE))
+    assert facts(decode_block(with_columns(later=b"more"))) == facts(decode_block(SAMPLE))
 
 
 def test_an_unknown_field_at_the_end_is_ignored() -> None:
@@ -122,41 +122,41 @@ def test_an_unknown_flag_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("name", BAR.required)
-def test_a_missing_column_is_named(name: str) -> None:
-    with pytest.raises(DecodeError, match=f"block lacks the column {name}"):
+def test_an_error_names_a_missing_column(name: str) -> None:
+    with pytest.raises(DecodeError, match=f"block without the column {name}"):
         decode_block(with_columns(**{name: None}))
 
 
 @pytest.mark.parametrize("size", [0, 15, 17, 24])
-def test_a_column_of_another_length_is_named(size: int) -> None:
+def test_an_error_names_a_column_of_the_wrong_length(size: int) -> None:
     with pytest.raises(DecodeError, match=f"column close has {size} bytes, not 2 rows of <f8"):
         decode_block(with_columns(close=bytes(size)))
 
 
 @pytest.mark.parametrize("rows", [-1, 0, 1, 3, 2**63])
-def test_a_wrong_number_of_rows_is_refused(rows: int) -> None:
+def test_a_wrong_number_of_rows_is_a_decode_error(rows: int) -> None:
     with pytest.raises(DecodeError, match="rows of"):
         decode_block(altered(rows=rows))
 
 
 @pytest.mark.parametrize("symbols", [["SPY", "AAPL"], []])
-def test_a_symbol_beyond_the_table_is_refused(symbols: list[str]) -> None:
+def test_a_symbol_index_beyond_the_table_is_a_decode_error(symbols: list[str]) -> None:
     beyond = np.array([0, 2], "<u2").tobytes()
     columns = msgspec.msgpack.decode(SAMPLE)[-1] | {"symbol": beyond}
-    with pytest.raises(DecodeError, match="names a symbol beyond its table"):
+    with pytest.raises(DecodeError, match="symbol index beyond its symbol table"):
         decode_block(altered(symbols=symbols, columns=columns))
 
 
-def test_a_newer_version_is_named() -> None:
+def test_an_error_names_a_newer_version() -> None:
     with pytest.raises(DecodeError, match=f"block version {VERSION + 1} is not {VERSION}: upgrade"):
         decode_block(altered(version=VERSION + 1))
 
 
 @pytest.mark.parametrize("changes", [{"kind": "rumour"}, {"resolution_s": -7}])
-def test_an_unknown_kind_or_resolution_is_refused(changes: dict[str, Any]) -> None:
+def test_an_unknown_kind_or_resolution_is_a_decode_error(changes: dict[str, Any]) -> None:
     with pytest.raises(DecodeError, match="unknown kind or resolution"):
         decode_block(altered(**changes))
 
 
-def test_a_block_without_rows_is_a_block() -> None:
+def test_a_block_without_rows_survives_the_wire() -> None:
     assert facts(decode_block(encode_block(empty_block("")))) == facts(empty_block(""))

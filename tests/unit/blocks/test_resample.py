@@ -27,7 +27,7 @@ CLOSE = 7 * 60
 
 
 def bar(minute: int, **values: Any) -> Row:
-    """Return a bar of so many minutes after 9:00."""
+    """Return a bar some minutes after 9:00 New York."""
     return Row(start_ns=NINE_NS + minute * MINUTE_NS)._replace(**values)
 
 
@@ -43,10 +43,10 @@ def folded(rows: Sequence[Row], resolution: Resolution = HOUR, *, extended: bool
 
 
 def only(block: Block, *names: str) -> Any:
-    """Return what the single row of a block has."""
+    """Return values of the only row of a block."""
     assert len(block) == 1
-    found = tuple(block[name].tolist()[0] for name in names)
-    return found if len(names) > 1 else found[0]
+    values = tuple(block[name].tolist()[0] for name in names)
+    return values if len(names) > 1 else values[0]
 
 
 def test_an_hour_is_first_open_highest_high_lowest_low_last_close_and_all_volume() -> None:
@@ -64,7 +64,7 @@ def test_an_hour_is_first_open_highest_high_lowest_low_last_close_and_all_volume
     assert list(hour.columns) == list(BAR.required)
 
 
-def test_a_folded_block_remembers_that_it_is_simulated() -> None:
+def test_a_folded_block_is_simulated_if_its_bars_are() -> None:
     assert resample(block_of([bar(30)], simulated=True), HOUR).simulated
 
 
@@ -72,10 +72,10 @@ def test_a_folded_block_remembers_that_it_is_simulated() -> None:
     ("bars", "vwap"),
     [
         ([(10.0, 100), (20.0, 300)], 17.5),
-        # A bar without trades has no say, and need not have a VWAP.
+        # A bar without volume has no weight and needs no VWAP.
         ([(10.0, 100), (99.0, 0)], 10.0),
         ([(10.0, 100), (NAN, 0)], 10.0),
-        # Whoever does not know the VWAP of all trades does not know it.
+        # One missing VWAP of a bar with volume makes that of the longer bar unknown.
         ([(10.0, 100), (NAN, 1)], NAN),
         ([(10.0, 0), (20.0, 0)], NAN),
         ([(NAN, 0)], NAN),
@@ -96,10 +96,10 @@ def test_vwap_is_weighted_by_volume(bars: list[tuple[float, float]], vwap: float
         ([(0, 0), (-1, 0)], 0),
     ],
 )
-def test_counts_add_up_where_that_of_every_trade_is_known(
+def test_trade_counts_add_up_if_every_bar_with_volume_has_one(
     bars: list[tuple[int, float]], count: int
 ) -> None:
-    rows = [bar(n, trade_count=known, volume=volume) for n, (known, volume) in enumerate(bars)]
+    rows = [bar(n, trade_count=trades, volume=volume) for n, (trades, volume) in enumerate(bars)]
     assert only(folded(rows), "trade_count") == count
 
 
@@ -116,14 +116,14 @@ def test_invalid_bars_are_left_out() -> None:
     assert only(resample(block, HOUR), "volume", "level", "reasons") == (5, 4, 0)
 
 
-def test_places_are_those_of_the_newest_bar() -> None:
+def test_sequence_and_store_time_are_those_of_the_newest_frame() -> None:
     block = block_of([bar(1), bar(2)]).with_columns(
         seq=np.array([9, 7], "<i8"), stored_ns=np.array([1, 2], "<i8")
     )
     assert only(resample(block, HOUR), "seq", "stored_ns") == (9, 2)
 
 
-def test_of_two_bars_with_one_start_the_later_counts() -> None:
+def test_of_two_bars_with_the_same_start_the_later_counts() -> None:
     rows = [bar(1, volume=5, high=200), bar(2, volume=7), bar(1, volume=6)]
     assert only(folded(rows), "volume", "high") == (13, 101)
 
@@ -132,14 +132,14 @@ def ticks(*rows: Row) -> Block:
     return msgspec.structs.replace(block_of(rows), resolution=Resolution.TICK)
 
 
-def test_of_ticks_with_one_start_every_one_counts() -> None:
+def test_every_tick_counts_even_with_the_same_start() -> None:
     for rows in ([(1, 5), (1, 7), (2, 1)], [(2, 1), (1, 5), (1, 7)], [(1, 5), (1, 5), (1, 3)]):
         block = ticks(*[bar(minute, volume=volume) for minute, volume in rows])
         assert only(resample(block, HOUR), "volume") == 13
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=9))
-def test_ticks_fold_in_their_order(trades: list[tuple[int, int]]) -> None:
+def test_ticks_with_the_same_start_keep_their_order(trades: list[tuple[int, int]]) -> None:
     minute = resample(
         ticks(*[bar(0, start_ns=NINE_NS + at, open=p, high=p, low=p, close=p) for at, p in trades]),
         Resolution.MINUTE,
@@ -156,7 +156,7 @@ def test_a_tick_is_regular_from_the_open_to_the_close() -> None:
     assert only(resample(block, Resolution.DAILY, extended=False), "volume") == 2_000
 
 
-def test_an_invalid_bar_takes_the_place_of_no_other() -> None:
+def test_an_invalid_bar_replaces_no_other() -> None:
     block = graded([bar(1, volume=5), bar(1, volume=7)], [(4, 0), (0, 8)])
     assert only(resample(block, HOUR), "volume") == 5
 
@@ -169,23 +169,23 @@ def test_only_the_regular_session_counts_without_extended_hours() -> None:
     assert len(folded(rows)) == 4
 
 
-def test_crypto_has_no_hours_but_extended_ones_are_all() -> None:
+def test_crypto_trades_in_regular_hours_only() -> None:
     rows = [bar(minute, symbol="BTC/USD") for minute in (0, 600, 1_000)]
     assert folded(rows, extended=False)["volume"].sum() == 3_000
 
 
-def test_no_bars_make_none() -> None:
+def test_an_empty_block_stays_empty_with_its_columns() -> None:
     for block in (empty_block("iex"), graded([bar(1)], [(0, 8)]), block_of([])):
-        made = resample(block, HOUR)
-        assert len(made) == 0
-        assert made.resolution == HOUR
-        assert made.columns.keys() == block.columns.keys()
-        assert {name: made[name].dtype for name in made.columns} == {
+        hours = resample(block, HOUR)
+        assert len(hours) == 0
+        assert hours.resolution == HOUR
+        assert hours.columns.keys() == block.columns.keys()
+        assert {name: hours[name].dtype for name in hours.columns} == {
             name: block[name].dtype for name in block.columns
         }
 
 
-def test_folding_changes_nothing_in_the_bars_themselves() -> None:
+def test_folding_does_not_change_its_input() -> None:
     block = block_of([bar(2, volume=0, vwap=NAN), bar(1, trade_count=-1)])
     for column in block.columns.values():
         column.flags.writeable = False
@@ -203,21 +203,23 @@ def test_folding_changes_nothing_in_the_bars_themselves() -> None:
         ("2d", "7d"),
     ],
 )
-def test_bars_that_do_not_add_up_are_refused(shorter: str, longer: str) -> None:
+def test_resolutions_that_do_not_add_up_are_an_error(shorter: str, longer: str) -> None:
     block = empty_block("iex", resolution=Resolution(shorter))
-    with pytest.raises(ValueError, match=f"{shorter} bars do not add up to {longer} bars: ask for"):
+    with pytest.raises(ValueError, match=f"{shorter} bars do not add up to {longer} bars: use a"):
         resample(block, Resolution(longer))
 
 
-def test_quotes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"only bars of trades .* not those of kind quote"):
+def test_quotes_can_not_be_resampled() -> None:
+    with pytest.raises(
+        ValueError, match="only trade bars can be resampled, not records of kind quote"
+    ):
         resample(empty_block("sip", kind=QUOTE), Resolution.HOUR)
 
 
 @pytest.mark.parametrize(
     ("shorter", "longer"), [("minute", "minute"), ("tick", "1s"), ("1d", "7d")]
 )
-def test_bars_that_add_up_are_not(shorter: str, longer: str) -> None:
+def test_resolutions_that_add_up_pass(shorter: str, longer: str) -> None:
     check_longer(Resolution(shorter), Resolution(longer))
 
 
@@ -242,54 +244,55 @@ lengths = st.sampled_from(["5min", "30min", "hour", "4h", "7h", "daily", "2d", "
 
 
 @given(rows=rows_of_any_order, length=st.sampled_from(["minute", "daily"]))
-def test_bars_that_are_as_long_already_stay_as_they_are(rows: list[Row], length: str) -> None:
+def test_bars_of_the_target_resolution_keep_their_values(rows: list[Row], length: str) -> None:
     block = msgspec.structs.replace(block_of(rows), resolution=Resolution(length))
-    made = resample(block, Resolution(length))
+    resampled = resample(block, Resolution(length))
     latest = {(block.symbol_names.index(row.symbol), row.start_ns): row for row in rows}
     expected = block_of([latest[key] for key in sorted(latest)])
-    assert made.symbol_names == expected.symbol_names
+    assert resampled.symbol_names == expected.symbol_names
     for name in (*BAR.values, "start_ns", "origin", "received_ns"):
-        np.testing.assert_array_equal(made[name], expected[name])
+        np.testing.assert_array_equal(resampled[name], expected[name])
 
 
 @given(data=st.data(), rows=rows_of_any_order, length=lengths, extended=st.booleans())
-def test_any_bars_fold_as_one_would_by_hand(
+def test_any_bars_fold_as_the_reference_does(
     data: st.DataObject, rows: list[Row], length: str, *, extended: bool
 ) -> None:
     given_grades = data.draw(st.lists(grades, min_size=len(rows), max_size=len(rows)))
     resolution = Resolution(length)
-    made = resample(graded(rows, given_grades), resolution, extended=extended)
-    expected = by_hand(zip(rows, given_grades, strict=True), resolution, extended=extended)
+    resampled = resample(graded(rows, given_grades), resolution, extended=extended)
+    expected = reference_fold(zip(rows, given_grades, strict=True), resolution, extended=extended)
     # A block's symbols are in order of their first row.
     symbols = list(dict.fromkeys(row.symbol for row in rows))
     keys = sorted(expected, key=lambda key: (symbols.index(key[0]), key[1]))
-    assert list(zip(made.symbol_names, made["start_ns"].tolist(), strict=True)) == keys
+    found_keys = zip(resampled.symbol_names, resampled["start_ns"].tolist(), strict=True)
+    assert list(found_keys) == keys
     for row, key in enumerate(keys):
-        found = {name: made[name].tolist()[row] for name in expected[key]}
+        found = {name: resampled[name].tolist()[row] for name in expected[key]}
         assert found.pop("vwap") == pytest.approx(expected[key].pop("vwap"), nan_ok=True)
         assert found == expected[key]
 
 
-def by_hand(
+def reference_fold(
     bars: Iterable[tuple[Row, tuple[int, int]]], resolution: Resolution, *, extended: bool
 ) -> dict[tuple[str, int], dict[str, Any]]:
     latest = {(row.symbol, row.start_ns): (row, grade) for row, grade in bars if grade[0] > 0}
     groups: dict[tuple[str, int], list[tuple[Row, tuple[int, int]]]] = {}
-    for (symbol, start_ns), one in sorted(latest.items(), key=lambda item: item[0]):
+    for (symbol, start_ns), graded_row in sorted(latest.items(), key=lambda item: item[0]):
         calendar = calendar_of(asset_class_of(symbol))
         if extended or calendar.spans(start_ns, start_ns + MINUTE_NS, extended=False):
             buckets = TimeBuckets(asset_class_of(symbol), resolution.seconds)
-            groups.setdefault((symbol, buckets.start(start_ns)), []).append(one)
-    return {key: fold_by_hand(group) for key, group in groups.items()}
+            groups.setdefault((symbol, buckets.start(start_ns)), []).append(graded_row)
+    return {key: reference_bar(group) for key, group in groups.items()}
 
 
-def fold_by_hand(group: list[tuple[Row, tuple[int, int]]]) -> dict[str, Any]:
+def reference_bar(group: list[tuple[Row, tuple[int, int]]]) -> dict[str, Any]:
     rows, grades = [row for row, _ in group], [grade for _, grade in group]
     traded = [row for row in rows if row.volume]
     volume = math.fsum(row.volume for row in rows)
     value = math.fsum(row.volume * row.vwap for row in traded)
-    known = [row.trade_count for row in rows if row.trade_count >= 0]
-    is_counted = known and all(row.trade_count >= 0 for row in traded)
+    counts = [row.trade_count for row in rows if row.trade_count >= 0]
+    is_counted = counts and all(row.trade_count >= 0 for row in traded)
     return {
         "open": rows[0].open,
         "high": max(row.high for row in rows),
@@ -297,7 +300,7 @@ def fold_by_hand(group: list[tuple[Row, tuple[int, int]]]) -> dict[str, Any]:
         "close": rows[-1].close,
         "volume": volume,
         "vwap": value / volume if volume else NAN,
-        "trade_count": sum(known) if is_counted else -1,
+        "trade_count": sum(counts) if is_counted else -1,
         "origin": rows[-1].origin,
         "received_ns": max(row.received_ns or 0 for row in rows),
         "level": min(level for level, _ in grades),
@@ -306,12 +309,12 @@ def fold_by_hand(group: list[tuple[Row, tuple[int, int]]]) -> dict[str, Any]:
 
 
 @given(rows_of_any_order, st.sampled_from(["5min", "30min", "hour", "2h", "12h"]))
-def test_days_of_longer_bars_are_the_days_of_minutes(rows: list[Row], between: str) -> None:
+def test_folding_in_two_steps_gives_the_same_days(rows: list[Row], between: str) -> None:
     block = block_of(rows)
-    at_once = resample(block, Resolution.DAILY)
-    in_two = resample(resample(block, Resolution(between)), Resolution.DAILY)
+    in_one_step = resample(block, Resolution.DAILY)
+    in_two_steps = resample(resample(block, Resolution(between)), Resolution.DAILY)
     for name in ("symbol", "start_ns", "open", "high", "low", "close", "volume", "trade_count"):
-        assert in_two[name].tolist() == at_once[name].tolist(), name
+        assert in_two_steps[name].tolist() == in_one_step[name].tolist(), name
 
 
 @given(rows_of_any_order, lengths)

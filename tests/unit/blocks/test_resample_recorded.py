@@ -9,7 +9,7 @@ import pytest
 from lean_lite.blocks.resample import resample
 from lean_lite.model import Resolution
 from tests.harness.paths import ROOT
-from tests.harness.recordings import OHLCV, block_of_recorded, moments, recorded
+from tests.harness.recordings import OHLCV, block_of_recorded, recorded, to_ns_since_1970
 
 HOURS = ROOT / "tests" / "data" / "hours.csv"
 SYMBOLS = ("SPY", "AAPL", "BTC/USD")
@@ -23,7 +23,7 @@ def reference(symbol: str) -> pd.DataFrame:
 
 
 def folded_by_pandas(symbol: str, length: str, *, extended: bool) -> pd.DataFrame:
-    """Return longer bars by the wall clock, midnight and all else as pandas has it."""
+    """Return longer bars by the wall clock, as pandas groups them."""
     frame = recorded(symbol)
     if not extended:
         clock = pd.DatetimeIndex(frame.index).time
@@ -36,20 +36,20 @@ def test_every_hour_has_the_volume_of_the_reference(symbol: str, hours: int) -> 
     expected = reference(symbol)
     folded = resample(block_of_recorded(symbol), Resolution.HOUR, extended=False)
     assert len(folded) == hours
-    assert folded["start_ns"].tolist() == moments(symbol, pd.DatetimeIndex(expected.index))
+    assert folded["start_ns"].tolist() == to_ns_since_1970(symbol, pd.DatetimeIndex(expected.index))
     assert folded["volume"].tolist() == expected["volume"].tolist()
 
 
 @pytest.mark.parametrize("extended", [True, False])
 @pytest.mark.parametrize("resolution", LENGTHS)
 @pytest.mark.parametrize("symbol", SYMBOLS)
-def test_every_longer_bar_is_that_of_pandas(
+def test_every_longer_bar_equals_that_of_pandas(
     symbol: str, resolution: str, *, extended: bool
 ) -> None:
     is_crypto = "/" in symbol
     expected = folded_by_pandas(symbol, LENGTHS[resolution], extended=extended or is_crypto)
     folded = resample(block_of_recorded(symbol), Resolution(resolution), extended=extended)
-    assert folded["start_ns"].tolist() == moments(symbol, pd.DatetimeIndex(expected.index))
+    assert folded["start_ns"].tolist() == to_ns_since_1970(symbol, pd.DatetimeIndex(expected.index))
     for name in OHLCV[:4]:
         assert folded[name].tolist() == expected[name].tolist(), name
     # Pandas sums fractions in another order.

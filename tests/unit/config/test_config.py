@@ -15,8 +15,8 @@ NONSENSE = "hunter2"
 
 
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Stand in an empty folder, with nothing set."""
+def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Change to an empty folder, with no setting in the environment."""
     for name in os.environ:
         if name.startswith(("LEAN_LITE_", "APCA_")):
             monkeypatch.delenv(name)
@@ -32,45 +32,47 @@ def sections_of(config: Config) -> dict[str, object]:
     return {name: getattr(config, name) for name in SECTIONS}
 
 
-def test_nothing_needs_to_be_set() -> None:
+def test_every_setting_has_a_default() -> None:
     config = Config()
     assert sections_of(config) == {name: section() for name, section in SECTIONS.items()}
     assert {source.origin for source in config.sources()} == {"default"}
 
 
-def test_the_file_in_the_working_folder_is_read(nowhere: Path) -> None:
-    (nowhere / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
+def test_the_file_in_the_working_folder_is_read(empty_folder: Path) -> None:
+    (empty_folder / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
     config = Config()
     assert config.store.days_in_memory == 3
     assert origin_of(config, "store.days_in_memory") == "lean-lite.toml [store]"
 
 
-def test_a_named_file_is_read_instead(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nowhere / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
-    (nowhere / "other.toml").write_text("[ingest]\nsymbols = ['SPY', 'BRK.B']\n")
-    monkeypatch.setenv("LEAN_LITE_CONFIG", str(nowhere / "other.toml"))
+def test_the_file_that_the_variable_names_is_read_instead(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
+    (empty_folder / "other.toml").write_text("[ingest]\nsymbols = ['SPY', 'BRK.B']\n")
+    monkeypatch.setenv("LEAN_LITE_CONFIG", str(empty_folder / "other.toml"))
     config = Config()
     assert config.ingest.symbols == ("SPY", "BRK.B")
     assert config.store.days_in_memory == 8
 
 
-def test_a_named_file_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_that_the_variable_names_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAN_LITE_CONFIG", "nowhere.toml")
     with pytest.raises(ConfigError, match=r"LEAN_LITE_CONFIG: there is no file nowhere\.toml"):
         Config()
 
 
 @pytest.mark.parametrize("content", [b"[store", b"a = '\xff'"])
-def test_a_file_that_is_not_toml_is_named(nowhere: Path, content: bytes) -> None:
-    (nowhere / "lean-lite.toml").write_bytes(content)
+def test_an_error_names_the_file_that_is_not_toml(empty_folder: Path, content: bytes) -> None:
+    (empty_folder / "lean-lite.toml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"lean-lite\.toml: is not TOML"):
         Config()
 
 
-def test_the_environment_stands_above_the_file(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_environment_overrides_the_file(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (nowhere / "lean-lite.toml").write_text("[bus]\nurl = 'nats://file'\nuser = 'file'\n")
+    (empty_folder / "lean-lite.toml").write_text("[bus]\nurl = 'nats://file'\nuser = 'file'\n")
     monkeypatch.setenv("LEAN_LITE_BUS__URL", "nats://environment")
     config = Config()
     assert (config.bus.url, config.bus.user) == ("nats://environment", "file")
@@ -79,8 +81,8 @@ def test_the_environment_stands_above_the_file(
     assert origin_of(config, "bus.password") == "default"
 
 
-def test_alpacas_own_names_work(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nowhere / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
+def test_alpacas_own_variables_work(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty_folder / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
     monkeypatch.setenv("APCA_API_KEY_ID", "alpaca")
     monkeypatch.setenv("APCA_API_SECRET_KEY", NONSENSE)
     config = Config()
@@ -88,48 +90,56 @@ def test_alpacas_own_names_work(nowhere: Path, monkeypatch: pytest.MonkeyPatch) 
     assert origin_of(config, "alpaca.key_id") == "APCA_API_KEY_ID"
 
 
-def test_our_own_names_stand_above_alpacas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_of_a_setting_overrides_alpacas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APCA_API_KEY_ID", "alpaca")
-    monkeypatch.setenv("LEAN_LITE_ALPACA__KEY_ID", "ours")
-    assert Config().alpaca.key_id == "ours"
+    monkeypatch.setenv("LEAN_LITE_ALPACA__KEY_ID", "lean-lite")
+    assert Config().alpaca.key_id == "lean-lite"
 
 
-def test_a_secret_may_stand_in_a_file(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nowhere / "password").write_text(f"{NONSENSE}\n")
+def test_a_secret_may_be_read_from_a_file(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / "password").write_text(f"{NONSENSE}\n")
     monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD_FILE", "password")
     config = Config()
     assert config.bus.password == NONSENSE
     assert origin_of(config, "bus.password") == "LEAN_LITE_BUS__PASSWORD_FILE"
 
 
-def test_a_file_of_a_secret_must_be_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_of_a_secret_must_be_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAN_LITE_STORE__REDIS_URL_FILE", "nowhere")
-    wanted = r"store\.redis_url: nowhere can't be read: .*\(from LEAN_LITE_STORE__REDIS_URL_FILE\)"
-    with pytest.raises(ConfigError, match=wanted):
+    expected = (
+        r"store\.redis_url: nowhere can't be read: .*\(from LEAN_LITE_STORE__REDIS_URL_FILE\)"
+    )
+    with pytest.raises(ConfigError, match=expected):
         Config()
 
 
-def test_a_secret_is_given_once(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nowhere / "password").write_text(NONSENSE)
+def test_a_secret_must_not_be_given_twice(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / "password").write_text(NONSENSE)
     monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD_FILE", "password")
     monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD", NONSENSE)
     with pytest.raises(ConfigError, match=r"bus\.password: is given twice: unset "):
         Config()
 
 
-def test_only_secrets_stand_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAN_LITE_BUS__URL_FILE", "url")
     with pytest.raises(ConfigError, match=r"bus\.url_file: there is no such setting"):
         Config()
 
 
-def test_an_empty_name_of_alpaca_is_not_set(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (nowhere / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
+def test_an_empty_variable_of_alpaca_counts_as_not_set(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty_folder / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
     monkeypatch.setenv("APCA_API_KEY_ID", "")
     assert Config().alpaca.key_id == "file"
 
 
-def test_the_feed_has_a_short_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_feed_has_a_short_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Config().stack.feed == "alpaca"
     monkeypatch.setenv("LEAN_LITE_FEED", "simulator")
     config = Config()
@@ -156,7 +166,7 @@ def test_the_feed_has_a_short_name(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEAN_LITE_SERVICE__UVLOOP", "yes", "service.uvloop: Expected true or false, not 'yes'"),
     ],
 )
-def test_a_wrong_choice_names_what_may_stand_there(
+def test_a_wrong_choice_lists_the_allowed_values(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, text)
@@ -166,12 +176,12 @@ def test_a_wrong_choice_names_what_may_stand_there(
 
 
 @pytest.mark.parametrize("name", ["SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION"])
-def test_switches_of_the_tests_are_no_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_switches_of_the_tests_are_not_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"LEAN_LITE_{name}", "1")
     assert {source.origin for source in Config().sources()} == {"default"}
 
 
-def test_a_childs_environment_has_no_settings_but_those_given(
+def test_the_environment_of_a_child_has_only_the_settings_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("APCA_API_SECRET_KEY", "LEAN_LITE_FEED", "LEAN_LITE_ALPACA__SECRET_KEY_FILE"):
@@ -193,7 +203,7 @@ def test_sections_can_be_given_in_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert origin_of(config, "store.path") == "LEAN_LITE_STORE__PATH"
 
 
-def test_a_copy_can_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replace_changes_a_copy_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAN_LITE_BUS__URL", "nats://environment")
     config = Config()
     other = config.replace(bus={"url": "nats://copy"}, store={"path": "/data"})
@@ -220,7 +230,7 @@ def test_a_copy_can_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEAN_LITE_BANANA", r"; a setting is LEAN_LITE_<SECTION>__<KEY>, and .* service, stack$"),
     ],
 )
-def test_an_unknown_variable_names_the_nearest(
+def test_an_unknown_variable_suggests_the_nearest(
     monkeypatch: pytest.MonkeyPatch, variable: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, "x")
@@ -239,15 +249,15 @@ def test_an_unknown_variable_names_the_nearest(
         ("banana = 5\n", r"banana: .*; the sections are alpaca, bus, .*, stack$"),
     ],
 )
-def test_an_unknown_key_of_the_file_names_the_nearest(
-    nowhere: Path, content: str, message: str
+def test_an_unknown_key_of_the_file_suggests_the_nearest(
+    empty_folder: Path, content: str, message: str
 ) -> None:
-    (nowhere / "lean-lite.toml").write_text(content)
+    (empty_folder / "lean-lite.toml").write_text(content)
     with pytest.raises(ConfigError, match=message):
         Config()
 
 
-def test_an_unknown_section_in_code_names_the_nearest() -> None:
+def test_an_unknown_section_in_code_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"buss: .*did you mean bus\?"):
         Config(buss=BusConfig())
 
@@ -262,16 +272,16 @@ def test_an_unknown_section_in_code_names_the_nearest() -> None:
         ({"bus": BusConfig()}, r"bus: give its settings by name: `replace\(bus=\{\.\.\.\}\)`"),
     ],
 )
-def test_a_copy_names_what_it_can_not_change(changes: dict[str, Any], message: str) -> None:
+def test_replace_names_what_it_can_not_change(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Config().replace(**changes)
 
 
-def test_a_copy_takes_a_path_for_a_text(tmp_path: Path) -> None:
+def test_replace_accepts_a_path_as_text(tmp_path: Path) -> None:
     assert Config().replace(stack={"folder": tmp_path}).stack.folder == str(tmp_path)
 
 
-def test_a_section_in_code_is_one_of_its_kind() -> None:
+def test_a_section_in_code_must_have_its_type() -> None:
     with pytest.raises(ConfigError, match=r"bus: must be a BusConfig; `Config\(\)\.replace\(bus="):
         Config(bus={"url": "x"})  # type: ignore[arg-type]
 
@@ -289,7 +299,7 @@ def test_a_section_in_code_is_one_of_its_kind() -> None:
         ("LEAN_LITE_ALPACA__SIMULATED", "perhaps", "alpaca.simulated"),
     ],
 )
-def test_a_bad_value_names_its_key_and_where_it_came_from(
+def test_a_bad_value_names_its_key_and_origin(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str, key: str
 ) -> None:
     monkeypatch.setenv(variable, text)
@@ -307,7 +317,7 @@ def test_a_bad_value_names_its_key_and_where_it_came_from(
         ("", ()),
     ],
 )
-def test_a_list_stands_between_commas(
+def test_a_list_is_separated_by_commas(
     monkeypatch: pytest.MonkeyPatch, text: str, symbols: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("LEAN_LITE_INGEST__SYMBOLS", text)
@@ -324,11 +334,11 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
     assert "'***'" in shown
 
 
-def test_an_empty_secret_looks_empty() -> None:
+def test_an_empty_secret_is_shown_as_empty() -> None:
     assert repr(Secret("")) == "''"
 
 
-def test_a_child_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config().replace(
         alpaca={"secret_key": Secret(NONSENSE), "feed": "sip", "simulated": True},
         bus={"url": "nats://127.0.0.1:4222", "lease_ttl_s": 0.1},
@@ -345,10 +355,10 @@ def test_a_child_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None
     assert child.environment() == config.environment()
 
 
-def test_a_childs_settings_stand_above_the_file(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_settings_of_a_child_override_the_file(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (nowhere / "lean-lite.toml").write_text("[ingest]\nsymbols = ['SPY']\n[bus]\nurl = 'x'\n")
+    (empty_folder / "lean-lite.toml").write_text("[ingest]\nsymbols = ['SPY']\n[bus]\nurl = 'x'\n")
     config = Config().replace(ingest={"symbols": ()}, bus={"url": ""})
     for variable, text in config.environment().items():
         monkeypatch.setenv(variable, text)
@@ -365,6 +375,6 @@ def test_every_setting_is_listed_once() -> None:
     }
 
 
-def test_sections_can_not_be_changed() -> None:
+def test_sections_are_immutable() -> None:
     with pytest.raises(AttributeError):
         Config().bus.url = "x"  # type: ignore[misc]

@@ -122,14 +122,14 @@ def test_indicators_are_series_by_start() -> None:
     assert sma.isna().sum() == 19
     assert sma.iloc[-1] == pytest.approx(np.mean([101 + at for at in range(40, 60)]))
     assert [len(series) for series in DataTransformer.calculate_technical_indicators([]).values()]
-    with pytest.raises(ValueError, match="one symbol at a time"):
+    with pytest.raises(ValueError, match="expected bars of one symbol"):
         DataTransformer.calculate_technical_indicators([*minutes(2), *minutes(2, "AAPL")])
 
 
 def test_mistakes_are_told() -> None:
     with pytest.raises(ValueError, match="'max' is no way to normalise: use minmax, zscore, log"):
         DataTransformer.normalize_data(minutes(2), method="max")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="one symbol at a time, not SPY, AAPL"):
+    with pytest.raises(ValueError, match="bars of one symbol, found SPY, AAPL"):
         DataTransformer.normalize_data([*minutes(2), *minutes(2, "AAPL")])
     below = [TradeBar("SPY", START, 1, 1, -1, 1, 1)]
     with pytest.raises(ValueError, match="only prices above 0"):

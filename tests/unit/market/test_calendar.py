@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.market.calendar import Calendar, calendar_of
-from lean_lite.market.sessions import Table, equity_sessions
+from lean_lite.market.sessions import SessionTable, equity_sessions
 from lean_lite.model.timestamps import DAY_NS
 
 CLASSES = ("equity", "crypto", "forex")
@@ -26,7 +26,7 @@ def ns(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
-# The table's years, both ends included, at odd instants and at the edges of sessions.
+# Times in the years of the table and beyond both ends, and at the edges of sessions.
 EDGES = [
     edge
     for name in CLASSES
@@ -44,11 +44,11 @@ def spans_of(longest_days: int) -> st.SearchStrategy[tuple[int, int]]:
 weeks, years = spans_of(14), spans_of(800)
 
 
-@given(name=classes, asked=weeks | years, extended=st.booleans())
-def test_spans_are_ascending_do_not_touch_and_lie_within_what_was_asked(
-    name: str, asked: tuple[int, int], *, extended: bool
+@given(name=classes, requested=weeks | years, extended=st.booleans())
+def test_spans_ascend_do_not_touch_and_lie_within_the_request(
+    name: str, requested: tuple[int, int], *, extended: bool
 ) -> None:
-    start_ns, end_ns = asked
+    start_ns, end_ns = requested
     edges = [
         edge
         for span in calendar_of(name).spans(start_ns, end_ns, extended=extended)
@@ -58,25 +58,25 @@ def test_spans_are_ascending_do_not_touch_and_lie_within_what_was_asked(
     assert all(start_ns <= edge <= end_ns for edge in edges)
 
 
-@given(name=classes, asked=weeks | years, instant_ns=instants, extended=st.booleans())
-def test_an_instant_lies_in_a_span_exactly_when_there_is_trading(
-    name: str, asked: tuple[int, int], instant_ns: int, *, extended: bool
+@given(name=classes, requested=weeks | years, instant_ns=instants, extended=st.booleans())
+def test_a_time_lies_in_a_span_exactly_if_there_is_trading(
+    name: str, requested: tuple[int, int], instant_ns: int, *, extended: bool
 ) -> None:
-    start_ns, end_ns = asked
+    start_ns, end_ns = requested
     calendar = calendar_of(name)
     within = any(
         first <= instant_ns < last
         for first, last in calendar.spans(start_ns, end_ns, extended=extended)
     )
-    asked_for = start_ns <= instant_ns < end_ns
-    assert within == (asked_for and calendar.is_open(instant_ns, extended=extended))
+    in_request = start_ns <= instant_ns < end_ns
+    assert within == (in_request and calendar.is_open(instant_ns, extended=extended))
 
 
 @given(classes, years)
-def test_sessions_follow_one_another_and_hold_their_regular_trading(
-    name: str, asked: tuple[int, int]
+def test_sessions_do_not_overlap_and_contain_their_regular_trading(
+    name: str, requested: tuple[int, int]
 ) -> None:
-    sessions = calendar_of(name).sessions(*asked)
+    sessions = calendar_of(name).sessions(*requested)
     for before, after in pairwise(sessions):
         assert before.day < after.day
         assert before.label_ns < after.label_ns
@@ -86,10 +86,10 @@ def test_sessions_follow_one_another_and_hold_their_regular_trading(
 
 
 @given(classes, weeks | years, st.fractions(0, 1), resolutions_s)
-def test_what_two_adjacent_spans_expect_adds_up(
-    name: str, asked: tuple[int, int], part: Fraction, resolution_s: int
+def test_expected_bars_of_adjacent_spans_add_up(
+    name: str, requested: tuple[int, int], part: Fraction, resolution_s: int
 ) -> None:
-    start_ns, end_ns = asked
+    start_ns, end_ns = requested
     middle_ns = start_ns + int((end_ns - start_ns) * part)
     expect = calendar_of(name).expected
     assert expect(start_ns, end_ns, resolution_s) == (
@@ -98,10 +98,10 @@ def test_what_two_adjacent_spans_expect_adds_up(
 
 
 @given(classes, weeks, st.sampled_from([600, 1_800, 3_600]))
-def test_expected_counts_the_starts_of_bars_that_hold_regular_trading(
-    name: str, asked: tuple[int, int], resolution_s: int
+def test_expected_counts_bars_that_overlap_a_regular_session(
+    name: str, requested: tuple[int, int], resolution_s: int
 ) -> None:
-    start_ns, end_ns = asked
+    start_ns, end_ns = requested
     length_ns = resolution_s * 1_000_000_000
     calendar = calendar_of(name)
     first_ns = -(start_ns // -length_ns) * length_ns
@@ -150,7 +150,7 @@ def test_a_session_of_equities_expects_390_minutes_or_210(day: date) -> None:
         ("forex", "2026-03-06 21:59", "2026-03-08 21:01", 60, 2),
     ],
 )
-def test_expected_is_what_is_known(
+def test_expected_equals_known_examples(
     name: str, start: str, end: str, resolution_s: int, expected: int
 ) -> None:
     assert calendar_of(name).expected(ns(start), ns(end), resolution_s) == expected
@@ -180,19 +180,19 @@ def test_equities_are_open_by_the_clock_of_new_york(
     assert calendar_of("equity").is_open(ns(instant), extended=True) is extended
 
 
-def test_crypto_has_one_span_whatever_is_asked() -> None:
-    asked = ns("2026-03-07 01:02:03"), ns("2026-11-02 04:05:06")
-    assert calendar_of("crypto").spans(*asked) == [asked]
+def test_crypto_has_one_span_in_any_request() -> None:
+    requested = ns("2026-03-07 01:02:03"), ns("2026-11-02 04:05:06")
+    assert calendar_of("crypto").spans(*requested) == [requested]
 
 
-def test_forex_has_one_span_a_week_also_over_the_turn_of_the_year() -> None:
+def test_forex_has_one_span_a_week_also_at_the_turn_of_the_year() -> None:
     assert calendar_of("forex").spans(ns("2026-12-26"), ns("2027-01-09")) == [
         (ns("2026-12-27 22:00"), ns("2027-01-01 22:00")),
         (ns("2027-01-03 22:00"), ns("2027-01-08 22:00")),
     ]
 
 
-def test_spans_are_cut_to_what_was_asked() -> None:
+def test_spans_are_cut_to_the_request() -> None:
     calendar = calendar_of("equity")
     start_ns, end_ns = ns("2026-11-24 15:00"), ns("2026-11-25 10:00")
     night = ns("2026-11-25 01:00"), ns("2026-11-25 09:00")
@@ -201,7 +201,7 @@ def test_spans_are_cut_to_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_an_empty_span_holds_nothing(name: str) -> None:
+def test_an_empty_span_has_no_sessions(name: str) -> None:
     calendar, start_ns = calendar_of(name), ns("2026-11-24 15:00")
     for end_ns in (start_ns, start_ns - DAY_NS):
         assert calendar.sessions(start_ns, end_ns) == []
@@ -210,13 +210,15 @@ def test_an_empty_span_holds_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("resolution_s", [-60, 0, 7, 7_200, 604_800])
-def test_a_resolution_that_divides_no_hour_is_an_error(resolution_s: int) -> None:
-    with pytest.raises(ValueError, match=f"bars of {resolution_s} s: ask for"):
+def test_a_resolution_that_does_not_divide_an_hour_is_an_error(resolution_s: int) -> None:
+    with pytest.raises(ValueError, match=f"bars of {resolution_s} s: use a"):
         calendar_of("equity").expected(0, DAY_NS, resolution_s)
 
 
-def test_another_asset_class_has_no_calendar() -> None:
-    with pytest.raises(ValueError, match="'bonds': there are those of equity, crypto and forex"):
+def test_an_unknown_asset_class_is_an_error() -> None:
+    with pytest.raises(
+        ValueError, match="invalid asset class 'bonds': expected equity, crypto or forex"
+    ):
         calendar_of("bonds")
 
 
@@ -227,13 +229,13 @@ def test_there_is_one_calendar_of_an_asset_class(name: str) -> None:
 
 def ending_calendar() -> Calendar:
     """Return a calendar whose table ends on Friday, 27 November 2026."""
-    table = Table(
+    table = SessionTable(
         date(2026, 1, 1), date(2026, 11, 27), frozenset({date(2026, 11, 26)}), frozenset()
     )
     return Calendar(partial(equity_sessions, table=table), until_ns=ns("2026-11-28 05:00"))
 
 
-def test_beyond_the_table_weekdays_are_full_sessions_and_one_warning_says_so(
+def test_beyond_the_table_weekdays_are_full_sessions_with_one_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     calendar = ending_calendar()
@@ -244,7 +246,7 @@ def test_beyond_the_table_weekdays_are_full_sessions_and_one_warning_says_so(
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
     assert warning.getMessage() == (
-        "the table of sessions ends on 2026-11-27, and later weekdays count as full sessions: "
+        "the table of sessions ends on 2026-11-27; later weekdays count as full sessions: "
         "upgrade lean-lite or run `make sessions`"
     )
 
@@ -258,14 +260,14 @@ def test_the_warning_comes_30_days_before_the_table_ends(
 
 
 @pytest.mark.parametrize("name", ["crypto", "forex"])
-def test_what_trades_by_rule_never_warns(caplog: pytest.LogCaptureFixture, name: str) -> None:
+def test_calendars_without_a_table_never_warn(caplog: pytest.LogCaptureFixture, name: str) -> None:
     calendar = calendar_of(name)
     assert calendar.spans(calendar.since_ns, calendar.until_ns)
     assert (calendar.since_ns, calendar.until_ns) == (-(2**63), 2**63 - 1)
     assert not caplog.records
 
 
-def test_the_table_says_what_it_knows() -> None:
+def test_the_calendar_has_the_bounds_of_its_table() -> None:
     calendar = calendar_of("equity")
     assert calendar.since_ns == ns("1993-01-01 05:00")
     assert calendar.until_ns >= ns("2027-11-24")
@@ -273,12 +275,12 @@ def test_the_table_says_what_it_knows() -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_the_spans_of_twenty_years_take_less_than_20_ms(name: str) -> None:
-    asked = ns("2006-11-24"), ns("2026-11-24")
+    requested = ns("2006-11-24"), ns("2026-11-24")
     calendar = calendar_of(name)
     took_s = []
     for _ in range(5):
         start_s = time.process_time()
-        calendar.spans(*asked)
+        calendar.spans(*requested)
         took_s.append(time.process_time() - start_s)
     assert min(took_s) < 0.02
 

@@ -1,4 +1,4 @@
-"""The table that is checked in is that of the exchange, and its hours are right."""
+"""The committed table of sessions equals that of the exchange, and its hours are right."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,7 +19,7 @@ def ns(text: str) -> int:
 
 
 def sessions_of(asset_class: str, day: date) -> list[Session]:
-    """Return the sessions that bear a day, whatever part of the day before they hold."""
+    """Return the sessions that have a date, even if they start on the day before."""
     start_ns = ns(day.isoformat())
     near = calendar_of(asset_class).sessions(start_ns - DAY_NS, start_ns + 2 * DAY_NS)
     return [session for session in near if session.day == day]
@@ -37,27 +37,29 @@ def test_the_table_is_what_the_generator_writes() -> None:
 
 def test_every_session_opens_and_closes_as_the_exchange_does() -> None:
     table = read_table()
-    ours = {
+    calendar_hours = {
         session.day: (session.open_ns, session.close_ns)
         for session in EQUITY.sessions(EQUITY.since_ns, EQUITY.until_ns)
     }
-    theirs = {
+    exchange_hours = {
         day: tuple(ns(f"{day} {hour}") for hour in hours)
         for day, hours in hours_of_exchange(table.first, table.last).items()
     }
     offsets = {
-        tuple((opens - utc) // HOUR_NS for opens, utc in zip(hours, theirs[day], strict=True))
-        for day, hours in ours.items()
+        tuple(
+            (opens - utc) // HOUR_NS for opens, utc in zip(hours, exchange_hours[day], strict=True)
+        )
+        for day, hours in calendar_hours.items()
     }
-    assert ours.keys() == theirs.keys()
+    assert calendar_hours.keys() == exchange_hours.keys()
     assert offsets == {(4, 4), (5, 5)}
 
 
-def test_new_york_and_nasdaq_keep_the_same_days() -> None:
+def test_nyse_and_nasdaq_have_the_same_sessions() -> None:
     assert exchange_calendars.resolve_alias("NASDAQ") == exchange_calendars.resolve_alias("NYSE")
 
 
-def test_the_table_knows_the_past_of_its_feeds_and_the_coming_year() -> None:
+def test_the_table_covers_the_history_of_its_feeds_and_the_coming_year() -> None:
     table = read_table()
     assert table.first <= date(2006, 11, 24)
     assert table.last >= date(2027, 11, 24)

@@ -25,12 +25,12 @@ from lean_lite.protocol.partitions import ASSET_CLASSES
         ("XAU/USD", "forex"),
     ],
 )
-def test_the_form_of_a_symbol_tells_its_asset_class(symbol: str, asset_class: str) -> None:
+def test_the_asset_class_follows_from_the_form_of_a_symbol(symbol: str, asset_class: str) -> None:
     assert asset_class_of(symbol) == asset_class
 
 
 @given(st.text())
-def test_every_text_has_one_of_the_asset_classes(symbol: str) -> None:
+def test_every_text_has_an_asset_class(symbol: str) -> None:
     assert asset_class_of(symbol) in ASSET_CLASSES
 
 
@@ -40,5 +40,5 @@ def test_both_sides_of_forex_are_currencies(base: str, quote: str) -> None:
     assert asset_class_of(f"{base}/{quote}T") == "crypto"
 
 
-def test_every_code_of_a_currency_has_three_capitals() -> None:
+def test_every_currency_code_has_three_capital_letters() -> None:
     assert all(len(code) == 3 and code.isalpha() and code.isupper() for code in CURRENCIES)

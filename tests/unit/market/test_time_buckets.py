@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lean_lite.market.calendar import calendar_of
 from lean_lite.market.sessions import read_table
-from lean_lite.market.time_buckets import TimeBuckets, regular
+from lean_lite.market.time_buckets import TimeBuckets, overlaps_regular_session
 from lean_lite.model.timestamps import DAY_NS, SECOND_NS
 
 CLASSES = ("equity", "crypto", "forex")
@@ -50,24 +50,24 @@ lengths_s = st.sampled_from(sorted({*WITHIN_A_DAY_S, *DAYS_S}))
 
 
 def ns(text: str, zone: ZoneInfo | None = None) -> int:
-    moment = datetime.fromisoformat(text).replace(tzinfo=zone or UTC)
-    return int(moment.timestamp()) * SECOND_NS
+    local = datetime.fromisoformat(text).replace(tzinfo=zone or UTC)
+    return int(local.timestamp()) * SECOND_NS
 
 
 def clock(at_ns: int) -> datetime:
-    """Return what clocks in New York show, cut to seconds."""
+    """Return the local time in New York, rounded down to seconds."""
     return datetime.fromtimestamp(at_ns // SECOND_NS, NEW_YORK)
 
 
 def day_of(name: str, at_ns: int) -> date:
-    """Return the trading day of an instant, by wall clocks alone."""
+    """Return the trading day of a time, by wall clocks alone."""
     if name == "crypto":
         return datetime.fromtimestamp(at_ns // SECOND_NS, UTC).date()
-    shown = clock(at_ns)
-    return shown.date() + timedelta(days=name == "forex" and shown.time() >= time(17))
+    local = clock(at_ns)
+    return local.date() + timedelta(days=name == "forex" and local.time() >= time(17))
 
 
-def begin_of(name: str, day: date) -> int:
+def start_of_day(name: str, day: date) -> int:
     match name:
         case "crypto":
             return ns(f"{day}")
@@ -76,7 +76,7 @@ def begin_of(name: str, day: date) -> int:
     return ns(f"{day}", NEW_YORK)
 
 
-def test_the_days_of_this_test_are_those_on_which_clocks_change() -> None:
+def test_clocks_change_on_the_days_of_these_tests() -> None:
     for day in CHANGES:
         offsets = {datetime.combine(day, time(hour), NEW_YORK).utcoffset() for hour in (0, 12)}
         assert len(offsets) == 2
@@ -86,23 +86,23 @@ def test_the_days_of_this_test_are_those_on_which_clocks_change() -> None:
 def test_buckets_count_from_the_start_of_the_trading_day(
     name: str, length_s: int, at_ns: int
 ) -> None:
-    begin_ns, length_ns = begin_of(name, day_of(name, at_ns)), length_s * SECOND_NS
-    since_ns = at_ns - begin_ns
+    day_start_ns, length_ns = start_of_day(name, day_of(name, at_ns)), length_s * SECOND_NS
+    since_ns = at_ns - day_start_ns
     # A day of 25 hours is one bar of a day.
     count = 0 if length_s == DAY_S else since_ns // length_ns
-    assert TimeBuckets(name, length_s).start(at_ns) == begin_ns + count * length_ns
+    assert TimeBuckets(name, length_s).start(at_ns) == day_start_ns + count * length_ns
 
 
 @given(instants)
 def test_an_hour_of_an_equity_is_an_hour_of_the_clock(at_ns: int) -> None:
-    shown = clock(at_ns).replace(minute=0, second=0)
+    hour = clock(at_ns).replace(minute=0, second=0)
     start_ns = TimeBuckets("equity", HOUR_S).start(at_ns)
-    assert clock(start_ns) == shown
-    assert clock(start_ns).fold == shown.fold
+    assert clock(start_ns) == hour
+    assert clock(start_ns).fold == hour.fold
 
 
 @given(classes, lengths_s, instants)
-def test_every_instant_lies_in_one_bucket(name: str, length_s: int, at_ns: int) -> None:
+def test_every_time_lies_in_one_bucket(name: str, length_s: int, at_ns: int) -> None:
     buckets = TimeBuckets(name, length_s)
     start_ns = buckets.start(at_ns)
     end_ns = buckets.end(start_ns)
@@ -125,13 +125,13 @@ def test_no_bucket_crosses_a_trading_day(name: str, length_s: int, at_ns: int) -
 
 
 @given(classes, st.sampled_from(DAYS_S), instants)
-def test_longer_buckets_hold_whole_trading_days_and_weeks_start_on_monday(
+def test_buckets_of_days_start_with_a_trading_day_and_weeks_on_monday(
     name: str, length_s: int, at_ns: int
 ) -> None:
     buckets = TimeBuckets(name, length_s)
     start_ns = buckets.start(at_ns)
     first, last = day_of(name, start_ns), day_of(name, buckets.end(start_ns) - 1)
-    assert start_ns == begin_of(name, first)
+    assert start_ns == start_of_day(name, first)
     assert (last - first).days + 1 == length_s // DAY_S
     assert (first - date(1970, 1, 5)).days % (length_s // DAY_S) == 0
     assert length_s % (7 * DAY_S) or first.weekday() == 0
@@ -143,23 +143,23 @@ def test_longer_buckets_hold_whole_trading_days_and_weeks_start_on_monday(
     at_ns=st.lists(instants, max_size=30),
     ordered=st.booleans(),
 )
-def test_many_instants_get_what_each_gets_alone(
+def test_starts_of_many_times_equal_those_of_each(
     name: str, length_s: int, at_ns: list[int], *, ordered: bool
 ) -> None:
     buckets = TimeBuckets(name, length_s)
-    asked = sorted(at_ns) if ordered else at_ns
-    assert buckets.starts(asked).tolist() == [buckets.start(one) for one in asked]
+    times = sorted(at_ns) if ordered else at_ns
+    assert buckets.starts(times).tolist() == [buckets.start(time_ns) for time_ns in times]
 
 
 @given(classes, st.sampled_from([420, 1_800, HOUR_S, 14_400, 50_000, DAY_S]), instants)
-def test_a_week_of_minutes_gets_what_each_gets_alone(
+def test_starts_of_a_week_of_minutes_equal_those_of_each(
     name: str, length_s: int, first_ns: int
 ) -> None:
     buckets = TimeBuckets(name, length_s)
-    asked = first_ns + np.arange(0, 7 * DAY_NS, 60 * SECOND_NS)
-    found = buckets.starts(asked)
-    for place in range(0, len(asked), 997):
-        assert found[place] == buckets.start(int(asked[place]))
+    times = first_ns + np.arange(0, 7 * DAY_NS, 60 * SECOND_NS)
+    starts = buckets.starts(times)
+    for index in range(0, len(times), 997):
+        assert starts[index] == buckets.start(int(times[index]))
 
 
 @given(
@@ -168,7 +168,7 @@ def test_a_week_of_minutes_gets_what_each_gets_alone(
     instants,
     st.integers(-1, 12 * DAY_NS),
 )
-def test_expected_is_what_one_counts_by_hand(
+def test_expected_equals_a_count_of_single_buckets(
     name: str, length_s: int, from_ns: int, span_ns: int
 ) -> None:
     buckets, calendar = TimeBuckets(name, length_s), calendar_of(name)
@@ -187,7 +187,7 @@ def test_expected_is_what_one_counts_by_hand(
     [
         # The buckets of 8:00 and 12:00, on the day before Thanksgiving and on the half day after.
         ("equity", "2026-11-25 05:00", "2026-11-28 05:00", 14_400, 4),
-        # The week begins in the span, although its first session opens after it.
+        # The week starts in the span, although its first session opens after it.
         ("equity", "2026-11-23 05:00", "2026-11-23 05:01", 7 * DAY_S, 1),
         ("equity", "2026-11-23 05:01", "2026-11-28 05:00", 7 * DAY_S, 0),
         ("equity", "2026-11-24 05:00", "2026-11-24 05:01", 43_200, 1),
@@ -195,7 +195,7 @@ def test_expected_is_what_one_counts_by_hand(
         ("forex", "2026-11-20 22:00", "2026-11-27 22:00", 5_400, 5 * 16),
     ],
 )
-def test_expected_is_what_is_known(
+def test_expected_equals_known_examples(
     name: str, start: str, end: str, length_s: int, expected: int
 ) -> None:
     assert TimeBuckets(name, length_s).expected(ns(start), ns(end)) == expected
@@ -226,28 +226,28 @@ def test_trading_in_a_bucket_of_a_half_day_ends_at_13_or_17(
 
 
 @given(classes, st.lists(instants, max_size=20), st.sampled_from([1, 60, 420, HOUR_S, DAY_S]))
-def test_a_bar_is_regular_when_it_holds_some_regular_trading(
+def test_a_span_is_regular_if_it_overlaps_a_regular_session(
     name: str, starts: list[int], length_s: int
 ) -> None:
     starts_ns = np.array(starts, np.int64)
     ends_ns = starts_ns + length_s * SECOND_NS
-    by_hand = [
+    expected = [
         bool(calendar_of(name).spans(start, end, extended=False))
         for start, end in zip(starts_ns.tolist(), ends_ns.tolist(), strict=True)
     ]
-    assert regular(name, starts_ns, ends_ns).tolist() == by_hand
+    assert overlaps_regular_session(name, starts_ns, ends_ns).tolist() == expected
     buckets = TimeBuckets(name, length_s)
-    assert by_hand == [
+    assert expected == [
         buckets.is_regular(*span) for span in zip(starts_ns.tolist(), ends_ns.tolist(), strict=True)
     ]
 
 
 @pytest.mark.parametrize("length_s", [-60, 0, 90_000, 36 * HOUR_S])
-def test_there_are_no_buckets_of_days_in_part(length_s: int) -> None:
-    with pytest.raises(ValueError, match=f"no buckets of {length_s} s: up to a day any length"):
+def test_a_fraction_of_days_is_an_error(length_s: int) -> None:
+    with pytest.raises(ValueError, match=f"invalid bucket length {length_s} s: use up to a day"):
         TimeBuckets("equity", length_s)
 
 
-def test_other_asset_classes_have_no_buckets() -> None:
-    with pytest.raises(ValueError, match="no calendar for 'bonds'"):
+def test_an_unknown_asset_class_is_an_error() -> None:
+    with pytest.raises(ValueError, match="invalid asset class 'bonds'"):
         TimeBuckets("bonds", HOUR_S)

@@ -35,12 +35,12 @@ def trade_bar(timestamp: datetime) -> TradeBar:
 
 
 @pytest.mark.usefixtures("new_york")
-def test_a_naive_moment_is_local_time() -> None:
+def test_a_naive_timestamp_is_local_time() -> None:
     assert trade_bar(NAIVE).timestamp == HALF_PAST_NINE
     assert to_ns(NAIVE) == to_ns(HALF_PAST_NINE)
 
 
-def test_a_bar_always_shows_aware_utc() -> None:
+def test_the_timestamp_of_a_bar_is_always_aware_utc() -> None:
     given = HALF_PAST_NINE.astimezone(timezone(timedelta(hours=9)))
     quote = QuoteBar("SPY", given, 1.0, 1.0, 1.0, 1.0, 1.1, 1.1, 1.1, 1.1)
     for bar in (trade_bar(given), quote):
@@ -58,7 +58,7 @@ def test_a_bar_always_shows_aware_utc() -> None:
         pd.Timestamp("2026-11-23 23:30:00.000000789", tz="Asia/Tokyo"),
     ],
 )
-def test_a_moment_of_pandas_becomes_a_plain_one(stamp: Any) -> None:
+def test_a_pandas_timestamp_becomes_a_plain_datetime(stamp: Any) -> None:
     quote = QuoteBar("SPY", stamp, 1.0, 1.0, 1.0, 1.0, 1.1, 1.1, 1.1, 1.1)
     for bar in (trade_bar(stamp), quote):
         assert bar.timestamp == HALF_PAST_NINE
@@ -70,7 +70,7 @@ def test_a_moment_of_pandas_becomes_a_plain_one(stamp: Any) -> None:
 
 @pytest.mark.parametrize("fold", [0, 1])
 @pytest.mark.usefixtures("new_york")
-def test_of_the_hour_that_comes_twice_both_are_known(fold: int) -> None:
+def test_both_hours_of_a_clock_change_are_told_apart(fold: int) -> None:
     naive = datetime(2026, 11, 1, 1, 30, fold=fold)  # noqa: DTZ001 - what a strategy may write
     stamp = pd.Timestamp(naive)
     assert trade_bar(stamp).timestamp == datetime(2026, 11, 1, 5 + fold, 30, tzinfo=UTC)
@@ -78,24 +78,24 @@ def test_of_the_hour_that_comes_twice_both_are_known(fold: int) -> None:
 
 
 @pytest.mark.parametrize("other", [None, pd.NaT, "2026-11-23", np.datetime64("2026-11-23"), 5])
-def test_what_is_no_moment_is_told(other: Any) -> None:
-    with pytest.raises(TypeError, match="a moment is a datetime, not "):
+def test_anything_but_a_datetime_is_a_type_error(other: Any) -> None:
+    with pytest.raises(TypeError, match="a timestamp must be a datetime, not "):
         trade_bar(other)
-    with pytest.raises(TypeError, match="a moment is a datetime, not "):
+    with pytest.raises(TypeError, match="a timestamp must be a datetime, not "):
         to_ns(other)
 
 
-def test_a_bar_can_not_be_changed() -> None:
+def test_a_bar_is_immutable() -> None:
     with pytest.raises(AttributeError):
         trade_bar(HALF_PAST_NINE).close = 2.0  # type: ignore[misc]
 
 
-def test_a_bar_has_neither_vwap_nor_count_unless_told() -> None:
+def test_vwap_and_trade_count_default_to_none() -> None:
     bar = trade_bar(HALF_PAST_NINE)
     assert (bar.vwap, bar.trade_count, bar.resolution) == (None, None, Resolution.MINUTE)
 
 
-def test_a_copy_with_another_start_is_utc_too() -> None:
+def test_a_copy_with_another_start_is_in_utc() -> None:
     later = datetime(2026, 11, 23, 10, 30, tzinfo=timezone(timedelta(hours=-5)))
     bar = msgspec.structs.replace(trade_bar(HALF_PAST_NINE), timestamp=later)
     assert bar.timestamp.tzinfo is UTC
@@ -108,15 +108,15 @@ def test_a_copy_with_another_start_is_utc_too() -> None:
         timezones=st.timezones(),
     )
 )
-def test_a_moment_survives_nanoseconds(moment: datetime) -> None:
-    assert from_ns(to_ns(moment)) == moment.astimezone(UTC)
+def test_timestamps_survive_the_conversion_to_nanoseconds(timestamp: datetime) -> None:
+    assert from_ns(to_ns(timestamp)) == timestamp.astimezone(UTC)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_nanoseconds_are_cut_to_microseconds(ns: int) -> None:
-    moment = from_ns(ns)
-    assert moment.tzinfo is UTC
-    assert to_ns(moment) == ns - ns % 1_000
+def test_nanoseconds_are_rounded_down_to_microseconds(ns: int) -> None:
+    timestamp = from_ns(ns)
+    assert timestamp.tzinfo is UTC
+    assert to_ns(timestamp) == ns - ns % 1_000
 
 
 @pytest.mark.parametrize("resolution", Resolution)
@@ -135,42 +135,42 @@ def test_every_whole_length_has_one_resolution(seconds: int) -> None:
     assert len(Resolution) == 5
 
 
-def test_threads_that_ask_for_one_length_at_once_get_the_same() -> None:
+def test_threads_that_create_one_length_at_the_same_time_share_it() -> None:
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        # Lengths that no other test asks for.
-        found = [made_at_once(f"{20_000_001 + number}s") for number in range(200)]
+        # No other test uses these lengths: their members do not exist yet.
+        created = [create_in_threads(f"{20_000_001 + number}s") for number in range(200)]
     finally:
         sys.setswitchinterval(interval_s)
-    assert max(len({id(one) for one in made}) for made in found) == 1
+    assert max(len({id(member) for member in members}) for members in created) == 1
 
 
-def made_at_once(text: str) -> list[Resolution]:
-    made: list[Resolution] = []
+def create_in_threads(text: str) -> list[Resolution]:
+    members: list[Resolution] = []
     barrier = threading.Barrier(4)
 
-    def make() -> None:
+    def create() -> None:
         barrier.wait()
-        made.append(Resolution(text))
+        members.append(Resolution(text))
 
-    threads = [threading.Thread(target=make) for _ in range(4)]
+    threads = [threading.Thread(target=create) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return made
+    return members
 
 
-def test_lengths_read_as_people_write_them() -> None:
+def test_the_text_of_a_length_has_its_largest_unit() -> None:
     lengths = [300, 5_400, 7_200, 86_400, 7 * 86_400, 90]
     texts = [Resolution.from_seconds(length).value for length in lengths]
     assert texts == ["5min", "90min", "2h", "daily", "7d", "90s"]
 
 
 @pytest.mark.parametrize("seconds", [-60, 367 * 86_400])
-def test_other_lengths_are_none_for_a_bar(seconds: int) -> None:
-    with pytest.raises(ValueError, match="give 1 s to 366 days"):
+def test_lengths_out_of_range_are_an_error(seconds: int) -> None:
+    with pytest.raises(ValueError, match="a bar lasts 1 s to 366 days"):
         Resolution.from_seconds(seconds)
     with pytest.raises(ValueError, match="is not a valid Resolution"):
         Resolution(f"{seconds}s")
@@ -183,23 +183,23 @@ def test_other_lengths_are_none_for_a_bar(seconds: int) -> None:
         *(("daily", 86_400), ("1Week", 7 * 86_400), ("30Sec", 30), ("TICK", 0)),
     ],
 )
-def test_a_length_may_be_text(text: str, seconds: int) -> None:
+def test_a_length_may_be_given_as_text(text: str, seconds: int) -> None:
     assert Resolution.of(text).seconds == seconds
 
 
 @pytest.mark.parametrize("text", ["", "1Mon", "0min", "999Week", "five", "-1min"])
-def test_other_text_is_refused_with_what_to_give(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no resolution: use Resolution\.MINUTE, '5min'"):
+def test_an_error_about_a_text_has_examples(text: str) -> None:
+    with pytest.raises(ValueError, match=r"invalid resolution .*: use Resolution\.MINUTE, '5min'"):
         Resolution.of(text)
 
 
 @pytest.mark.parametrize("length", [5, None, 60.0, ("1Min",)])
-def test_what_is_no_length_is_a_type_error(length: object) -> None:
-    with pytest.raises(TypeError, match=r"is no resolution: use Resolution\.MINUTE"):
+def test_a_length_of_another_type_is_a_type_error(length: object) -> None:
+    with pytest.raises(TypeError, match=r"invalid resolution .*: use Resolution\.MINUTE"):
         Resolution.of(length)
 
 
-def test_a_fraction_of_a_second_is_no_length() -> None:
+def test_a_fraction_of_a_second_is_an_error() -> None:
     with pytest.raises(ValueError, match="whole seconds"):
         Resolution.of(timedelta(seconds=1, milliseconds=1))
 
@@ -223,11 +223,11 @@ def test_grades_have_the_codes_of_blocks() -> None:
 
 
 @pytest.mark.parametrize("code", [-1, 5])
-def test_other_codes_are_no_grades(code: int) -> None:
+def test_codes_out_of_range_are_an_error(code: int) -> None:
     with pytest.raises(IndexError):
         DataQualityLevel.from_code(code)
 
 
-def test_a_grade_does_not_compare_with_a_number() -> None:
+def test_a_grade_can_not_be_compared_with_a_number() -> None:
     with pytest.raises(TypeError):
         _ = DataQualityLevel.GOOD < 0.95

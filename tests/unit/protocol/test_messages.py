@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 
 from lean_lite.blocks import Block, Origin, from_bars
 from lean_lite.model import DataQualityLevel, Resolution, TradeBar
-from lean_lite.protocol.control import SubscribeReply
-from lean_lite.protocol.events import Event, FeedEvent, GapEvent
-from lean_lite.protocol.heartbeat import Heartbeat, Sample
-from lean_lite.protocol.live import LiveBar, Watermark, live_bars
+from lean_lite.protocol import (
+    Event,
+    FeedEvent,
+    GapEvent,
+    Heartbeat,
+    LiveBar,
+    Sample,
+    SubscribeReply,
+    Watermark,
+)
+from lean_lite.protocol.live import live_bars
 from tests.harness.bars import MESSAGES, Row, block_of, live_bar, trade_bars
 
 MAPS = {name: sample for name, sample in MESSAGES.items() if not isinstance(sample, Sample)}
@@ -25,7 +32,7 @@ def graded(block: Block, level: int = 4, reasons: int = 0) -> Block:
 
 
 @given(st.lists(trade_bars), st.sampled_from(DataQualityLevel), st.integers(0, 2**63 - 1))
-def test_rows_of_a_block_are_live_records(
+def test_rows_of_a_block_become_live_records(
     bars: list[TradeBar], quality: DataQualityLevel, reasons: int
 ) -> None:
     block = graded(from_bars(bars, feed="csv"), quality.code, reasons)
@@ -36,7 +43,7 @@ def test_rows_of_a_block_are_live_records(
     }
 
 
-def test_without_a_sequence_the_column_tells_each_rows_own() -> None:
+def test_without_a_sequence_each_record_has_that_of_its_row() -> None:
     block = graded(block_of([Row(), Row().at(1)])).with_columns(seq=np.array([3, 9], "<i8"))
     assert [record.seq for record in live_bars(block)] == [3, 9]
 
@@ -56,7 +63,7 @@ def test_corrections_and_refills_are_late(origin: Origin, *, late: bool) -> None
     assert [record.late for record in live_bars(block, seq=1, late=True)] == [True]
 
 
-def test_simulated_rows_say_so() -> None:
+def test_records_of_a_simulated_block_are_simulated() -> None:
     (record,) = live_bars(graded(block_of([Row()], simulated=True)), seq=1)
     assert record.simulated
 
@@ -102,47 +109,47 @@ def test_keys_that_earlier_versions_lack_have_defaults(name: str) -> None:
         assert getattr(decoded, field.name) == expected
 
 
-def test_a_sample_may_grow_at_its_end() -> None:
+def test_fields_of_later_samples_are_ignored() -> None:
     data = msgspec.msgpack.encode(["bars_total", {}, 1.0, "later"])
     assert msgspec.msgpack.decode(data, type=Sample) == Sample("bars_total", {}, 1.0)
 
 
-def test_a_live_record_leaves_its_defaults_out() -> None:
+def test_default_values_of_a_live_record_are_left_out() -> None:
     wire = msgspec.msgpack.decode(msgspec.msgpack.encode(live_bar()))
     assert wire.keys().isdisjoint({"vwap", "trade_count", "late", "simulated", "resolution_s"})
 
 
 @pytest.mark.parametrize("name", ["feed_event", "gap_event"])
-def test_an_event_tells_its_kind(name: str) -> None:
+def test_an_event_is_decoded_by_its_tag(name: str) -> None:
     event = MESSAGES[name]
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) == event
 
 
-def test_an_unknown_state_of_a_feed_is_refused() -> None:
+def test_an_unknown_state_of_a_feed_is_an_error() -> None:
     wire = {"type": "feed", "feed": "iex", "state": "bored", "wall_ns": 1}
     with pytest.raises(msgspec.ValidationError, match="bored"):
         msgspec.msgpack.decode(msgspec.msgpack.encode(wire), type=FeedEvent | GapEvent)
 
 
-def test_messages_share_no_default() -> None:
+def test_messages_do_not_share_mutable_defaults() -> None:
     one, other = Watermark(1, 0), Watermark(2, 1)
     assert one.rows is not other.rows
     assert SubscribeReply(()).refused is not SubscribeReply(()).refused
 
 
-def test_a_service_is_ready_when_nothing_fails() -> None:
+def test_a_service_is_ready_without_a_reason_against_it() -> None:
     assert Heartbeat("store", "store-0", 1, 1, 1).ready
     assert not Heartbeat("store", "store-0", 1, 1, 1, failing=("bus",)).ready
 
 
-def test_a_beat_finds_its_samples_by_name() -> None:
+def test_a_heartbeat_yields_its_samples_by_name() -> None:
     samples = tuple(Sample(name, {"n": str(n)}, 1.0) for n, name in enumerate(["a", "b", "a"]))
-    beat = Heartbeat("store", "store-0", 1, 1, 1, samples=samples)
-    assert list(beat.counted("a")) == [samples[0], samples[2]]
-    assert list(beat.counted("c")) == []
+    heartbeat = Heartbeat("store", "store-0", 1, 1, 1, samples=samples)
+    assert list(heartbeat.counted("a")) == [samples[0], samples[2]]
+    assert list(heartbeat.counted("c")) == []
 
 
-def test_records_can_not_be_changed() -> None:
+def test_live_records_are_immutable() -> None:
     record: LiveBar = live_bar()
     with pytest.raises(AttributeError):
         record.close = 1.0  # type: ignore[misc]

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite.market.symbols import asset_class_of
 from lean_lite.protocol import subjects
 from lean_lite.protocol.partitions import (
     ASSET_CLASSES,
     PARTITIONS,
     Lane,
+    group_by_lane,
     lane_of,
     lanes_of_partition,
     partition_of,
@@ -17,10 +17,13 @@ from lean_lite.protocol.partitions import (
 from lean_lite.protocol.permissions import ROLES, inbox_prefix
 
 LANE = Lane("equity", 3)
-FEEDS_OWN = {subjects.RAW, f"KV_{subjects.LEASES}", f"KV_{subjects.MEMBERS}"}
-KEEPERS = {"ingest", "validate"}
+STREAMS_OF_FEED = {subjects.RAW, f"KV_{subjects.LEASES}", f"KV_{subjects.MEMBERS}"}
+LEASE_OWNERS = {"ingest", "validate"}
 SERVICES = {"ingest", "validate", "store", "metrics"}
 TOKEN = re.compile(r"[A-Z0-9%-]+")
+equities = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)
+pairs = st.from_regex(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}", fullmatch=True)
+symbols = equities | pairs
 
 
 @pytest.mark.parametrize(
@@ -61,29 +64,34 @@ def test_a_symbol_is_one_token_of_a_subject(symbol: str, token: str) -> None:
     assert subjects.symbol_token(symbol) == token
 
 
-@given(st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1))
-def test_an_equity_comes_back_from_its_token(symbol: str) -> None:
-    token = subjects.symbol_token(symbol)
-    assert TOKEN.fullmatch(token)
-    assert subjects.symbol_of_token(token, asset_class_of(symbol)) == symbol
+@given(symbols)
+def test_a_symbol_token_needs_no_quoting_in_a_subject(symbol: str) -> None:
+    assert TOKEN.fullmatch(subjects.symbol_token(symbol))
 
 
-@given(st.from_regex(r"[A-Z0-9]{2,10}/[A-Z0-9]{2,10}", fullmatch=True))
-def test_a_pair_comes_back_from_its_token(symbol: str) -> None:
-    token = subjects.symbol_token(symbol)
-    assert TOKEN.fullmatch(token)
-    assert subjects.symbol_of_token(token, asset_class_of(symbol)) == symbol
+@given(symbols, symbols)
+def test_two_symbols_never_share_a_subject(one: str, other: str) -> None:
+    assert (subjects.live_bar(one) == subjects.live_bar(other)) == (one == other)
 
 
 @pytest.mark.parametrize("lane", [LANE, Lane("crypto", 15)])
-def test_a_lane_comes_back_from_every_subject_of_frames(lane: Lane) -> None:
+def test_a_lane_is_parsed_from_every_subject_of_frames(lane: Lane) -> None:
     for subject in (subjects.raw("iex", lane), subjects.graded(lane), subjects.watermark(lane)):
         assert Lane.from_subject(subject) == lane
 
 
-def test_a_pair_has_a_lane_of_crypto() -> None:
+def test_a_pair_belongs_to_a_lane_of_crypto() -> None:
     assert lane_of("BTC/USD") == Lane("crypto", partition_of("BTC/USD"))
     assert lane_of("BRK.B") == Lane("equity", partition_of("BRK.B"))
+
+
+@given(st.lists(symbols))
+def test_grouping_by_lane_keeps_order_and_loses_nothing(given_symbols: list[str]) -> None:
+    numbered = list(enumerate(given_symbols))
+    groups = group_by_lane(numbered, lambda item: item[1])
+    assert list(groups) == list(dict.fromkeys(lane_of(symbol) for symbol in given_symbols))
+    for lane, items in groups.items():
+        assert items == [item for item in numbered if lane_of(item[1]) == lane]
 
 
 def test_a_partition_has_a_lane_of_every_class() -> None:
@@ -92,13 +100,13 @@ def test_a_partition_has_a_lane_of_every_class() -> None:
 
 def matches(pattern: str, subject: str) -> bool:
     """Match as a NATS server does: `*` is one token, `>` is one or more at the end."""
-    wanted, given = pattern.split("."), subject.split(".")
-    for place, token in enumerate(wanted):
+    tokens, given = pattern.split("."), subject.split(".")
+    for index, token in enumerate(tokens):
         if token == ">":
-            return len(given) > place
-        if place >= len(given) or token not in ("*", given[place]):
+            return len(given) > index
+        if index >= len(given) or token not in ("*", given[index]):
             return False
-    return len(wanted) == len(given)
+    return len(tokens) == len(given)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +123,7 @@ def matches(pattern: str, subject: str) -> bool:
         ("a.b.c", "a.b", False),
     ],
 )
-def test_the_matcher_of_these_tests_knows_wildcards(
+def test_the_matcher_of_these_tests_understands_wildcards(
     pattern: str, subject: str, *, expected: bool
 ) -> None:
     assert matches(pattern, subject) is expected
@@ -149,15 +157,13 @@ def subscribers(subject: str) -> set[str]:
         (subjects.heartbeat("feed", "feed-0"), SERVICES | {"feed"}, {"metrics", "client"}),
         (subjects.event("gap"), SERVICES, {"metrics"}),
         (subjects.event("feed"), SERVICES | {"feed"}, {"metrics"}),
-        (f"$KV.{subjects.LEASES}.{subjects.lease('feed', 'fx')}", KEEPERS | {"feed"}, set()),
+        (f"$KV.{subjects.LEASES}.{subjects.lease('feed', 'fx')}", LEASE_OWNERS | {"feed"}, set()),
         (f"$KV.{subjects.LEASES}.{subjects.lease('lane', '3')}", {"ingest", "validate"}, set()),
         (f"$KV.{subjects.MEMBERS}.{subjects.lease('lane', 'v1')}", {"ingest", "validate"}, set()),
         (f"$KV.{subjects.INTEREST}.iex.BRK.B", {"ingest"}, set()),
     ],
 )
-def test_a_subject_is_open_to_its_roles_alone(
-    subject: str, senders: set[str], receivers: set[str]
-) -> None:
+def test_only_its_roles_use_a_subject(subject: str, senders: set[str], receivers: set[str]) -> None:
     assert publishers(subject) == senders
     assert subscribers(subject) == receivers
 
@@ -174,7 +180,7 @@ def test_a_subject_is_open_to_its_roles_alone(
         (f"KV_{subjects.INTEREST}", set()),
     ],
 )
-def test_a_stream_is_consumed_by_its_roles_alone(stream: str, readers: set[str]) -> None:
+def test_only_its_roles_consume_a_stream(stream: str, readers: set[str]) -> None:
     assert publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}") == readers
 
 
@@ -189,37 +195,37 @@ def test_a_stream_is_consumed_by_its_roles_alone(stream: str, readers: set[str])
         (f"KV_{subjects.INTEREST}", {"ingest"}),
     ],
 )
-def test_a_message_is_looked_up_by_its_roles_alone(stream: str, readers: set[str]) -> None:
+def test_only_its_roles_get_single_messages(stream: str, readers: set[str]) -> None:
     last = {f"$JS.API.DIRECT.GET.{stream}.md.graded.{LANE}", f"$JS.API.STREAM.MSG.GET.{stream}"}
     for subject in last:
         assert publishers(subject) - {"feed"} == readers
 
 
-def test_a_feed_reads_no_stream_but_the_last_message_of_what_it_writes() -> None:
-    for stream in (*subjects.STREAMS, *FEEDS_OWN, f"KV_{subjects.INTEREST}"):
+def test_a_feed_only_gets_single_messages_of_what_it_writes() -> None:
+    for stream in (*subjects.STREAMS, *STREAMS_OF_FEED, f"KV_{subjects.INTEREST}"):
         assert "feed" not in publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}")
         allowed = "feed" in publishers(f"$JS.API.STREAM.MSG.GET.{stream}")
-        assert allowed == (stream in FEEDS_OWN), stream
+        assert allowed == (stream in STREAMS_OF_FEED), stream
 
 
 @pytest.mark.parametrize("stream", subjects.STREAMS)
-def test_metrics_may_ask_how_large_a_stream_is(stream: str) -> None:
+def test_metrics_may_request_the_size_of_a_stream(stream: str) -> None:
     assert "metrics" in publishers(f"$JS.API.STREAM.INFO.{stream}")
 
 
 @pytest.mark.parametrize("stream", [*subjects.STREAMS, f"KV_{subjects.LEASES}"])
 @pytest.mark.parametrize("verb", ["CREATE", "UPDATE", "DELETE", "RESTORE", "SNAPSHOT"])
-def test_no_role_makes_or_unmakes_streams(stream: str, verb: str) -> None:
+def test_no_role_creates_or_deletes_streams(stream: str, verb: str) -> None:
     assert publishers(f"$JS.API.STREAM.{verb}.{stream}") == set()
 
 
 @pytest.mark.parametrize("stream", subjects.STREAMS)
-def test_no_role_empties_a_stream(stream: str) -> None:
+def test_no_role_purges_a_stream(stream: str) -> None:
     assert publishers(f"$JS.API.STREAM.PURGE.{stream}") == set()
     assert publishers(f"$JS.API.STREAM.MSG.DELETE.{stream}") == set()
 
 
-def test_only_who_listens_to_requests_answers() -> None:
+def test_only_roles_that_receive_requests_may_reply() -> None:
     for role, grant in ROLES.items():
         assert grant.answers == ("$SRV.>" in grant.subscribe), role
 
@@ -240,20 +246,17 @@ def test_an_inbox_belongs_to_one_role() -> None:
         (subjects.EVENTS, subjects.event("gap")),
     ],
 )
-def test_a_stream_keeps_its_subjects_alone(stream: str, subject: str) -> None:
-    keepers = [name for name, kept in subjects.STREAMS.items() if matches(kept, subject)]
-    assert keepers == [stream]
+def test_a_subject_of_frames_belongs_to_one_stream(stream: str, subject: str) -> None:
+    streams = [name for name, pattern in subjects.STREAMS.items() if matches(pattern, subject)]
+    assert streams == [stream]
 
 
-def test_live_records_are_kept_by_no_stream() -> None:
+def test_no_stream_stores_live_records() -> None:
     for subject in (subjects.live_bar("SPY"), subjects.watermark(LANE), subjects.HISTORY):
-        assert not any(matches(kept, subject) for kept in subjects.STREAMS.values())
+        assert not any(matches(pattern, subject) for pattern in subjects.STREAMS.values())
 
 
-def test_filters_catch_what_they_name() -> None:
+def test_filters_match_their_subjects_only() -> None:
     assert matches(subjects.raw_of_lane(LANE), subjects.raw("sip", LANE))
     assert not matches(subjects.raw_of_lane(LANE), subjects.raw("sip", Lane("equity", 4)))
     assert matches(subjects.HEARTBEATS, subjects.heartbeat("store", "store-0"))
-    assert matches(subjects.CREDITS, subjects.credit("c0ffee") + ".1")
-    assert subjects.watermark(LANE).startswith(subjects.HEADS_PREFIX)
-    assert not subjects.live_bar("SPY").startswith(subjects.HEADS_PREFIX)

@@ -18,7 +18,7 @@ def reasons(grader: Grader, seq: int, *rows: Row) -> list[list[Check]]:
     return [failed_checks(mask) for mask in graded["reasons"].tolist()]
 
 
-def test_s01_a_bar_that_comes_again_unchanged_is_marked() -> None:
+def test_s01_an_unchanged_bar_is_marked_as_a_repeat() -> None:
     grader = Grader("equity")
     assert reasons(grader, 1, Row()) == [[]]
     assert reasons(grader, 2, Row(), Row().at(1)) == [[Check.S01_REPEATED], []]
@@ -45,41 +45,41 @@ def test_s01_a_repeat_keeps_its_grade() -> None:
         Row(vwap=float("nan")),
     ],
 )
-def test_s01_other_bars_are_no_repeats(other: Row) -> None:
+def test_s01_other_bars_are_not_repeats(other: Row) -> None:
     grader = Grader("equity")
     assert reasons(grader, 1, Row()) == [[]]
     assert reasons(grader, 2, other) == [[]]
 
 
-def test_s01_when_and_how_a_bar_came_does_not_matter() -> None:
+def test_s01_time_of_receipt_and_origin_do_not_matter() -> None:
     grader = Grader("equity")
     reasons(grader, 1, Row())
     later = Row(received_ns=NINE_THIRTY_NS + 5 * MINUTE_NS, origin=2)
     assert reasons(grader, 2, later) == [[Check.S01_REPEATED]]
 
 
-def test_s01_the_same_bar_of_another_feed_is_no_repeat() -> None:
+def test_s01_the_same_bar_of_another_feed_is_not_a_repeat() -> None:
     grader = Grader("equity")
     grader.grade(1, block_of([Row()], feed="iex"))
     assert grader.grade(2, block_of([Row()], feed="sip")).block["reasons"].tolist() == [0]
 
 
-def test_s01_a_revision_takes_the_place_of_the_first_version() -> None:
+def test_s01_a_revision_replaces_the_first_version() -> None:
     grader = Grader("equity")
     revised = Row(volume=2_000.0)
     assert reasons(grader, 1, Row(), revised, revised) == [[], [], [Check.S01_REPEATED]]
     assert reasons(grader, 2, Row()) == [[]]
 
 
-def test_s01_nothing_is_known_120_minutes_later() -> None:
-    for minutes, known in ((120, True), (121, False)):
+def test_s01_bars_leave_the_window_after_120_minutes() -> None:
+    for minutes, in_window in ((120, True), (121, False)):
         grader = Grader("equity")
         reasons(grader, 1, Row())
         reasons(grader, 2, Row().at(minutes))
-        assert reasons(grader, 3, Row()) == [[Check.S01_REPEATED] if known else []]
+        assert reasons(grader, 3, Row()) == [[Check.S01_REPEATED] if in_window else []]
 
 
-def test_s01_an_invalid_bar_is_not_remembered() -> None:
+def test_s01_an_invalid_bar_does_not_enter_the_window() -> None:
     grader = Grader("equity")
     bad = Row(low=0.0)
     assert reasons(grader, 1, bad, bad) == [[Check.B03_PRICE]] * 2
@@ -98,29 +98,29 @@ def test_b06_a_flat_bar_without_volume_at_another_price_is_a_spike() -> None:
 @pytest.mark.parametrize(
     "bar",
     [
-        Row().flat(100.5),  # at the close before
+        Row().flat(100.5),  # at the previous close
         Row().flat(100.0, volume=10.0),
         Row(open=100.0, high=100.0, low=99.0, close=100.0, volume=0.0),
         Row("AAPL").flat(100.0),  # another symbol
     ],
 )
-def test_b06_a_near_miss_is_no_spike(bar: Row) -> None:
+def test_b06_other_bars_are_not_spikes(bar: Row) -> None:
     grader = Grader("equity")
     reasons(grader, 1, Row(close=100.5))
     assert Check.B06_FLAT_SPIKE not in reasons(grader, 2, bar.at(1))[0]
 
 
-def test_b06_the_first_bar_of_a_symbol_is_no_spike() -> None:
+def test_b06_the_first_bar_of_a_symbol_is_not_a_spike() -> None:
     assert Check.B06_FLAT_SPIKE not in reasons(Grader("equity"), 1, SPY)[0]
 
 
-def test_b06_a_late_bar_is_held_against_its_own_predecessor() -> None:
+def test_b06_a_late_bar_is_compared_with_its_own_predecessor() -> None:
     grader = Grader("equity")
     reasons(grader, 1, Row(close=100.0), Row().at(2))
     assert Check.B06_FLAT_SPIKE not in reasons(grader, 2, SPY.at(1))[0]
 
 
-def test_b06_is_not_for_crypto() -> None:
+def test_b06_does_not_apply_to_crypto() -> None:
     grader = Grader("crypto")
     assert reasons(grader, 1, Row("BTC/USD"), Row("BTC/USD").flat(100.0).at(1)) == [[], []]
 
@@ -130,7 +130,7 @@ def test_b06_is_not_for_crypto() -> None:
     ("price", "expected"),
     [(150.0, []), (151.0, [Check.S08_STEP]), (50.0, []), (49.0, [Check.S08_STEP])],
 )
-def test_s08_a_price_far_from_the_one_before_is_a_step(
+def test_s08_a_price_far_from_the_previous_one_is_a_step(
     asset_class: str, price: float, expected: list[Check]
 ) -> None:
     grader = Grader(asset_class)
@@ -140,7 +140,7 @@ def test_s08_a_price_far_from_the_one_before_is_a_step(
     assert grader.grade(2, block_of([later.at(121)])).block["level"].tolist() == [4]
 
 
-def test_s08_nothing_is_a_step_from_long_ago() -> None:
+def test_s08_a_bar_before_the_window_is_not_compared() -> None:
     grader = Grader("equity")
     far = Row().at(121).flat(500.0, volume=1_000.0)
     assert reasons(grader, 1, Row(), far) == [[], []]
@@ -155,7 +155,7 @@ def test_the_tail_is_the_oldest_frame_of_the_window() -> None:
     assert tails == {3: 3, 8: 3, 9: 8, 20: 20}
 
 
-def test_a_frame_that_changes_nothing_has_the_tail_of_the_window() -> None:
+def test_a_frame_without_valid_rows_has_the_tail_of_the_window() -> None:
     grader = Grader("equity")
     assert grader.tail(5) == 5
     assert grader.grade(6, block_of([])).tail == 6
@@ -164,14 +164,14 @@ def test_a_frame_that_changes_nothing_has_the_tail_of_the_window() -> None:
     assert grader.grade(10, block_of([Row(low=0.0)])).tail == 7
 
 
-def test_bars_of_long_ago_do_no_harm() -> None:
+def test_a_very_old_bar_leaves_the_window_with_the_next_one() -> None:
     grader = Grader("equity")
     ancient = Row(start_ns=-(10**18))
     assert grader.grade(1, block_of([ancient])).block["level"].tolist() == [4]
     assert grader.grade(2, block_of([Row()])).tail == 2
 
 
-def test_grading_leaves_the_given_block_alone() -> None:
+def test_grading_does_not_change_its_input() -> None:
     block = decode_block(encode_block(block_of([Row(), Row()])))
     graded = Grader("equity").grade(1, block).block
     assert "level" not in block.columns
@@ -180,11 +180,11 @@ def test_grading_leaves_the_given_block_alone() -> None:
 
 
 MINUTES = st.one_of(
-    st.integers(-3, 3),  # about now
+    st.integers(-3, 3),  # near the newest bar
     st.integers(-150, -1),  # late, at times too late for the window
     st.sampled_from([60, 119, 120, 121, 180, 600]),  # a jump of hours
 )
-PRICES = st.sampled_from([100.0, 101.0, 160.0])  # the last is a step away
+PRICES = st.sampled_from([100.0, 101.0, 160.0])  # the last one is a step
 
 
 @st.composite
@@ -204,7 +204,7 @@ def rows(draw: st.DrawFn, now: int, symbols: str) -> Row:
 
 @st.composite
 def histories(draw: st.DrawFn) -> Frames:
-    """Return the frames of a lane: late bars, repeats of frames, jumps, empty frames."""
+    """Return frames of a lane: late bars, repeated frames, jumps in time, empty frames."""
     symbols = draw(st.sampled_from(["A", "AB", "ABC"]))
     frames: Frames = {}
     now, seq = 0, 0
@@ -226,15 +226,15 @@ def graded(frames: Frames, asset_class: str, start: int = 0) -> dict[int, Graded
 
 @settings(max_examples=400, deadline=None)
 @given(histories(), st.sampled_from(["equity", "crypto"]))
-def test_a_grader_rebuilt_from_the_tail_goes_on_with_equal_bytes(
+def test_a_grader_rebuilt_from_the_tail_continues_with_equal_bytes(
     frames: Frames, asset_class: str
 ) -> None:
-    whole = graded(frames, asset_class)
-    for at, grade in whole.items():
+    original = graded(frames, asset_class)
+    for at, grade in original.items():
         rebuilt = graded(frames, asset_class, start=grade.tail)
         for seq in (seq for seq in frames if seq > at):
-            assert encode_block(rebuilt[seq].block) == encode_block(whole[seq].block)
-            assert rebuilt[seq].tail == whole[seq].tail
+            assert encode_block(rebuilt[seq].block) == encode_block(original[seq].block)
+            assert rebuilt[seq].tail == original[seq].tail
 
 
 @settings(deadline=None)
@@ -244,14 +244,14 @@ def test_the_tail_never_goes_back(frames: Frames) -> None:
     assert all(earlier <= later for earlier, later in pairwise(tails))
 
 
-def test_a_grader_rebuilt_in_a_crowded_window_goes_on_with_equal_bytes() -> None:
-    # More bars of one symbol than are kept without a sweep.
+def test_a_grader_rebuilt_in_a_crowded_window_continues_with_equal_bytes() -> None:
+    # More bars of one symbol than the window holds before it removes old ones.
     frames = {
         seq: block_of([Row().at(minute) for minute in range(seq * 30, seq * 30 + 60)])
         for seq in range(1, 30)
     }
-    whole = graded(frames, "equity")
+    original = graded(frames, "equity")
     for at in frames:
-        rebuilt = graded(frames, "equity", start=whole[at].tail)
+        rebuilt = graded(frames, "equity", start=original[at].tail)
         for seq in range(at + 1, 30):
-            assert encode_block(rebuilt[seq].block) == encode_block(whole[seq].block)
+            assert encode_block(rebuilt[seq].block) == encode_block(original[seq].block)

@@ -49,17 +49,17 @@ def test_b01_numbers_must_be_finite(name: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("side", ["bid", "ask"])
-def test_b02_each_side_agrees_with_itself(side: str) -> None:
+def test_b02_each_side_is_consistent(side: str) -> None:
     assert Check.B02_OHLC in hits(**{f"{side}_high": 99.6, f"{side}_low": 99.5})
     assert Check.B02_OHLC in hits(**{f"{side}_low": 100.3})
 
 
-def test_b03_b04_prices_and_sizes_are_not_below_zero() -> None:
+def test_b03_b04_prices_and_sizes_are_not_negative() -> None:
     assert Check.B03_PRICE in hits(bid_low=-0.01)
     assert hits(ask_size=-1.0) == {Check.B04_VOLUME}
 
 
-def test_q01_a_side_may_be_empty() -> None:
+def test_q01_one_side_may_be_empty() -> None:
     assert hits(**NO_BID) == {Check.Q01_ONE_SIDED}
 
 
@@ -83,17 +83,17 @@ def test_q03_a_spread_is_narrow() -> None:
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_q06_who_names_a_price_names_a_size(name: str) -> None:
+def test_q06_a_price_has_a_size(name: str) -> None:
     assert hits(**{name: 0.0}) == {Check.Q06_SIZE}
 
 
-def test_b10_a_quote_does_not_come_before_its_time() -> None:
+def test_b10_a_quote_is_not_received_before_its_start() -> None:
     found = check_quotes(block_of({}, received_ns=NINE_THIRTY_NS - MINUTE_NS), "equity")
     assert found[Check.B10_FUTURE].all()
     assert found[Check.B10_EARLY].all()
 
 
-def test_quotes_are_graded_against_the_one_before() -> None:
+def test_quotes_are_compared_with_the_previous_one() -> None:
     far = dict.fromkeys((*PRICES, *SIZES), 210.0) | {"ask_high": 210.1, "ask_close": 210.1}
     block = block_of({}, far, {}, received_ns=NINE_THIRTY_NS + 9 * MINUTE_NS)
     graded = Grader("equity").grade(1, block).block
@@ -105,13 +105,13 @@ def test_quotes_are_graded_against_the_one_before() -> None:
     assert graded["level"].tolist() == [4, 1, 1]
 
 
-def test_a_side_that_comes_is_no_step() -> None:
+def test_a_new_side_is_not_a_step() -> None:
     block = block_of(NO_BID, {}, received_ns=NINE_THIRTY_NS + 9 * MINUTE_NS)
     graded = Grader("equity").grade(1, block).block
     assert failed_checks(int(graded["reasons"][1])) == []
 
 
-def test_quotes_travel_as_bars_do() -> None:
+def test_quotes_survive_the_wire() -> None:
     block = block_of({}, NO_BID)
     again = decode_block(encode_block(block))
     assert again.kind == QUOTE
@@ -130,7 +130,7 @@ def test_no_quotes_are_a_block_without_rows() -> None:
     st.fixed_dictionaries({name: st.floats() for name in (*PRICES, *SIZES)}),
     st.sampled_from(ASSET_CLASSES),
 )
-def test_any_numbers_at_all_get_a_grade(values: dict[str, Any], asset_class: str) -> None:
+def test_any_numbers_get_a_grade(values: dict[str, Any], asset_class: str) -> None:
     graded = Grader(asset_class).grade(1, block_of(values)).block
     finite = all(map(math.isfinite, values.values()))
     assert finite == (Check.B01_SCHEMA not in failed_checks(int(graded["reasons"][0])))

@@ -1,4 +1,4 @@
-"""Bars, resolutions and quality levels, under the import path that strategies use."""
+"""Bars, resolutions and quality levels at the import path that strategies use."""
 
 from lean_lite.model import DataQualityLevel, Length, QuoteBar, Resolution, TradeBar
 

@@ -1,4 +1,4 @@
-"""The one shape that many bars have: columns, and the bytes they travel as."""
+"""Bars as numpy columns, and their bytes."""
 
 from lean_lite.blocks.block import Block, concat, empty_block, from_bars, from_quotes
 from lean_lite.blocks.codec import decode_block, encode_block

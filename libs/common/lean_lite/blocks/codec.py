@@ -1,9 +1,9 @@
 """
-The raw codec: a block as little-endian columns inside a MessagePack array.
+Bytes of a block: little-endian columns inside a MessagePack array.
 
 Wire form, version 1: `[version, kind, resolution_s, feed, flags, rows, symbols, columns]`, where
-`columns` maps a column's name to its bytes. New fields come only at the end, new columns only
-under new names; a reader ignores the ones it does not know.
+`columns` maps the name of a column to its bytes. New fields are only appended, new columns only
+get new names; a decoder ignores the ones that it does not know.
 """
 
 from types import MappingProxyType
@@ -17,12 +17,12 @@ from lean_lite.errors import DecodeError
 from lean_lite.model import Resolution
 
 VERSION = 1
-ROWS_MAX = 4_096
+ROWS_MAX = 4_096  # of one message: about 400 KB, below the payload limit of NATS
 _SIMULATED = 1
 
 
 class RawBlock(msgspec.Struct, array_like=True, frozen=True):
-    """Lay a block out as it travels."""
+    """Wire form of a block."""
 
     version: int
     kind: str
@@ -39,7 +39,7 @@ _decoder = msgspec.msgpack.Decoder(RawBlock)
 
 
 def encode_block(block: Block) -> bytes:
-    """Return the bytes of a block."""
+    """Encode a block; columns in other byte orders are converted."""
     raw = RawBlock(
         VERSION,
         block.kind.name,
@@ -59,9 +59,9 @@ def encode_block(block: Block) -> bytes:
 
 def decode_block(data: bytes) -> Block:
     """
-    Return the block of bytes that `encode_block` made; arrays are read-only views of them.
+    Decode the bytes of a block; its arrays are read-only views of them.
 
-    DecodeError when the bytes are no block, of a newer version, or lack rows or columns.
+    DecodeError if the bytes are not a block, have a newer version, or lack rows or columns.
     """
     try:
         raw = _decoder.decode(data)
@@ -75,7 +75,7 @@ def decode_block(data: bytes) -> Block:
         kind = KINDS[raw.kind]
         resolution = Resolution.from_seconds(raw.resolution_s)
     except (KeyError, ValueError) as error:
-        message = f"block of an unknown kind or resolution: {error}"
+        message = f"block with an unknown kind or resolution: {error}"
         raise DecodeError(message) from error
     block = Block(
         kind,
@@ -95,7 +95,7 @@ def _columns(raw: RawBlock, kind: Kind) -> dict[str, Column]:
         data = raw.columns.get(name)
         if data is None:
             if name in kind.required:
-                message = f"block lacks the column {name}"
+                message = f"block without the column {name}"
                 raise DecodeError(message)
             continue
         if len(data) != raw.rows * np.dtype(dtype).itemsize:
@@ -107,5 +107,5 @@ def _columns(raw: RawBlock, kind: Kind) -> dict[str, Column]:
 
 def _check(block: Block) -> None:
     if len(block) and int(block["symbol"].max()) >= len(block.symbols):
-        message = "block names a symbol beyond its table"
+        message = "block with a symbol index beyond its symbol table"
         raise DecodeError(message)

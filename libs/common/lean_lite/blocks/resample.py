@@ -1,4 +1,4 @@
-"""Longer bars from shorter ones."""
+"""Resample a block: fold its bars into longer ones."""
 
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -7,14 +7,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from lean_lite.blocks.block import Block
+from lean_lite.blocks.block import Block, Mask
 from lean_lite.blocks.schema import BAR
 from lean_lite.blocks.trading_time import bucket_starts, regular_session_mask
 from lean_lite.market.time_buckets import Instants
 from lean_lite.model import Resolution
 
 RowIndices = npt.NDArray[np.intp]
-# What grading and the store add: the worst level, all reasons, the newest place.
+# Folds of the columns that grading and the store add: worst level, all reasons, newest frame.
 FOLDS = MappingProxyType[str, np.ufunc](
     {
         "level": np.minimum,
@@ -27,22 +27,27 @@ FOLDS = MappingProxyType[str, np.ufunc](
 
 def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> Block:
     """
-    Return the bars of a block folded into longer ones, in order of symbol and start.
+    Fold bars into longer ones, in order of symbol and start.
 
-    The first open, highest high, lowest low, last close, summed volume and count; VWAP is the mean
-    weighted by volume. A VWAP or a count is absent when that of any bar with volume is. The level
-    is the worst, the reasons are all of them; INVALID rows are left out. Of two rows with one start
-    the later counts, but every tick does. Without `extended`, bars outside of the regular session
-    are left out. Bars that are as long already stay as they are, and where they are. ValueError
-    when the bars of the block do not add up to the resolution, or are of quotes.
+    A longer bar has the first open, highest high, lowest low, last close, summed volume and trade
+    count, and the VWAP weighted by volume. Its VWAP or trade count is missing if that of any bar
+    with volume is. Its level is the worst, its reasons are those of all bars. INVALID rows are left
+    out. Of rows with the same symbol and start the last one counts, except that every tick counts.
+    Bars of the target resolution keep their values and starts.
+
+    Args:
+        block: trade bars, in any order.
+        resolution: length of the longer bars, a multiple of the block's.
+        extended: whether bars outside of the regular session count.
+
+    Raises:
+        ValueError: the resolution is not a multiple, or the block holds quotes.
     """
     if block.kind.name != BAR.name:
-        message = (
-            f"only bars of trades are made into longer ones, not those of kind {block.kind.name}"
-        )
+        message = f"only trade bars can be resampled, not records of kind {block.kind.name}"
         raise ValueError(message)
     check_longer(block.resolution, resolution)
-    rows = _in_order(_valid(block))
+    rows = _in_order(_select(block, block.is_valid))
     if not extended:
         rows = _select(rows, regular_session_mask(rows))
     if block.resolution is resolution:
@@ -51,47 +56,42 @@ def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> 
 
 
 def check_longer(shorter: Resolution, longer: Resolution) -> None:
-    """Raise ValueError when bars of one resolution can't be made of those of another."""
+    """Raise ValueError if bars of one resolution do not add up to bars of another."""
     if longer.seconds < max(shorter.seconds, 1) or longer.seconds % max(shorter.seconds, 1):
         message = (
             f"{shorter.value} bars do not add up to {longer.value} bars: "
-            f"ask for a multiple of {shorter.value}"
+            f"use a multiple of {shorter.value}"
         )
         raise ValueError(message)
 
 
-def _valid(block: Block) -> Block:
-    levels = block.columns.get("level")
-    return block if levels is None else _select(block, levels > 0)
-
-
 def _in_order(block: Block) -> Block:
-    """Return the rows in order of symbol and start, and of equal ones the last."""
+    """Sort rows by symbol and start; of equal ones only the last remains, except of ticks."""
     if _ascending(block).all():
         return block
     rows = block.take(np.lexsort((block["start_ns"], block["symbol"])))
     if block.resolution is Resolution.TICK:
         return rows
-    # The sort has kept the order of equal ones.
+    # The sort is stable: the last of equal rows is still the last one given.
     return _select(rows, np.append(_ascending(rows), np.True_))
 
 
-def _ascending(block: Block) -> npt.NDArray[np.bool_]:
-    """Return which rows but the last come before the next one by symbol and start."""
+def _ascending(block: Block) -> Mask:
+    """Return whether each row but the last is before the next one by symbol and start."""
     symbol, start_ns = block["symbol"], block["start_ns"]
-    ascending: npt.NDArray[np.bool_] = start_ns[1:] > start_ns[:-1]
+    ascending: Mask = start_ns[1:] > start_ns[:-1]
     if len(block.symbols) > 1:
         ascending &= symbol[1:] == symbol[:-1]
         ascending |= symbol[1:] > symbol[:-1]
     return ascending
 
 
-def _select(block: Block, rows: npt.NDArray[np.bool_]) -> Block:
+def _select(block: Block, rows: Mask) -> Block:
     return block if rows.all() else block.take(rows)
 
 
 class _Runs(NamedTuple):
-    """Hold the first and last row of each longer bar, and its start."""
+    """First and last row of each longer bar, and its start."""
 
     firsts: RowIndices
     lasts: RowIndices
@@ -131,7 +131,7 @@ def _fold(rows: Block, runs: _Runs, resolution: Resolution) -> Block:
 
 
 def _reduce_runs(fold: np.ufunc, column: npt.NDArray[Any], firsts: RowIndices) -> npt.NDArray[Any]:
-    """Fold each run of a column; numpy can't reduce no runs at all."""
+    """Fold each run of a column; numpy can't reduce an empty list of runs."""
     folded: npt.NDArray[Any] = fold.reduceat(column, firsts) if len(firsts) else column[:0]
     return folded
 
@@ -139,22 +139,22 @@ def _reduce_runs(fold: np.ufunc, column: npt.NDArray[Any], firsts: RowIndices) -
 def _vwap(
     rows: Block, volume: npt.NDArray[np.float64], firsts: RowIndices
 ) -> npt.NDArray[np.float64]:
-    """Return the mean weighted by volume; NaN where a bar with volume has none."""
+    """Compute VWAPs; NaN where a bar with volume has none."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = rows["vwap"] * rows["volume"]
-        value[rows["volume"] == 0] = 0.0
-        vwap: npt.NDArray[np.float64] = _reduce_runs(np.add, value, firsts) / volume
+        turnover = rows["vwap"] * rows["volume"]
+        turnover[rows["volume"] == 0] = 0.0
+        vwap: npt.NDArray[np.float64] = _reduce_runs(np.add, turnover, firsts) / volume
     vwap[volume == 0] = np.nan
     return vwap
 
 
 def _trade_count(rows: Block, firsts: RowIndices) -> npt.NDArray[np.int64]:
-    """Return the sums; -1 where a bar with volume has no count, or no bar has one."""
+    """Sum trade counts; -1 where a bar with volume has none, or no bar has one."""
     counts = rows["trade_count"]
-    unknown = counts < 0
-    if not unknown.any():
+    missing = counts < 0
+    if not missing.any():
         return _reduce_runs(np.add, counts, firsts)
     total = _reduce_runs(np.add, np.maximum(counts, 0), firsts)
-    unclear = _reduce_runs(np.logical_or, unknown & (rows["volume"] != 0), firsts)
-    total[unclear | _reduce_runs(np.logical_and, unknown, firsts)] = -1
+    incomplete = _reduce_runs(np.logical_or, missing & (rows["volume"] != 0), firsts)
+    total[incomplete | _reduce_runs(np.logical_and, missing, firsts)] = -1
     return total

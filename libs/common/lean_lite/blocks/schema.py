@@ -1,4 +1,4 @@
-"""Which columns a block has, in which order and with which bytes."""
+"""Columns of each kind of record, their dtypes, origin and precedence."""
 
 from enum import IntEnum
 from types import MappingProxyType
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Origin(IntEnum):
-    """Say how a record reached the feed."""
+    """How a record was obtained: live, as the vendor's update, by REST, from a user's feed."""
 
     LIVE = 0
     UPDATED = 1
@@ -15,7 +15,8 @@ class Origin(IntEnum):
     CUSTOM = 3
 
 
-# When two versions of a bar differ, the higher of these wins: REST knows best.
+# Of two different versions of a bar the one with the higher precedence wins: REST answers include
+# all corrections, updates the late trades, live bars neither.
 PRECEDENCE = MappingProxyType(
     {Origin.LIVE: 0, Origin.CUSTOM: 0, Origin.UPDATED: 1, Origin.BACKFILL: 2}
 )
@@ -23,11 +24,14 @@ PRECEDENCE = MappingProxyType(
 
 class Kind(msgspec.Struct, frozen=True):
     """
-    Describe one kind of record by its columns.
+    A kind of record, described by its columns.
 
-    Every column maps a name to a numpy dtype, little-endian by contract. `values` are what the
-    feed said; `head` is where and when; `grades` are there only after validate; `places` only in
-    the store.
+    Columns map names to little-endian numpy dtypes, in wire order: key, values, grades (only after
+    grading), stored (only from the store).
+
+    Attributes:
+        name: name of the kind on the wire.
+        values: columns that the feed delivers.
     """
 
     name: str
@@ -35,17 +39,19 @@ class Kind(msgspec.Struct, frozen=True):
 
     @property
     def columns(self) -> dict[str, str]:
-        """Return the dtype of every column that this kind can have, in wire order."""
+        """Dtype of every column that a block of this kind may have."""
         return KEY | self.values | GRADES | STORED
 
     @property
     def required(self) -> dict[str, str]:
-        """Return the columns that every block of this kind has."""
+        """Dtype of every column that a block of this kind must have."""
         return KEY | self.values
 
 
 KEY = {"symbol": "<u2", "start_ns": "<i8", "origin": "|u1", "received_ns": "<i8"}
 GRADES = {"level": "|u1", "reasons": "<u8"}
+# The bit of `reasons` that marks a repeat (check S01): readers of blocks drop these rows.
+REPEAT_BIT = 9
 STORED = {"seq": "<i8", "stored_ns": "<i8"}
 
 BAR = Kind(
@@ -56,19 +62,19 @@ BAR = Kind(
         "low": "<f8",
         "close": "<f8",
         "volume": "<f8",
-        "vwap": "<f8",  # NaN: the feed has none
-        "trade_count": "<i8",  # -1: the feed has none
+        "vwap": "<f8",  # NaN if the feed has none
+        "trade_count": "<i8",  # -1 if the feed has none
     },
 )
 
 QUOTE = Kind(
     "quote",
     {
-        "bid_open": "<f8",  # 0: nobody bids
+        "bid_open": "<f8",  # 0 if there is no bid
         "bid_high": "<f8",
         "bid_low": "<f8",
         "bid_close": "<f8",
-        "ask_open": "<f8",  # 0: nobody asks
+        "ask_open": "<f8",  # 0 if there is no ask
         "ask_high": "<f8",
         "ask_low": "<f8",
         "ask_close": "<f8",

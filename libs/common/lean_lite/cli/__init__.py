@@ -2,9 +2,7 @@
 
 import sys
 
-from lean_lite.errors import LeanLiteError
-
-COULD_NOT_START = 3
+from lean_lite.errors import COULD_NOT_START, LeanLiteError
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Every setting of Lean-Lite: what it is called, what it means and where its value came from."""
+"""Settings: their names, their meaning, and the origin of each value."""
 
 from lean_lite.config.loader import Config, SettingSource
 from lean_lite.config.sections import (

@@ -1,4 +1,4 @@
-"""Which settings there are, and how their variables are called."""
+"""Names of settings, and of their environment variables and aliases."""
 
 import msgspec
 
@@ -36,12 +36,12 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def types_of(section: str) -> dict[str, object]:
-    """Return the type of every key of a section."""
+    """Map every key of a section to its type."""
     return {field.encode_name: field.type for field in msgspec.structs.fields(SECTIONS[section])}
 
 
 def setting_names() -> list[tuple[str, str]]:
-    """Return every setting as its section and its key."""
+    """List every setting as its section and key."""
     return [(section, key) for section in SECTIONS for key in types_of(section)]
 
 

@@ -1,11 +1,11 @@
 """
-Read the configuration: one optional TOML file, and the environment above it.
+Config: settings read from a TOML file and from the environment, which overrides it.
 
-Every key can stand in the file as `[section] key` and in the environment as
-`LEAN_LITE_SECTION__KEY`. The file is named by `LEAN_LITE_CONFIG`, else it is `lean-lite.toml` in
-the working folder when that exists. Alpaca's own `APCA_API_KEY_ID` and `APCA_API_SECRET_KEY` work,
-and `LEAN_LITE_FEED` is short for `LEAN_LITE_STACK__FEED`.
-A secret may stand in a file of its own, named by its variable with `_FILE` behind.
+Every key can be set in the file as `[section] key` and in the environment as
+`LEAN_LITE_SECTION__KEY`. The file is the one that `LEAN_LITE_CONFIG` names, or `lean-lite.toml` in
+the working folder if it exists. Alpaca's own `APCA_API_KEY_ID` and `APCA_API_SECRET_KEY` work, and
+`LEAN_LITE_FEED` is short for `LEAN_LITE_STACK__FEED`. A secret may be read from a file of its own,
+which the variable of the secret names with the suffix `_FILE`.
 """
 
 import os
@@ -41,12 +41,23 @@ from lean_lite.errors import ConfigError
 
 IN_FILE = "_file"
 IN_CODE = "code"
-# What is read elsewhere: by the tests.
-FOREIGN = {PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION")}
+# Variables with the prefix that are read elsewhere: aliases, and switches of the tests.
+NO_SETTINGS = {
+    *ALIASES,
+    FILE_VARIABLE,
+    *(PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION")),
+}
 
 
 class SettingSource(NamedTuple):
-    """Say which setting is in force, its value and where it came from."""
+    """
+    A setting in force.
+
+    Attributes:
+        key: section and key, such as `bus.url`.
+        value: its value; a `Secret` masks itself.
+        origin: the environment variable, the file and section, `code` or `default`.
+    """
 
     key: str
     value: object
@@ -55,10 +66,17 @@ class SettingSource(NamedTuple):
 
 class Config:
     """
-    Hold every setting, one attribute per section; frozen by its sections.
+    Every setting, one attribute per section; sections are immutable.
 
-    `Config()` reads the file and the environment. Sections can be given by keyword instead:
-    `Config(bus=BusConfig(url=...))`. ConfigError names an unknown or bad setting.
+    `Config()` reads the file and the environment.
+
+    Args:
+        **sections: sections to use as they are, by name: `Config(bus=BusConfig(url=...))`. Only
+            the others are read.
+
+    Raises:
+        ConfigError: a setting is unknown or has a bad value; the message names it, where it came
+            from and what would be right.
     """
 
     alpaca: AlpacaConfig
@@ -72,34 +90,38 @@ class Config:
     stack: StackConfig
 
     def __init__(self, **sections: Section) -> None:
-        """Read what the keywords do not give."""
         found = _read(os.environ)
         self._origins = {key: origin for key, (_, origin) in found.items()}
-        for name, one in sections.items():
-            _check_section(name, one)
+        for name, given in sections.items():
+            _check_section(name, given)
         for name, section in SECTIONS.items():
-            given = sections.get(name)
-            setattr(self, name, section(**_values(name, found)) if given is None else given)
-            if given is not None:
-                self._origins |= {(name, key): IN_CODE for key in given.__struct_fields__}
+            if name in sections:
+                setattr(self, name, sections[name])
+                self._origins |= {(name, key): IN_CODE for key in types_of(name)}
+            else:
+                setattr(self, name, section(**_values(name, found)))
 
     def replace(self, **changes: Mapping[str, object]) -> Self:
         """
-        Return a copy with some keys of some sections changed: `replace(bus={"url": ...})`.
+        Return a copy with some settings changed.
 
-        ConfigError names an unknown or bad setting.
+        Args:
+            **changes: new values by section and key: `replace(bus={"url": ...})`.
+
+        Raises:
+            ConfigError: a setting is unknown or has a bad value.
         """
         copy = self.__class__.__new__(self.__class__)
         copy.__dict__ = dict(self.__dict__)
-        copy._origins = dict(self._origins)  # noqa: SLF001 - it is a copy of ours
+        copy._origins = dict(self._origins)  # noqa: SLF001 - a copy of this object
         for name, keys in changes.items():
-            changed = _in_code(name, keys)
+            changed = _from_code(name, keys)
             copy._origins |= {(name, key): IN_CODE for key in changed}  # noqa: SLF001
             setattr(copy, name, msgspec.structs.replace(getattr(self, name), **changed))
         return copy
 
     def sources(self) -> list[SettingSource]:
-        """Return every setting in force with the place it came from; secrets are masked."""
+        """Return every setting in force with its origin; secrets are masked."""
         return [
             SettingSource(f"{name}.{key}", value, self._origins.get((name, key), "default"))
             for name in SECTIONS
@@ -107,7 +129,7 @@ class Config:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that give a child process these settings."""
+        """Return the environment variables that give a child process the same settings."""
         return {
             variable_of(*source.key.split(".")): _as_text(source.value) for source in self.sources()
         }
@@ -129,7 +151,8 @@ def _from_file(environ: Mapping[str, str]) -> Found:
     path = Path(named or "lean-lite.toml")
     if not path.is_file():
         if named:
-            raise ConfigError(FILE_VARIABLE, f"there is no file {path}")
+            advice = "name one that exists, or unset the variable"
+            raise ConfigError(FILE_VARIABLE, f"there is no file {path}: {advice}")
         return {}
     try:
         tree = tomllib.loads(path.read_text("utf-8"))
@@ -149,25 +172,26 @@ def _from_file(environ: Mapping[str, str]) -> Found:
 
 def _from_environment(environ: Mapping[str, str]) -> Found:
     found: Found = {
-        place: (environ[variable], variable)
-        for variable, place in ALIASES.items()
+        setting: (environ[variable], variable)
+        for variable, setting in ALIASES.items()
         if environ.get(variable)
     }
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or variable in {*ALIASES, *FOREIGN, FILE_VARIABLE}:
+        if not variable.startswith(PREFIX) or variable in NO_SETTINGS:
             continue
         name, _, key = variable.removeprefix(PREFIX).lower().partition("__")
         if not key or name not in SECTIONS:
             raise unknown_variable(variable)
         secret = key.removesuffix(IN_FILE)
         if secret != key and types_of(name).get(secret) is Secret:
-            found[name, secret] = (_in_file(variable, environ, f"{name}.{secret}"), variable)
+            value = _from_secret_file(variable, environ, f"{name}.{secret}")
+            found[name, secret] = (value, variable)
         else:
             found[name, key] = (text, variable)
     return found
 
 
-def _in_file(variable: str, environ: Mapping[str, str], key: str) -> str:
+def _from_secret_file(variable: str, environ: Mapping[str, str], key: str) -> str:
     plain = variable[: -len(IN_FILE)]
     if plain in environ:
         raise ConfigError(key, f"is given twice: unset {plain} or {variable}")
@@ -181,13 +205,13 @@ def _in_file(variable: str, environ: Mapping[str, str], key: str) -> str:
 def _check_section(name: str, given: object) -> None:
     if name not in SECTIONS:
         raise unknown_section(name)
-    wanted = SECTIONS[name]
-    if not isinstance(given, wanted):
+    expected = SECTIONS[name]
+    if not isinstance(given, expected):
         advice = f"`Config().replace({name}={{...}})` changes single settings"
-        raise ConfigError(name, f"must be a {wanted.__name__}; {advice}")
+        raise ConfigError(name, f"must be a {expected.__name__}; {advice}")
 
 
-def _in_code(name: str, keys: object) -> dict[str, Any]:
+def _from_code(name: str, keys: object) -> dict[str, Any]:
     if name not in SECTIONS:
         raise unknown_section(name)
     if not isinstance(keys, Mapping):
@@ -198,26 +222,26 @@ def _in_code(name: str, keys: object) -> dict[str, Any]:
 def _values(name: str, found: Found) -> dict[str, Any]:
     types = types_of(name)
     values = {}
-    for (place, key), (value, origin) in found.items():
-        if place != name:
+    for (section, key), (value, origin) in found.items():
+        if section != name:
             continue
         if key not in types:
             raise unknown_key(name, key, origin)
-        values[key] = _converted(value, types[key], f"{name}.{key}", origin)
+        values[key] = _convert(value, types[key], f"{name}.{key}", origin)
     return values
 
 
-def _converted(value: object, wanted: object, key: str, origin: str) -> object:
-    if wanted is Secret:
+def _convert(value: object, expected: object, key: str, origin: str) -> object:
+    if expected is Secret:
         return Secret(value)
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    if isinstance(value, str) and str(wanted).startswith("tuple"):
+    if isinstance(value, str) and str(expected).startswith("tuple"):
         value = [part.strip() for part in value.split(",") if part.strip()]
     try:
-        return msgspec.convert(value, wanted, strict=False)
+        return msgspec.convert(value, expected, strict=False)
     except msgspec.ValidationError as error:
-        raise bad_value(key, value, wanted, error, origin) from error
+        raise bad_value(key, value, expected, error, origin) from error
 
 
 def _as_text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What every section of the configuration is made of."""
+"""Every setting, one class per section, with its documentation."""
 
 from typing import Annotated, Literal
 
@@ -8,9 +8,16 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
+CRYPTO_FEED = "us"
+FEEDS = ("iex", "sip", CRYPTO_FEED)  # of an Alpaca account; feeds of users have other names
+NO_KEYS = (
+    "there are no Alpaca keys: set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or replay recorded "
+    "days with LEAN_LITE_FEED=simulator (`lean-lite demo` shows them)"
+)
+
 
 class Secret(str):
-    """Be text that must not be shown: keys, passwords."""
+    """Text that is masked wherever settings are shown: a key, a password."""
 
     __slots__ = ()
 
@@ -20,25 +27,22 @@ class Secret(str):
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Be one section of the configuration; every field has a default."""
-
-
-CRYPTO_FEED = "us"
-FEEDS = ("iex", "sip", CRYPTO_FEED)
-NO_KEYS = (
-    "there are no Alpaca keys: set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or replay recorded "
-    "days with LEAN_LITE_FEED=simulator (`lean-lite demo` shows them at once)"
-)
+    """Base class of a section of the configuration; every field has a default."""
 
 
 class AlpacaConfig(Section, frozen=True):
     """
-    Configure the account.
+    The Alpaca account, and where it is reached; only ingest is given its keys.
 
-    `key_id` and `secret_key` are those that Alpaca has given. `feed` is the source of live
-    equities: `iex` on the free plan, `sip` with a subscription. An empty `stream_url` or `rest_url`
-    means Alpaca's own; `simulated` says that they are those of a simulator, whose clock then rules
-    and whose bars carry a flag.
+    Attributes:
+        key_id: key of the account, as Alpaca issued it.
+        secret_key: secret of the key.
+        feed: source of live equities. `iex` is part of the free plan and therefore the default;
+            `sip`, the consolidated tape, needs a subscription.
+        stream_url: address of the websockets; empty means Alpaca's.
+        rest_url: address of the REST service; empty means Alpaca's.
+        simulated: whether both addresses are those of a simulator. Its clock is then the feed's
+            clock, and its bars carry a flag.
     """
 
     key_id: Secret = Secret("")
@@ -49,18 +53,26 @@ class AlpacaConfig(Section, frozen=True):
     simulated: bool = False
 
     def feed_of(self, asset_class: str) -> str:
-        """Return the account's feed of an asset class, or nothing when it has none."""
+        """Return the account's feed of an asset class; empty if it has none."""
         return {"equity": self.feed, "crypto": CRYPTO_FEED}.get(asset_class, "")
 
 
 class BusConfig(Section, frozen=True):
     """
-    Configure the connection to NATS.
+    The NATS server, and the time limits of a connection to it.
 
-    An empty `url` means the stack that runs on this machine; `user` and `password` are for another
-    server. `request_timeout_s` bounds every request; `connect_timeout_s` bounds the first
-    connection, reconnects go on for ever. `feed_user` and `feed_password` are for feeds of your
-    own: their bars take a second connection. A lease that is not renewed for `lease_ttl_s` is free.
+    Attributes:
+        url: address of the server; empty means the stack that runs on this machine.
+        user: user on a server that is named by `url`.
+        password: password of `user`.
+        feed_user: user for a program's own feeds. Their bars take a second connection, because
+            only this role may publish raw frames.
+        feed_password: password of `feed_user`.
+        connect_timeout_s: limit of the first connection, in seconds; an established connection
+            reconnects without a limit.
+        request_timeout_s: limit of every request and publish, in seconds.
+        lease_ttl_s: seconds until a lease that is not renewed expires. Short enough that a standby
+            takes over in seconds, long enough to survive a lost renewal.
     """
 
     url: str = ""
@@ -75,11 +87,20 @@ class BusConfig(Section, frozen=True):
 
 class StreamsConfig(Section, frozen=True):
     """
-    Configure what the streams keep.
+    What the streams retain; the oldest frames are dropped first.
 
-    `age_s` and `bytes` bound RAW and GRADED each, `bulk_bytes` the streams of history and
-    `event_bytes` that of events; the oldest frames go first. `duplicates_s` is how long the server
-    remembers message ids; `replicas` is on how many servers of a cluster a stream lies.
+    A stack on this machine lowers the sizes if its disk is small: the server refuses streams that
+    might outgrow it.
+
+    Attributes:
+        age_s: seconds that a frame is retained. Three days bridge a weekend without a store.
+        bytes: limit of RAW and of GRADED each, in bytes.
+        bulk_bytes: limit of BULK_RAW and of BULK_GRADED each, in bytes. Consumers hold publishers
+            of history back, so that these streams stay small.
+        event_bytes: limit of EVENTS, in bytes.
+        duplicates_s: seconds that the server remembers message ids. Far longer than a publisher
+            repeats a frame, and cheap, since an id is one per frame.
+        replicas: number of servers of a cluster that hold a copy of each stream.
     """
 
     age_s: Seconds = 3 * 86_400.0
@@ -92,13 +113,19 @@ class StreamsConfig(Section, frozen=True):
 
 class IngestConfig(Section, frozen=True):
     """
-    Configure ingest.
+    The service that receives market data.
 
-    `symbols` are subscribed from the start, besides what clients ask for; one that nobody has asked
-    for since `forget_s` is left out. `pending_bars` bounds what waits for the bus per lane.
-    `refill_span_s` bounds the hole that is filled; `refill_again_s` is when it is asked for once
-    more, in the feed's time, because late trades correct its last bars. `rest_timeout_s` bounds a
-    request to Alpaca's REST service, and `rest_requests_per_min` how many there are.
+    Attributes:
+        symbols: symbols to subscribe from the start, besides those that clients request.
+        pending_bars: limit of bars of one lane that wait for the bus.
+        forget_s: seconds until a symbol that no client renews is unsubscribed. A strategy may
+            restart in that time without a gap.
+        refill_again_s: seconds, by the feed's clock, until a filled gap is fetched a second time.
+            Late trades correct a bar up to half a minute after its end.
+        refill_span_s: longest gap that is filled, in seconds.
+        rest_timeout_s: limit of one request to Alpaca's REST service, in seconds.
+        rest_requests_per_min: limit of requests per minute. The free plan allows 200; the rest is
+            for other programs of the account.
     """
 
     symbols: tuple[str, ...] = ()
@@ -111,19 +138,28 @@ class IngestConfig(Section, frozen=True):
 
 
 class ValidateConfig(Section, frozen=True):
-    """Configure validate: an idle lane repeats its head every `head_every_s`."""
+    """
+    The service that grades bars.
+
+    Attributes:
+        head_every_s: seconds after which an idle lane repeats its watermark. A client that lost
+            the last message of a lane finds out after this time.
+    """
 
     head_every_s: Seconds = 5.0
 
 
 class StoreConfig(Section, frozen=True):
     """
-    Configure the store.
+    The service that stores bars and answers history.
 
-    `path` is the folder of its files, one file per store process. `redis_url` may be empty: then
-    nothing is shared there. `days_in_memory` bounds the trading days whose bars stay decoded;
-    `reply_rows` bounds one answer, and `wait_s` how long one waits for bars that are on their way;
-    `pending_frames` bounds what has been read and is not written yet.
+    Attributes:
+        path: folder of its files, one file per store process; a stack on this machine sets it.
+        redis_url: address of Valkey or Redis for the latest bars; empty means none.
+        days_in_memory: number of UTC days whose bars stay decoded.
+        reply_rows: limit of rows in one reply, which bounds the memory of a request.
+        wait_s: seconds that a reply waits for frames that are published and not yet stored.
+        pending_frames: limit of frames that are read and not yet written.
     """
 
     path: str = ""
@@ -136,9 +172,13 @@ class StoreConfig(Section, frozen=True):
 
 class MetricsConfig(Section, frozen=True):
     """
-    Configure metrics.
+    The service that adds up metrics and serves them.
 
-    It listens on `host` and `port` (0: a free one); a service not heard for `gone_s` is gone.
+    Attributes:
+        host: address to listen on; by default this machine only.
+        port: port to listen on; 0 means a free one.
+        gone_s: seconds without a heartbeat after which a process counts as gone: five heartbeats
+            at the default `service.beat_s`.
     """
 
     host: str = "127.0.0.1"
@@ -148,11 +188,16 @@ class MetricsConfig(Section, frozen=True):
 
 class ServiceConfig(Section, frozen=True):
     """
-    Configure how a service lives.
+    What all services share: health, heartbeats, logs and shutdown.
 
-    It answers for its health on `health_host` and `health_port` (0: a free one), and tells the bus
-    every `beat_s` how it is. `drain_s` bounds how long a stop may take; `log_level` and
-    `log_format` shape what goes to standard error; `uvloop` swaps the event loop.
+    Attributes:
+        health_host: address of the health endpoints; by default this machine only.
+        health_port: port of the health endpoints; 0 means a free one.
+        beat_s: seconds between two heartbeats.
+        drain_s: limit of a clean stop, in seconds.
+        log_level: lowest level that is logged.
+        log_format: `json` for machines, `text` for people; both go to standard error.
+        uvloop: whether to run on uvloop, where there is one for the platform.
     """
 
     health_host: str = "127.0.0.1"
@@ -166,14 +211,21 @@ class ServiceConfig(Section, frozen=True):
 
 class StackConfig(Section, frozen=True):
     """
-    Configure the embedded stack.
+    The stack of this machine: brokers, services and perhaps the simulator.
 
-    `feed` (also LEAN_LITE_FEED) decides between the market and the simulator. An empty `folder`
-    means the user's data folder. Empty `nats_server` and `valkey_server` mean the programs that
-    come with Lean-Lite. A start may take `start_s`; a shared stack lingers for `linger_s` after its
-    last user. `metrics_port` is that of its page (0: a free one). `speed` and
-    `start` (`open`, `last` or an ISO time) set the simulator's clock; 0 and empty mean 60 times
-    from `last` for a shared stack, and 600 times from `open` for `lean-lite demo`.
+    Attributes:
+        feed: `alpaca` for the market or `simulator` for recorded days; also LEAN_LITE_FEED.
+        folder: folder of data and logs; empty means `lean-lite` in the user's data folder.
+        nats_server: path of a NATS server; empty means the one installed with Lean-Lite.
+        valkey_server: path of a Valkey server; empty means the one installed with Lean-Lite.
+        start_s: limit of a start, in seconds.
+        linger_s: seconds that a shared stack runs on without a user. Programs that are run one
+            after the other then share it.
+        metrics_port: port of the metrics service; 0 means a free one.
+        speed: speed of the simulator's clock, in feed seconds per second. 0 means 60 for a shared
+            stack and 600 for `lean-lite demo`.
+        start: time at which the simulator's clock starts: `open`, `last` or an ISO time. Empty
+            means `last` for a shared stack and `open` for `lean-lite demo`.
     """
 
     feed: Literal["alpaca", "simulator"] = "alpaca"

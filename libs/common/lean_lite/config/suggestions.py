@@ -1,4 +1,4 @@
-"""What to say of a setting that is not there, and of a value that can't stand where it is."""
+"""Errors of wrong settings, with the nearest right name or value."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -17,71 +17,72 @@ from lean_lite.errors import ConfigError
 
 
 def unknown_key(section: str, key: str, origin: str = "") -> ConfigError:
-    """Return that a section has no such key, with the one that may be meant."""
-    known = types_of(section)
-    near = [f"{section}.{one}" for one in _near(key, known)]
-    meant = near or [f"{other}.{key}" for other in _sections_with(key)]
-    return _unknown(f"{section}.{key}", origin, meant, f"[{section}] has {', '.join(known)}")
+    """Make the error of a key that its section does not have; suggest the nearest."""
+    keys = types_of(section)
+    near = [f"{section}.{name}" for name in _nearest(key, keys)]
+    suggested = near or [f"{other}.{key}" for other in _sections_with(key)]
+    return _unknown(f"{section}.{key}", origin, suggested, f"[{section}] has {', '.join(keys)}")
 
 
 def unknown_section(section: str, origin: str = "") -> ConfigError:
-    """Return that there is no such section, with the one that may be meant."""
-    return _unknown(section, origin, _near(section, SECTIONS), _sections())
+    """Make the error of an unknown section; suggest the nearest."""
+    return _unknown(section, origin, _nearest(section, SECTIONS), _sections())
 
 
 def unknown_in_file(name: str, origin: str) -> ConfigError:
-    """Return that a key stands above every section of the file, with the place of its own."""
-    (key,) = _near(name, dict.fromkeys(key for _, key in setting_names())) or [name]
-    meant = [f"{section}.{key}, under [{section}]" for section in _sections_with(key)]
-    return _unknown(name, origin, meant or _near(name, SECTIONS), _sections())
+    """Make the error of a key above the first section of a file; suggest its section."""
+    (key,) = _nearest(name, dict.fromkeys(key for _, key in setting_names())) or [name]
+    suggested = [f"{section}.{key}, under [{section}]" for section in _sections_with(key)]
+    return _unknown(name, origin, suggested or _nearest(name, SECTIONS), _sections())
 
 
 def unknown_variable(variable: str) -> ConfigError:
-    """Return that a variable is no setting, with the one that may be meant."""
+    """Make the error of an environment variable without a setting; suggest the nearest."""
     section, _, key = variable.removeprefix(PREFIX).lower().partition("__")
-    if key and (near := _near(section, SECTIONS)):
+    if key and (near := _nearest(section, SECTIONS)):
         return _unknown(section, variable, near)
-    known = _short_variables()
-    near = _near((key or section).upper(), known)
+    variables = _variables_by_short_name()
+    near = _nearest((key or section).upper(), variables)
     rest = f"a setting is {PREFIX}<SECTION>__<KEY>, and {_sections()}"
-    return _unknown(variable, "", [known[one] for one in near], rest)
+    return _unknown(variable, "", [variables[name] for name in near], rest)
 
 
-def bad_value(key: str, value: object, wanted: object, why: object, origin: str) -> ConfigError:
-    """Return that a value can't stand there, with those that can when they are few."""
-    allowed = get_args(wanted) if get_origin(wanted) is Literal else ()
-    if wanted is bool:
+def bad_value(key: str, value: object, expected: object, why: object, origin: str) -> ConfigError:
+    """Make the error of a value of the wrong type; list the allowed values of a choice."""
+    allowed = get_args(expected) if get_origin(expected) is Literal else ()
+    if expected is bool:
         allowed = ("true", "false")
-    said = f"Expected {_either(allowed)}, not {value!r}" if allowed else str(why)
-    return ConfigError(key, f"{said} (from {origin})")
+    message = f"Expected {_either(allowed)}, not {value!r}" if allowed else str(why)
+    return ConfigError(key, f"{message} (from {origin})")
 
 
-def _unknown(name: str, origin: str, meant: Iterable[str], otherwise: str = "") -> ConfigError:
-    where = f" (from {origin})" if origin else ""
-    guess = _either(tuple(meant))
-    advice = f"did you mean {guess}?" if guess else otherwise
-    return ConfigError(name, f"there is no such setting{where}; {advice}")
+def _unknown(name: str, origin: str, suggested: Iterable[str], otherwise: str = "") -> ConfigError:
+    source = f" (from {origin})" if origin else ""
+    names = _either(tuple(suggested))
+    advice = f"did you mean {names}?" if names else otherwise
+    return ConfigError(name, f"there is no such setting{source}; {advice}")
 
 
-def _near(name: str, known: Mapping[str, object]) -> list[str]:
-    return difflib.get_close_matches(name, known, n=1)
+def _nearest(name: str, names: Mapping[str, object]) -> list[str]:
+    """Return the most similar name, or nothing if none is similar."""
+    return difflib.get_close_matches(name, names, n=1)
 
 
 def _sections_with(key: str) -> list[str]:
-    return [section for section, one in setting_names() if one == key]
+    return [section for section, name in setting_names() if name == key]
 
 
 def _sections() -> str:
     return f"the sections are {', '.join(SECTIONS)}"
 
 
-def _short_variables() -> dict[str, str]:
-    """Return the variables by what may be left of their names: the prefix or the section gone."""
-    whole = [FILE_VARIABLE, *ALIASES, *(variable_of(*place) for place in setting_names())]
-    known = {variable.removeprefix(PREFIX): variable for variable in whole}
+def _variables_by_short_name() -> dict[str, str]:
+    """Map names without the prefix, and keys without their section, to the full variable."""
+    full = [FILE_VARIABLE, *ALIASES, *(variable_of(*setting) for setting in setting_names())]
+    variables = {variable.removeprefix(PREFIX): variable for variable in full}
     for section, key in setting_names():
-        known.setdefault(key.upper(), variable_of(section, key))
-    return known
+        variables.setdefault(key.upper(), variable_of(section, key))
+    return variables
 
 
 def _either(names: tuple[str, ...]) -> str:

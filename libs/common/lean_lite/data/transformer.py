@@ -54,10 +54,10 @@ class DataTransformer:
         or a logarithm that does not exist; ImportError without `lean-lite[pandas]`.
         """
         given = Bars.of(bars)
-        given.check_one_symbol()
+        given.block.require_one_symbol()
         pandas = import_optional("pandas", "pandas")
         values = normalize(given.to_numpy(), method, jointly=jointly)
-        frame: pd.DataFrame = pandas.DataFrame(values, index=utc_index(given), columns=OHLCV)
+        frame: pd.DataFrame = pandas.DataFrame(values, index=utc_index(given.block), columns=OHLCV)
         return frame
 
     @staticmethod
@@ -71,8 +71,8 @@ class DataTransformer:
         ValueError for several symbols; ImportError without `lean-lite[pandas]`.
         """
         given = Bars.of(bars)
-        given.check_one_symbol()
+        given.block.require_one_symbol()
         pandas = import_optional("pandas", "pandas")
-        index = utc_index(given)
+        index = utc_index(given.block)
         lines = Indicators().over(given)
         return {name: pandas.Series(line, index, name=name) for name, line in lines.items()}

@@ -1,1 +1,1 @@
-"""What kind of thing a symbol is, and when it trades."""
+"""Asset classes, trading sessions and the calendar."""

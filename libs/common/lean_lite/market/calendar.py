@@ -1,9 +1,8 @@
 """
-The trading calendar: when a symbol may have bars, and how many.
+Trading calendar: sessions in a span, and expected numbers of bars.
 
-Every time is in nanoseconds since 1970 UTC, and every span holds its start but not its end. What
-an equity did not trade inside of a session is no fault of the calendar: `expected` counts the bars
-of a symbol that trades in every minute.
+Every time is in nanoseconds since 1970 UTC, and every span includes its start but not its end.
+`expected` counts the bars of a symbol that trades in every minute; an illiquid one has fewer.
 """
 
 import logging
@@ -27,8 +26,8 @@ from lean_lite.model.timestamps import DAY_NS, DAY_S, HOUR_S, SECOND_NS
 __all__ = ["Calendar", "Session", "calendar_of"]
 
 ALWAYS_NS = -(2**63), 2**63 - 1
-YEARS_KEPT = 128
-WARN_AHEAD_NS = 30 * DAY_NS
+YEARS_CACHED = 128  # more than the table of sessions has
+WARN_AHEAD_NS = 30 * DAY_NS  # time to upgrade before half days are taken for full ones
 
 _pre, _post, _label = attrgetter("pre_ns"), attrgetter("post_ns"), attrgetter("label_ns")
 
@@ -37,9 +36,10 @@ log = logging.getLogger(__name__)
 
 class Calendar:
     """
-    Know the sessions of one asset class.
+    Calendar of one asset class.
 
-    Days are certain in [`since_ns`, `until_ns`); outside of it a weekday counts as a full session.
+    Closed and half days are known in [`since_ns`, `until_ns`); outside of it every weekday counts
+    as a full session. `sessions_of` returns the sessions of a year, in order of time.
     """
 
     def __init__(
@@ -49,15 +49,14 @@ class Calendar:
         since_ns: int = ALWAYS_NS[0],
         until_ns: int = ALWAYS_NS[1],
     ) -> None:
-        """Take the function that makes the sessions of a year, in order of time."""
-        self._sessions_of = lru_cache(YEARS_KEPT)(sessions_of)
+        self._sessions_of = lru_cache(YEARS_CACHED)(sessions_of)
         self.since_ns = since_ns
         self.until_ns = until_ns
         ends = until_ns < ALWAYS_NS[1]
         self._warn_from_ns = until_ns - WARN_AHEAD_NS if ends else until_ns
 
     def sessions(self, start_ns: int, end_ns: int) -> list[Session]:
-        """Return the sessions of which some extended trading lies in the span."""
+        """Return the sessions whose extended trading overlaps the span, in order of time."""
         if end_ns <= start_ns:
             return []
         near = self._near(start_ns, end_ns)
@@ -66,9 +65,9 @@ class Calendar:
 
     def spans(self, start_ns: int, end_ns: int, *, extended: bool = True) -> list[tuple[int, int]]:
         """
-        Return the parts of the span in which bars may start, in order of time.
+        Return the parts of a span in which bars may start, in order of time.
 
-        They are disjoint and do not touch: what trades without a break is one of them.
+        They neither overlap nor touch: sessions without a break between them are one part.
         """
         spans: list[tuple[int, int]] = []
         for _, pre_ns, open_ns, close_ns, post_ns, _ in self.sessions(start_ns, end_ns):
@@ -82,22 +81,22 @@ class Calendar:
 
     def expected(self, start_ns: int, end_ns: int, resolution_s: int) -> int:
         """
-        Return how many bars that hold regular trading start in the span.
+        Return how many bars that overlap a regular session start in the span.
 
-        Bars of a day (86,400 s) count by their label, shorter ones by the clock: the first hour of
-        an equity starts at 9:00. ValueError for a resolution that divides no hour.
+        Daily bars (86,400 s) count by their label, shorter ones by the clock: the first hour of an
+        equity session starts at 9:00. ValueError for a resolution that does not divide an hour.
         """
         if resolution_s == DAY_S:
             return self._expected_days(start_ns, end_ns)
         if resolution_s < 1 or HOUR_S % resolution_s:
             message = (
-                f"no calendar counts bars of {resolution_s} s: "
-                "ask for a resolution that divides an hour, or for days (86400 s)"
+                f"can't count expected bars of {resolution_s} s: "
+                "use a resolution that divides an hour, or days (86400 s)"
             )
             raise ValueError(message)
         length_ns = resolution_s * SECOND_NS
         return sum(
-            # The first bar may start before the session that it holds a part of.
+            # The first bar may start before the session that it overlaps.
             _starts(
                 max(open_ns // length_ns * length_ns, start_ns), min(close_ns, end_ns), length_ns
             )
@@ -105,7 +104,7 @@ class Calendar:
         )
 
     def is_open(self, ns: int, *, extended: bool = False) -> bool:
-        """Tell whether there is trading at an instant, regular or extended."""
+        """Return whether there is trading at a time, regular or extended."""
         return bool(self.spans(ns, ns + 1, extended=extended))
 
     def _expected_days(self, start_ns: int, end_ns: int) -> int:
@@ -115,11 +114,11 @@ class Calendar:
         return bisect_left(near, end_ns, key=_label) - bisect_left(near, start_ns, key=_label)
 
     def _near(self, start_ns: int, end_ns: int) -> list[Session]:
-        """Return all sessions of the years that the span touches, in order of time."""
+        """Return all sessions of the years around the span; warn once if the table ends."""
         if end_ns > self._warn_from_ns:
             self._warn_from_ns = ALWAYS_NS[1]
             log.warning(
-                "the table of sessions ends on %s, and later weekdays count as full sessions: "
+                "the table of sessions ends on %s; later weekdays count as full sessions: "
                 "upgrade lean-lite or run `make sessions`",
                 _utc(self.until_ns - DAY_NS).date(),
             )
@@ -129,7 +128,7 @@ class Calendar:
 
 @cache
 def calendar_of(asset_class: str) -> Calendar:
-    """Return the calendar of `equity`, `crypto` or `forex`; ValueError for other texts."""
+    """Return the calendar of an asset class; ValueError unless equity, crypto or forex."""
     match asset_class:
         case "equity":
             table = read_table()
@@ -142,12 +141,12 @@ def calendar_of(asset_class: str) -> Calendar:
             return Calendar(crypto_sessions)
         case "forex":
             return Calendar(forex_sessions)
-    message = f"no calendar for {asset_class!r}: there are those of equity, crypto and forex"
+    message = f"invalid asset class {asset_class!r}: expected equity, crypto or forex"
     raise ValueError(message)
 
 
 def _starts(first_ns: int, end_ns: int, length_ns: int) -> int:
-    """Return how many bars, aligned to the clock, start in a span that may be empty."""
+    """Return how many bars aligned to the clock start in a span; 0 if it is empty."""
     return max(0, -(end_ns // -length_ns) + first_ns // -length_ns)
 
 

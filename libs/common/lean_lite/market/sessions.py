@@ -1,10 +1,10 @@
 """
-The sessions of a year: what one trading day is for equities, crypto and forex.
+Trading sessions of a year for equities, crypto and forex.
 
-Equities trade as NYSE and Nasdaq do. Their closed and half days stand in `sessions.csv`, which
-`make sessions` writes; any other weekday is a full session. Crypto never closes, and each of its
-sessions is a day of UTC. Forex trades from Sunday 17:00 to Friday 17:00 in New York; each of its
-sessions ends at 17:00 and is named after the day on which it ends.
+Equities follow NYSE and Nasdaq. Their closed and half days are in `sessions.csv`, which
+`make sessions` writes; any other weekday has a full session. Crypto never closes: a session is one
+day of UTC. Forex trades from Sunday 17:00 to Friday 17:00 in New York: a session ends at 17:00 and
+has the date of that day.
 """
 
 import csv
@@ -23,15 +23,15 @@ _TABLE = Path(__file__).with_name("sessions.csv")
 _DAY = timedelta(days=1)
 _EPOCH = date(1970, 1, 1)
 _SATURDAY = 5
-_FOREX_TURN = time(17)
+_FOREX_CLOSE = time(17)
 
 
 class Session(NamedTuple):
     """
-    Hold the hours of one trading day, in nanoseconds since 1970 UTC.
+    Trading hours of one day, in nanoseconds since 1970 UTC.
 
-    Regular trading is [open, close), extended trading [pre, post). `label_ns` is the start that
-    Alpaca gives to the day's daily bar: midnight in New York for equities, in Chicago for crypto.
+    Regular trading is [open, close), extended trading [pre, post). `label_ns` is the start of the
+    day's daily bar at Alpaca: midnight in New York for equities, in Chicago for crypto.
     """
 
     day: date
@@ -42,8 +42,8 @@ class Session(NamedTuple):
     label_ns: int
 
 
-class Table(NamedTuple):
-    """Say which weekdays from `first` to `last`, both included, are no full session."""
+class SessionTable(NamedTuple):
+    """Weekdays from `first` to `last`, both included, that are closed or half days."""
 
     first: date
     last: date
@@ -51,23 +51,23 @@ class Table(NamedTuple):
     half: frozenset[date]
 
 
-def read_table() -> Table:
-    """Read the table that is part of this package."""
+def read_table() -> SessionTable:
+    """Read the table of this package."""
     days: dict[str, list[date]] = {"first": [], "last": [], "closed": [], "half": []}
     with _TABLE.open(newline="") as lines:
         for day, kind in csv.reader(lines):
             days[kind].append(date.fromisoformat(day))
     (first,), (last,) = days["first"], days["last"]
-    return Table(first, last, frozenset(days["closed"]), frozenset(days["half"]))
+    return SessionTable(first, last, frozenset(days["closed"]), frozenset(days["half"]))
 
 
 def instant(day: date, hours: time, zone: ZoneInfo) -> int:
-    """Return the instant at which clocks in a zone show a day and a time."""
+    """Convert a local date and time to nanoseconds since 1970 UTC."""
     return int(datetime.combine(day, hours, zone).timestamp()) * SECOND_NS
 
 
-def equity_sessions(year: int, table: Table) -> list[Session]:
-    """Return the sessions of a year: pre-market 4:00, 9:30 to 16:00 or 13:00, then four hours."""
+def equity_sessions(year: int, table: SessionTable) -> list[Session]:
+    """Return the equity sessions of a year: pre-market, 9:30 to 16:00 (or 13:00), after hours."""
     return [
         _equity_session(day, close_h=13 if day in table.half else 16)
         for day in _weekdays(year)
@@ -76,7 +76,7 @@ def equity_sessions(year: int, table: Table) -> list[Session]:
 
 
 def _equity_session(day: date, *, close_h: int) -> Session:
-    # Clocks change on Sundays, so on a weekday the hours count from midnight.
+    # Clocks change on Sundays: on a weekday the hours of the clock count from midnight.
     midnight_ns = instant(day, time.min, NEW_YORK)
     close_ns = midnight_ns + close_h * HOUR_NS
     return Session(
@@ -90,7 +90,7 @@ def _equity_session(day: date, *, close_h: int) -> Session:
 
 
 def crypto_sessions(year: int) -> list[Session]:
-    """Return one session for each day of a year."""
+    """Return the crypto sessions of a year, one for each day."""
     return [_crypto_session(day) for day in _days(year)]
 
 
@@ -101,13 +101,13 @@ def _crypto_session(day: date) -> Session:
 
 
 def forex_sessions(year: int) -> list[Session]:
-    """Return one session for each weekday of a year; a daily bar is labelled by its start."""
+    """Return the forex sessions of a year, one for each weekday; their label is their start."""
     return [_forex_session(day) for day in _weekdays(year)]
 
 
 def _forex_session(day: date) -> Session:
-    start_ns = instant(day - _DAY, _FOREX_TURN, NEW_YORK)
-    end_ns = instant(day, _FOREX_TURN, NEW_YORK)
+    start_ns = instant(day - _DAY, _FOREX_CLOSE, NEW_YORK)
+    end_ns = instant(day, _FOREX_CLOSE, NEW_YORK)
     return Session(day, start_ns, start_ns, end_ns, end_ns, start_ns)
 
 

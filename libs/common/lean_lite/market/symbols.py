@@ -1,7 +1,7 @@
-"""The asset class of a symbol, which its form tells."""
+"""Asset class of a symbol, derived from its form."""
 
-# ISO 4217, precious metals included, and CNH, the yuan as it trades outside of China. A code that
-# is withdrawn stays here, so that a stored pair keeps its class.
+# ISO 4217, precious metals included, and CNH, the yuan as traded outside of China. A withdrawn code
+# stays here: otherwise the stored bars of its pairs would change their asset class and lane.
 CURRENCIES = frozenset(
     """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
@@ -17,9 +17,9 @@ CURRENCIES = frozenset(
 
 def asset_class_of(symbol: str) -> str:
     """
-    Return the asset class that a symbol's form tells.
+    Return the asset class of a symbol, whatever the text.
 
-    A pair of currencies (EUR/USD) is `forex`, another pair (BTC/USD) `crypto`, all else `equity`.
+    A pair of currencies (EUR/USD) is `forex`, any other pair (BTC/USD) `crypto`, all else `equity`.
     """
     base, slash, quote = symbol.partition("/")
     if not slash:

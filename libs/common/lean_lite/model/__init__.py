@@ -1,4 +1,4 @@
-"""Bars, their resolution and their quality level."""
+"""Bars and quotes, their resolution and their quality level."""
 
 from lean_lite.model.bars import QuoteBar, TradeBar
 from lean_lite.model.quality_level import DataQualityLevel

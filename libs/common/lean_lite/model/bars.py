@@ -1,4 +1,4 @@
-"""Bars, their resolution and their quality: the types that a strategy handles."""
+"""TradeBar and QuoteBar."""
 
 from datetime import UTC, datetime
 
@@ -8,13 +8,23 @@ from lean_lite.model.resolution import Resolution
 from lean_lite.model.timestamps import utc
 
 
-# Bars hold nothing that could hold them: the collector need not look at many of them.
+# Bars refer to nothing that could refer to them: the garbage collector need not visit them (gc).
 class TradeBar(msgspec.Struct, frozen=True, gc=False):
     """
-    Hold the trades of one span of time.
+    The trades of one symbol over one span of time.
 
-    `timestamp` is the start of the bar; it may be given naive (local time, as in Python) and is
-    always aware UTC afterwards. `vwap` and `trade_count` are None when the feed has none.
+    Attributes:
+        symbol: symbol, such as `AAPL`, `BRK.B` or `BTC/USD`.
+        timestamp: start of the bar. A naive one is local time, as in Python; it is always stored
+            as aware UTC.
+        open: price of the first trade, in the quote currency.
+        high: highest price.
+        low: lowest price.
+        close: price of the last trade.
+        volume: traded quantity, in shares or units of the base currency.
+        vwap: volume-weighted average price; None if the feed has none.
+        trade_count: number of trades; None if the feed has none.
+        resolution: length of the bar.
     """
 
     symbol: str
@@ -29,17 +39,30 @@ class TradeBar(msgspec.Struct, frozen=True, gc=False):
     resolution: Resolution = Resolution.MINUTE
 
     def __post_init__(self) -> None:
-        """Make the start aware UTC."""
-        moment = self.timestamp
-        if type(moment) is not datetime or moment.tzinfo is not UTC:
-            msgspec.structs.force_setattr(self, "timestamp", utc(moment))
+        """Convert the start to aware UTC."""
+        start = self.timestamp
+        if type(start) is not datetime or start.tzinfo is not UTC:
+            msgspec.structs.force_setattr(self, "timestamp", utc(start))
 
 
 class QuoteBar(msgspec.Struct, frozen=True, gc=False):
     """
-    Hold the best bid and ask of one span of time.
+    The best bid and ask of one symbol over one span of time.
 
-    `timestamp` is the start of the bar, aware UTC as in `TradeBar`; sizes are those at its end.
+    Attributes:
+        symbol: symbol, such as `AAPL`, `BRK.B` or `BTC/USD`.
+        timestamp: start of the bar, as in `TradeBar`.
+        bid_open: best bid at the start, in the quote currency; 0 if there is none.
+        bid_high: highest best bid.
+        bid_low: lowest best bid.
+        bid_close: best bid at the end.
+        ask_open: best ask at the start; 0 if there is none.
+        ask_high: highest best ask.
+        ask_low: lowest best ask.
+        ask_close: best ask at the end.
+        bid_size: quantity at the best bid at the end.
+        ask_size: quantity at the best ask at the end.
+        resolution: length of the bar.
     """
 
     symbol: str
@@ -57,7 +80,7 @@ class QuoteBar(msgspec.Struct, frozen=True, gc=False):
     resolution: Resolution = Resolution.MINUTE
 
     def __post_init__(self) -> None:
-        """Make the start aware UTC."""
-        moment = self.timestamp
-        if type(moment) is not datetime or moment.tzinfo is not UTC:
-            msgspec.structs.force_setattr(self, "timestamp", utc(moment))
+        """Convert the start to aware UTC."""
+        start = self.timestamp
+        if type(start) is not datetime or start.tzinfo is not UTC:
+            msgspec.structs.force_setattr(self, "timestamp", utc(start))

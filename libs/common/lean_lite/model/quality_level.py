@@ -1,4 +1,4 @@
-"""Quality levels and their codes."""
+"""Quality levels and their codes in a block."""
 
 from enum import Enum
 from functools import total_ordering
@@ -6,7 +6,11 @@ from functools import total_ordering
 
 @total_ordering
 class DataQualityLevel(Enum):
-    """Grade a record; the value is its score, and grades are ordered by it."""
+    """
+    Grade of a bar or quote; the value is its score, which orders the levels.
+
+    EXCELLENT passes every check; INVALID is in no history, iterator or indicator.
+    """
 
     EXCELLENT = 1.0
     GOOD = 0.9
@@ -22,14 +26,22 @@ class DataQualityLevel(Enum):
 
     @property
     def code(self) -> int:
-        """Return the grade as it stands in a block: 0 for INVALID to 4 for EXCELLENT."""
+        """Code of the level in a block: 0 for INVALID to 4 for EXCELLENT."""
         return _CODES[self]
 
     @classmethod
     def from_code(cls, code: int) -> "DataQualityLevel":
-        """Return the grade of a code from 0 to 4; IndexError for others."""
+        """
+        Return the level of a code.
+
+        Args:
+            code: 0 for INVALID to 4 for EXCELLENT.
+
+        Raises:
+            IndexError: no level has the code.
+        """
         if code < 0:
-            message = f"no grade has the code {code}"
+            message = f"invalid quality code {code}: expected 0 to {len(_LEVELS) - 1}"
             raise IndexError(message)
         return _LEVELS[code]
 

@@ -1,4 +1,4 @@
-"""Nanoseconds since 1970 UTC and UTC datetimes."""
+"""Lengths of time, and conversion between nanoseconds since 1970 UTC and UTC datetimes."""
 
 from datetime import UTC, datetime
 
@@ -12,34 +12,35 @@ HOUR_S = 3_600
 DAY_S = 86_400
 
 
-def utc(moment: object) -> datetime:
+def utc(timestamp: object) -> datetime:
     """
-    Return a moment in UTC, to the microsecond; a naive one is local time, as in Python.
+    Convert a timestamp to UTC, to the microsecond; a naive one is local time, as in Python.
 
-    A pandas Timestamp, like anything else that is a datetime, becomes a plain one. TypeError for
-    what is no moment.
+    A subclass of datetime, such as a pandas Timestamp, becomes a plain datetime. TypeError for
+    anything else, NaT included.
     """
-    if type(moment) is datetime:
-        return moment.astimezone(UTC)
-    if not isinstance(moment, datetime) or moment != moment:  # noqa: PLR0124 - NaT is unlike itself
-        message = f"a moment is a datetime, not {moment!r}"
+    if type(timestamp) is datetime:
+        return timestamp.astimezone(UTC)
+    # NaT is a datetime that does not equal itself.
+    if not isinstance(timestamp, datetime) or timestamp != timestamp:  # noqa: PLR0124
+        message = f"a timestamp must be a datetime, not {timestamp!r}"
         raise TypeError(message)
     return datetime(
-        *(moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second),
-        moment.microsecond,
-        moment.tzinfo,
-        fold=moment.fold,
+        *(timestamp.year, timestamp.month, timestamp.day),
+        *(timestamp.hour, timestamp.minute, timestamp.second, timestamp.microsecond),
+        timestamp.tzinfo,
+        fold=timestamp.fold,
     ).astimezone(UTC)
 
 
-def to_ns(moment: datetime) -> int:
-    """Return nanoseconds since 1970 UTC; a naive moment is local time, as in Python."""
-    delta = (moment.astimezone(UTC) if type(moment) is datetime else utc(moment)) - EPOCH
+def to_ns(timestamp: datetime) -> int:
+    """Convert a timestamp to nanoseconds since 1970 UTC; a naive one is local time."""
+    delta = (timestamp.astimezone(UTC) if type(timestamp) is datetime else utc(timestamp)) - EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
 
 
 def from_ns(ns: int) -> datetime:
-    """Return the UTC moment of nanoseconds since 1970, cut to microseconds."""
+    """Convert nanoseconds since 1970 to a UTC datetime, rounded down to microseconds."""
     seconds, rest = divmod(ns, SECOND_NS)
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.replace(microsecond=rest // 1_000) if rest else moment
+    timestamp = datetime.fromtimestamp(seconds, UTC)
+    return timestamp.replace(microsecond=rest // 1_000) if rest else timestamp

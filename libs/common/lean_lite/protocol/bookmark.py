@@ -1,4 +1,4 @@
-"""Durable position of a named reader."""
+"""Bookmark: durable position of a named reader."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,14 @@ import msgspec
 
 
 class DeliveredBar(NamedTuple):
-    """Name a bar that was taken, and the GRADED frame that it came with."""
+    """
+    A bar that was delivered to the reader.
+
+    Attributes:
+        symbol: symbol of the bar.
+        start_ns: start of the bar, in ns since 1970 UTC.
+        seq: GRADED sequence of the frame that held it.
+    """
 
     symbol: str
     start_ns: int
@@ -14,7 +21,13 @@ class DeliveredBar(NamedTuple):
 
 
 class StartPosition(NamedTuple):
-    """Say which live bars of a symbol count: of frames after `seq`, from a start on."""
+    """
+    From which frame and minute on the live bars of a symbol count.
+
+    Attributes:
+        seq: GRADED sequence; bars of later frames count.
+        start_ns: earliest start of a bar that counts, in ns since 1970 UTC.
+    """
 
     seq: int
     start_ns: int
@@ -22,11 +35,15 @@ class StartPosition(NamedTuple):
 
 class Bookmark(msgspec.Struct, frozen=True):
     """
-    Remember in the bucket `strategies` how far a reader with a durable name has come.
+    Position of a named reader, stored in the bucket `strategies` under its name.
 
-    `done` maps a lane to the last GRADED frame that it is done with, `beyond` holds what it is done
-    with of later frames. `reader` tells one process that reads under the name from another.
-    `symbols` are those it read: a lane may have others. It was empty in earlier versions.
+    Attributes:
+        reader: random id of the process that reads under the name; another id shows that a second
+            process writes under it.
+        done: maps a lane to the GRADED sequence up to which every bar was delivered.
+        beyond: bars that were delivered from later frames. Default: none.
+        symbols: maps each symbol that was read to its start position; the lane may have other
+            symbols, too. Default: empty, as earlier versions wrote it.
     """
 
     reader: str

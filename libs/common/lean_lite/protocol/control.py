@@ -1,14 +1,22 @@
-"""Subscribe and backfill requests, and the interest they leave."""
+"""Requests to subscribe and to backfill, their replies, and stored interest."""
 
 import msgspec
 
 
 class BackfillRequest(msgspec.Struct, frozen=True):
     """
-    Ask ingest for bars with `start_ns <= start < end_ns` of one symbol; the same is fetched once.
+    Request of the store to ingest: publish bars with `start_ns <= start < end_ns`.
 
-    The answer comes when all of it is in the stream of bulk frames, after `wait_s` at the latest.
-    An empty `feed` means the one that serves the symbol.
+    Equal requests share one fetch. The reply is sent when all bars are in the bulk stream, or after
+    `wait_s`.
+
+    Attributes:
+        symbol: symbol of the bars.
+        start_ns: start of the span, in ns since 1970 UTC.
+        end_ns: end of the span, in ns since 1970 UTC.
+        resolution_s: length of the bars, in seconds. Default: 60.
+        feed: name of the feed. Default: empty, the feed that serves the symbol.
+        wait_s: limit of the wait for the reply, in seconds. Default: 1.
     """
 
     symbol: str
@@ -21,9 +29,13 @@ class BackfillRequest(msgspec.Struct, frozen=True):
 
 class BackfillReply(msgspec.Struct, frozen=True):
     """
-    Say whether a backfill is over, how far it could reach, and why it failed.
+    Reply to a `BackfillRequest`.
 
-    Bars that start from `until_ns` on are not final yet in the feed's time.
+    Attributes:
+        over: whether the fetch has ended, with or without success.
+        until_ns: earliest start of bars that are not final yet, in ns since 1970 UTC by the feed's
+            clock; they were not fetched.
+        failed: why the fetch failed. Default: empty, it did not.
     """
 
     over: bool
@@ -32,7 +44,13 @@ class BackfillReply(msgspec.Struct, frozen=True):
 
 
 class SubscribeRequest(msgspec.Struct, frozen=True):
-    """Ask for live bars; repeated every few seconds, because a silent client is forgotten."""
+    """
+    A client's subscription, renewed every few seconds; a client that stops renewing is dropped.
+
+    Attributes:
+        client: random id of the client.
+        symbols: symbols that the client subscribes to.
+    """
 
     client: str
     symbols: tuple[str, ...]
@@ -40,9 +58,13 @@ class SubscribeRequest(msgspec.Struct, frozen=True):
 
 class SubscribeReply(msgspec.Struct, frozen=True):
     """
-    Say which symbols are served and, for the others, why not.
+    Reply to a `SubscribeRequest`.
 
-    `feeds` maps each accepted symbol to the feed that serves it: records of others are not meant.
+    Attributes:
+        accepted: symbols that are served.
+        refused: maps every other symbol to the reason. Default: empty.
+        feeds: maps each accepted symbol to the feed that serves it; records of other feeds are not
+            part of the subscription. Default: empty.
     """
 
     accepted: tuple[str, ...]
@@ -51,7 +73,15 @@ class SubscribeReply(msgspec.Struct, frozen=True):
 
 
 class Interest(msgspec.Struct, frozen=True):
-    """Remember in the bucket `interest` that somebody wants a symbol, and since when."""
+    """
+    Interest of clients in a symbol, stored in the bucket `interest`.
+
+    Attributes:
+        symbol: the symbol.
+        feed: feed that serves it.
+        since_ns: time of the first subscription, in ns since 1970 UTC by the feed's clock. From
+            there on a new owner fills gaps.
+    """
 
     symbol: str
     feed: str

@@ -1,31 +1,30 @@
-"""
-Every message on the bus that is not a block: live records, requests, replies, beats.
-
-Schemas grow by new fields with defaults, at the end; a type never changes. Times are nanoseconds
-since 1970 UTC. `*_ns` named `wall` is a machine's clock, all others are the feed's clock.
-"""
+"""Header names of frames, and the span that a frame completes."""
 
 from typing import NamedTuple
 
-import msgspec
-
-# Headers of frames.
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
-RAW_SEQ = "Raw-Seq"  # the RAW frame that a GRADED frame grades
-RAW_STREAM = "Raw-Stream"  # when that stream was created: sequences of another one are void
-TAIL = "Tail"  # the RAW sequence where a rebuild of the grading state starts
-RULES = "Rules"
-PROFILE = "Profile"
-WALL = "Wall-Ns"  # when the first row came off the wire
+RAW_SEQ = "Raw-Seq"  # sequence of the RAW frame that a GRADED frame grades
+RAW_STREAM = "Raw-Stream"  # creation time of that stream: a new stream starts its sequences anew
+TAIL = "Tail"  # RAW sequence where a rebuild of the grading window starts
+RULES = "Rules"  # version of the checks
+PROFILE = "Profile"  # reserved; 0
+WALL = "Wall-Ns"  # time when the first row was received, by the clock of the machine
 COMPLETE = "Complete-Ns"  # bars of the lane that start before this have all been published
-COVERS = "Covers"  # `Span.text` of what is whole with this frame, of one symbol
-MARKER = "Marker"  # the frame only fences an earlier owner off
-ERROR = "Error"  # the payload is the undecodable bytes themselves
+COVERS = "Covers"  # `CoveredSpan.text`: this frame completes the span
+MARKER = "Marker"  # the frame has no rows and only fences an earlier owner
+ERROR = "Error"  # why a RAW frame could not be decoded; the payload is that of the RAW frame
 
 
 class CoveredSpan(NamedTuple):
-    """Name a time of one symbol, `start_ns <= start < end_ns`."""
+    """
+    Span of one symbol, `start_ns <= start < end_ns`, whose bars have all been published.
+
+    Attributes:
+        start_ns: start of the span, in ns since 1970 UTC.
+        end_ns: end of the span, in ns since 1970 UTC.
+        symbol: the symbol.
+    """
 
     start_ns: int
     end_ns: int
@@ -33,18 +32,11 @@ class CoveredSpan(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Return the span as a header has it."""
+        """Value of the header `Covers`."""
         return f"{self.start_ns} {self.end_ns} {self.symbol}"
 
     @classmethod
     def from_text(cls, text: str) -> "CoveredSpan":
-        """Return the span of a header; ValueError when it is none."""
+        """Parse the value of the header `Covers`; ValueError if it is malformed."""
         start_ns, end_ns, symbol = text.split(" ")
         return cls(int(start_ns), int(end_ns), symbol)
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Refuse a request: a short code for programs, a message that says what to do."""
-
-    code: str
-    message: str

@@ -1,4 +1,4 @@
-"""Heartbeats of services, with their Prometheus samples."""
+"""Heartbeat of a process, with its Prometheus samples."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,14 @@ import msgspec
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """Carry one value of one counter or gauge, named as Prometheus has it."""
+    """
+    Value of one counter or gauge.
+
+    Attributes:
+        name: name in Prometheus, such as `lean_lite_store_bars_total`.
+        labels: its labels.
+        value: its value, in the unit of its name.
+    """
 
     name: str
     labels: dict[str, str]
@@ -15,10 +22,22 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 class Heartbeat(msgspec.Struct, frozen=True):
     """
-    Tell a service's state, every second.
+    State and metrics of a process, published every second.
 
-    `failing` names what keeps it from being ready, and `outside` those of it that nobody in the
-    stack can mend; `url` is where its health is served; `counted` holds its Prometheus samples.
+    Times are in ns since 1970 UTC by the clock of the machine.
+
+    Attributes:
+        service: name of the service, such as `store`.
+        instance: name of the process.
+        pid: process id.
+        started_wall_ns: time when the process started.
+        wall_ns: time of the heartbeat.
+        failing: reasons why the service is not ready. Default: none, it is ready.
+        url: address of its health endpoints. Default: empty, it has none.
+        version: version of Lean-Lite. Default: empty.
+        samples: its metrics. Default: none.
+        outside: those reasons of `failing` that lie outside of the stack (the vendor is down, keys
+            are wrong): a stack starts in spite of them. Default: none.
     """
 
     service: str
@@ -34,9 +53,9 @@ class Heartbeat(msgspec.Struct, frozen=True):
 
     @property
     def ready(self) -> bool:
-        """Say whether nothing keeps the service from working."""
+        """Whether nothing keeps the service from working."""
         return not self.failing
 
     def counted(self, name: str) -> Iterator[Sample]:
-        """Yield the samples of one name."""
+        """Yield the samples with a name."""
         return (sample for sample in self.samples if sample.name == name)

@@ -1,20 +1,25 @@
-"""History requests, replies and gaps."""
+"""Request for history, its reply, and gaps."""
 
 import msgspec
 
 
 class HistoryRequest(msgspec.Struct, frozen=True):
     """
-    Ask for stored bars with `start_ns <= start < end_ns`.
+    Request to the store for bars with `start_ns <= start < end_ns`.
 
-    `min_seq` maps a lane to the GRADED sequence that the answer must include; `after` keeps only
-    rows that came in a later frame of their lane. An empty `feed` means the account's feed of the
-    symbol's asset class; of a class that the account has none for, the feed with the newest bar.
-    Without symbols the answer has no rows, only `through`, up to the end of GRADED.
-
-    With `wait_s` the store fetches what it lacks, and answers after that long at the latest: with
-    `done` below 1 and no rows while it is still at work, except when `wait_s` is 0. Without it the
-    answer is what is stored.
+    Attributes:
+        symbols: symbols of the bars. Default: none; the reply then has no rows, and `through`
+            reaches the end of GRADED.
+        start_ns: start of the span, in ns since 1970 UTC. Default: 0.
+        end_ns: end of the span, in ns since 1970 UTC. Default: the largest.
+        resolution_s: length of the bars, in seconds. Default: 60.
+        feed: name of the feed. Default: empty, the account's feed of the symbol's asset class; for
+            a class without one (forex) the feed with the newest bar.
+        min_seq: maps a lane to a GRADED sequence that the reply must include. Default: empty.
+        after: maps a lane to a GRADED sequence; only rows of later frames are sent. Default: empty.
+        wait_s: with a number the store fetches missing bars first, and replies after this many
+            seconds at the latest: without rows and with `done` below 1 while the fetch goes on,
+            except that 0 returns what is stored. Default: None, nothing is fetched.
     """
 
     symbols: tuple[str, ...] = ()
@@ -28,7 +33,15 @@ class HistoryRequest(msgspec.Struct, frozen=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Name a time in which a symbol may have had bars that could not be had, and why."""
+    """
+    Span in which bars of a symbol may be missing.
+
+    Attributes:
+        symbol: the symbol.
+        start_ns: start of the span, in ns since 1970 UTC.
+        end_ns: end of the span, in ns since 1970 UTC.
+        reason: why the bars could not be fetched.
+    """
 
     symbol: str
     start_ns: int
@@ -38,11 +51,17 @@ class Gap(msgspec.Struct, frozen=True):
 
 class HistoryReply(msgspec.Struct, frozen=True):
     """
-    Open the answer to a `HistoryRequest`: one snapshot.
+    First message of the reply to a `HistoryRequest`; the encoded blocks follow.
 
-    `through` maps a lane to the last GRADED sequence that the store has applied. That many encoded
-    blocks follow as chunks, one symbol each, every symbol's rows in order of start. `done` is the
-    share of the span that need not be waited for any more; `gaps` is what could not be had of it.
+    The reply is one snapshot. A block holds rows of one symbol; the rows of a symbol are in order
+    of start.
+
+    Attributes:
+        through: maps a lane to the last GRADED sequence that the snapshot includes.
+        rows: number of rows in all blocks.
+        chunks: number of blocks that follow.
+        done: share of the span that has been fetched or can't be, 0 to 1. Default: 1.
+        gaps: spans that could not be fetched. Default: none.
     """
 
     through: dict[str, int]

@@ -1,4 +1,4 @@
-"""Live records and watermarks."""
+"""Live bars and watermarks, and their making from a block."""
 
 import math
 
@@ -8,16 +8,37 @@ from lean_lite.blocks import Block, Origin
 from lean_lite.model import DataQualityLevel, Resolution, TradeBar
 from lean_lite.model.timestamps import from_ns
 
-# Bars of these origins come in the order of their minutes; all others are late.
+# Bars of these origins are published in order of their minutes; all others are late.
 IN_ORDER_ORIGINS = (Origin.LIVE, Origin.CUSTOM)
+_INVALID = DataQualityLevel.INVALID.code
 
 
 class LiveBar(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    Carry one graded bar to strategies.
+    One graded bar, published to clients.
 
-    `seq` is the sequence of its frame in GRADED; `late` marks refills and corrections; `reasons`
-    is the bit mask of failed checks.
+    Fields with their default value are left out on the wire.
+
+    Attributes:
+        symbol: symbol of the bar.
+        start_ns: start of the bar, in ns since 1970 UTC.
+        open: first price.
+        high: highest price.
+        low: lowest price.
+        close: last price.
+        volume: traded quantity.
+        level: code of its quality level, 0 (INVALID) to 4 (EXCELLENT).
+        seq: GRADED sequence of the frame that holds it.
+        feed: name of the feed.
+        wall_ns: time when its frame was received, in ns since 1970 UTC by the clock of ingest; 0 if
+            unknown.
+        vwap: volume-weighted average price. Default: None, the feed has none.
+        trade_count: number of trades. Default: None, the feed has none.
+        reasons: bit mask of failed checks. Default: 0.
+        origin: code of its `Origin`. Default: 0, live.
+        late: whether it is a refill or a correction, out of the order of minutes. Default: no.
+        simulated: whether it comes from the simulator. Default: no.
+        resolution_s: length of the bar, in seconds. Default: 60.
     """
 
     symbol: str
@@ -41,11 +62,16 @@ class LiveBar(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def quality(self) -> DataQualityLevel:
-        """Return the grade."""
+        """Quality level of the bar."""
         return DataQualityLevel.from_code(self.level)
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether the bar is graded better than INVALID."""
+        return self.level != _INVALID
+
     def bar(self) -> TradeBar:
-        """Return the bar without its grade."""
+        """Convert the record to a bar, without its grade."""
         return TradeBar(
             self.symbol,
             from_ns(self.start_ns),
@@ -64,9 +90,10 @@ def live_bars(
     block: Block, *, seq: int | None = None, wall_ns: int = 0, late: bool = False
 ) -> list[LiveBar]:
     """
-    Return the rows of a graded block as live records.
+    Convert the rows of a graded block to live records.
 
-    `seq` is the sequence of its GRADED frame; without it the block's own column says so.
+    `seq` is the GRADED sequence of its frame; without it the block has a column `seq`. `late` marks
+    all records as late, whatever their origin.
     """
     seqs = block["seq"].tolist() if seq is None else [seq] * len(block)
     names = ("start_ns", *block.kind.values, "level", "reasons", "origin")
@@ -81,7 +108,7 @@ def live_bars(
             close,
             volume,
             level,
-            of_frame,
+            frame_seq,
             block.feed,
             wall_ns,
             None if math.isnan(vwap) else vwap,
@@ -94,7 +121,7 @@ def live_bars(
         )
         for (
             symbol,
-            of_frame,
+            frame_seq,
             start_ns,
             opened,
             high,
@@ -112,10 +139,15 @@ def live_bars(
 
 class Watermark(msgspec.Struct, frozen=True):
     """
-    Say that every live record of a lane up to `seq` has been published.
+    Every live record of a lane up to a frame has been published.
 
-    `prev_seq` is the frame before, and `rows` how many records of each symbol the frame has: a
-    reader who lacks one of them has missed something.
+    A client that lacks a frame or a record of one, because core NATS may drop messages, asks the
+    store.
+
+    Attributes:
+        seq: GRADED sequence of the frame.
+        prev_seq: GRADED sequence of the frame before it in the lane.
+        rows: maps each symbol of the frame to its number of records. Default: empty.
     """
 
     seq: int

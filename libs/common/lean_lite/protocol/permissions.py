@@ -18,37 +18,47 @@ from lean_lite.protocol.subjects import (
 
 
 class Grant(NamedTuple):
-    """List what a role may publish and receive, and whether it answers requests."""
+    """
+    Permissions of a role.
+
+    Attributes:
+        publish: subjects that it may publish.
+        subscribe: subjects that it may subscribe to, besides the inboxes of the role.
+        answers: whether it may reply to requests.
+    """
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     answers: bool = False
 
 
-def _reads(stream: str) -> tuple[str, ...]:
+def _consume(stream: str) -> tuple[str, ...]:
+    """Return the API subjects that create, inspect and delete a consumer of a stream."""
     return (
         f"$JS.API.CONSUMER.CREATE.{stream}",
         f"$JS.API.CONSUMER.CREATE.{stream}.>",
         f"$JS.API.CONSUMER.DELETE.{stream}.>",
         f"$JS.API.CONSUMER.INFO.{stream}.>",
-        *_looks_up(stream),
+        *_get_messages(stream),
         f"$JS.ACK.{stream}.>",
         f"$JS.FC.{stream}.>",
     )
 
 
-def _keeps(bucket: str) -> tuple[str, ...]:
+def _write_bucket(bucket: str) -> tuple[str, ...]:
+    """Return the subjects that write and read every key of a bucket."""
     stream = f"KV_{bucket}"
-    return (f"$KV.{bucket}.>", f"$JS.API.STREAM.PURGE.{stream}", *_looks_up(stream))
+    return (f"$KV.{bucket}.>", f"$JS.API.STREAM.PURGE.{stream}", *_get_messages(stream))
 
 
-def _owns(bucket: str, kind: str) -> tuple[str, ...]:
-    """Return what it takes to keep the keys of one kind, and nobody else's."""
+def _write_keys(bucket: str, kind: str) -> tuple[str, ...]:
+    """Return the subjects that write the keys of one kind, and no others."""
     stream = f"KV_{bucket}"
-    return (f"$KV.{bucket}.{kind}.>", f"$JS.API.STREAM.PURGE.{stream}", *_looks_up(stream))
+    return (f"$KV.{bucket}.{kind}.>", f"$JS.API.STREAM.PURGE.{stream}", *_get_messages(stream))
 
 
-def _looks_up(stream: str) -> tuple[str, ...]:
+def _get_messages(stream: str) -> tuple[str, ...]:
+    """Return the API subjects that get single messages of a stream, without a consumer."""
     return (
         f"$JS.API.STREAM.INFO.{stream}",
         f"$JS.API.STREAM.MSG.GET.{stream}",
@@ -64,12 +74,12 @@ ROLES: dict[str, Grant] = {
         (
             "md.raw.>",
             "md.bulk.raw.>",
-            *_reads(RAW),
-            *_reads(BULK_RAW),
-            *_reads(f"KV_{POSITIONS}"),
-            *_keeps(LEASES),
-            *_keeps(MEMBERS),
-            *_keeps(INTEREST),
+            *_consume(RAW),
+            *_consume(BULK_RAW),
+            *_consume(f"KV_{POSITIONS}"),
+            *_write_bucket(LEASES),
+            *_write_bucket(MEMBERS),
+            *_write_bucket(INTEREST),
             *_SERVICE,
         ),
         ("md.ctl.>", "md.credit.>", *_DISCOVERY),
@@ -80,19 +90,19 @@ ROLES: dict[str, Grant] = {
             "md.graded.>",
             "md.bulk.graded.>",
             "md.live.>",
-            *_reads(RAW),
-            *_reads(GRADED),
-            *_reads(BULK_RAW),
-            *_reads(BULK_GRADED),
-            *_keeps(POSITIONS),
-            *_keeps(LEASES),
-            *_keeps(MEMBERS),
+            *_consume(RAW),
+            *_consume(GRADED),
+            *_consume(BULK_RAW),
+            *_consume(BULK_GRADED),
+            *_write_bucket(POSITIONS),
+            *_write_bucket(LEASES),
+            *_write_bucket(MEMBERS),
             *_SERVICE,
         ),
         (),
     ),
     "store": Grant(
-        (BACKFILL, *_reads(GRADED), *_reads(BULK_GRADED), *_keeps(POSITIONS), *_SERVICE),
+        (BACKFILL, *_consume(GRADED), *_consume(BULK_GRADED), *_write_bucket(POSITIONS), *_SERVICE),
         ("md.history", "md.credit.>", *_DISCOVERY),
         answers=True,
     ),
@@ -103,9 +113,9 @@ ROLES: dict[str, Grant] = {
     "feed": Grant(
         (
             "md.raw.>",
-            *_looks_up(RAW),
-            *_owns(LEASES, "feed"),
-            *_owns(MEMBERS, "feed"),
+            *_get_messages(RAW),
+            *_write_keys(LEASES, "feed"),
+            *_write_keys(MEMBERS, "feed"),
             "md.beat.feed.>",
             "md.event.feed",
             "$JS.API.INFO",
@@ -114,7 +124,7 @@ ROLES: dict[str, Grant] = {
         answers=True,
     ),
     "client": Grant(
-        ("md.history", "md.ctl.>", "md.credit.>", *_keeps(BOOKMARKS)),
+        ("md.history", "md.ctl.>", "md.credit.>", *_write_bucket(BOOKMARKS)),
         ("md.live.>", "md.beat.>"),
     ),
 }
@@ -122,5 +132,5 @@ ADMIN = "admin"
 
 
 def inbox_prefix(role: str) -> str:
-    """Return the prefix of the inboxes that belong to a role alone."""
+    """Return the prefix of the inboxes that only this role may subscribe to."""
     return f"_INBOX.{role}"

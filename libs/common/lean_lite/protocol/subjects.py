@@ -1,12 +1,10 @@
 """
-Every subject, stream and bucket on the bus, and which role may use them.
+Subjects, streams and buckets of the bus.
 
-This is the only place that spells a subject. A *lane* is one asset class and one of the sixteen
-partitions: the unit that has an order, an owner and a fence.
+Only this module and `permissions` spell subjects.
 """
 
 import re
-from urllib.parse import unquote
 
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.protocol.partitions import Lane
@@ -33,51 +31,46 @@ BOOKMARKS = "strategies"
 SUBSCRIBE = "md.ctl.subscribe"
 BACKFILL = "md.ctl.backfill"
 HISTORY = "md.history"
+HEARTBEATS = "md.beat.>"
 
-# What users may name: it becomes one token of a subject, or a key.
+# Names that users choose become one token of a subject, or a key.
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN = re.compile(r"[A-Z0-9-]")
 
 
 def symbol_token(symbol: str) -> str:
-    """Return a symbol as one subject token: `/` becomes `-`, other signs `%XX`."""
+    """Convert a symbol to one subject token: `/` becomes `-`, other characters `%XX`."""
     return "".join(
-        "-" if sign == "/" else sign if _PLAIN.match(sign) else _escaped(sign) for sign in symbol
+        "-" if char == "/" else char if _PLAIN.match(char) else _escape(char) for char in symbol
     )
 
 
-def symbol_of_token(token: str, asset_class: str) -> str:
-    """Return the symbol of a token; the asset class says what a `-` stood for."""
-    symbol = unquote(token)
-    return symbol if asset_class == "equity" else symbol.replace("-", "/")
-
-
-def _escaped(sign: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in sign.encode())
+def _escape(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode())
 
 
 def raw(feed: str, lane: Lane) -> str:
-    """Return the subject of frames as received from a feed."""
+    """Return the subject of RAW frames of a feed."""
     return f"md.raw.{feed}.{lane}"
 
 
 def raw_of_lane(lane: Lane) -> str:
-    """Return the filter for every raw frame of a lane, of any feed."""
+    """Return the filter of RAW frames of a lane, of any feed."""
     return f"md.raw.*.{lane}"
 
 
 def graded(lane: Lane) -> str:
-    """Return the subject of graded frames."""
+    """Return the subject of GRADED frames."""
     return f"md.graded.{lane}"
 
 
 def bulk_raw(feed: str, lane: Lane) -> str:
-    """Return the subject of history as received from a feed."""
+    """Return the subject of fetched history of a feed."""
     return f"md.bulk.raw.{feed}.{lane}"
 
 
 def bulk_raw_of_lane(lane: Lane) -> str:
-    """Return the filter for every raw frame of history of a lane, of any feed."""
+    """Return the filter of fetched history of a lane, of any feed."""
     return f"md.bulk.raw.*.{lane}"
 
 
@@ -87,55 +80,51 @@ def bulk_graded(lane: Lane) -> str:
 
 
 def stream_of(subject: str) -> str:
-    """Return the stream that keeps a subject, or nothing when none does."""
-    return next((s for s, kept in STREAMS.items() if subject.startswith(kept[:-1])), "")
+    """Return the stream that stores a subject; empty if none does."""
+    filters = STREAMS.items()
+    return next((name for name, pattern in filters if subject.startswith(pattern[:-1])), "")
 
 
 def position(service: str, instance: str) -> str:
-    """Return the key under which a consumer of history says how far it has come."""
+    """Return the key of a consumer's position in the streams of history."""
     return f"{service}.{instance}"
 
 
 def live_bar(symbol: str) -> str:
-    """Return the subject of a symbol's graded bars, one message each."""
+    """Return the subject of a symbol's live bars."""
     return f"md.live.bar.{asset_class_of(symbol)}.{symbol_token(symbol)}"
 
 
 def live_invalid(symbol: str) -> str:
-    """Return the subject of a symbol's INVALID bars."""
+    """Return the subject of a symbol's live bars that are INVALID."""
     return f"md.live.invalid.{asset_class_of(symbol)}.{symbol_token(symbol)}"
 
 
 def watermark(lane: Lane) -> str:
-    """Return the subject that says how far a lane's live records have come."""
+    """Return the subject of a lane's watermarks."""
     return f"md.live.frame.{lane}"
 
 
 def lease(kind: str, name: str) -> str:
-    """Return the key of a lease or member in its bucket."""
+    """Return the key of a lease or of a member."""
     return f"{kind}.{name}"
 
 
 def heartbeat(service: str, instance: str) -> str:
-    """Return the subject on which a service tells its state and counters every second."""
+    """Return the subject of a process' heartbeats."""
     return f"md.beat.{service}.{instance}"
 
 
 def event(kind: str) -> str:
-    """Return the subject of events of one kind, kept in the stream EVENTS."""
+    """Return the subject of events of one kind."""
     return f"md.event.{kind}"
 
 
-HEARTBEATS = "md.beat.>"
-CREDITS = "md.credit.>"
-HEADS_PREFIX = "md.live.frame."
-
-
 def feed_control(feed: str) -> str:
-    """Return the subject on which the runner of a user's feed is asked for symbols."""
+    """Return the subject of subscriptions to a user's feed."""
     return f"md.ctl.feed.{feed}"
 
 
 def credit(instance: str) -> str:
-    """Return the subject on which the asker of a large reply says how much it has taken."""
+    """Return the subject on which the receiver of a chunked reply grants credit."""
     return f"md.credit.{instance}"

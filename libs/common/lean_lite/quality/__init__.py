@@ -1,4 +1,4 @@
-"""How bars are graded: the rules, what they remember and the grader that applies them."""
+"""Grading of bars and quotes: checks and the grader that applies them."""
 
 from lean_lite.quality.checks import RULES_VERSION, Check, failed_checks
 from lean_lite.quality.grader import GradedBlock, Grader

@@ -1,104 +1,75 @@
 """
-The checks: their names and bits, how bad it is to fail one, and what it says.
+Every check on one line: its bit, its level and its text.
 
 All of it is public: a failed check sets its bit in `reasons`, and a bit never changes its meaning.
+`make checks-table` writes the table of docs/messages.md from it.
 """
 
 from enum import IntEnum
 from functools import lru_cache
-from types import MappingProxyType
+from typing import Self
 
-from lean_lite.model import DataQualityLevel
+from lean_lite.blocks.schema import REPEAT_BIT
+from lean_lite.model import DataQualityLevel as Level
 
+# Recorded with each graded frame; raised with every change of what a check finds.
 RULES_VERSION = 3
 
 
 class Check(IntEnum):
-    """Name a check by its bit in `reasons`."""
+    """
+    A check of one record; the value is its bit in `reasons`.
 
-    B01_SCHEMA = 0
-    B02_OHLC = 1
-    B03_PRICE = 2
-    B04_VOLUME = 3
-    B04_COUNT = 4
-    B05_ZERO_VOLUME = 5
-    B06_FLAT_SPIKE = 6
-    B10_FUTURE = 7
-    B10_EARLY = 8
-    S01_REPEATED = 9
-    B14_RANGE = 10
-    S08_STEP = 11
-    Q01_ONE_SIDED = 12
-    Q02_CROSSED = 13
-    Q02_OVERLAPPING = 14
-    Q02_LOCKED = 15
-    Q03_WIDE = 16
-    Q06_SIZE = 17
+    B checks concern a bar (some also a quote), S checks a series, Q checks a quote.
+
+    Attributes:
+        level: grade of a record that fails the check; None marks a repeat, which is dropped.
+        text: what is wrong with a record that fails the check.
+    """
+
+    B01_SCHEMA = 0, Level.INVALID, "a price, the volume or a size is not a finite number"
+    B02_OHLC = 1, Level.INVALID, "high or low contradicts open and close by more than half a tick"
+    B03_PRICE = 2, Level.INVALID, "a price is negative, or that of a bar is zero"
+    B04_VOLUME = 3, Level.INVALID, "volume, trade count or a size is negative"
+    B04_COUNT = 4, Level.POOR, "more trades than volume"
+    B05_ZERO_VOLUME = 5, Level.POOR, "no volume"
+    B06_FLAT_SPIKE = 6, Level.POOR, "flat without volume, away from the previous close"
+    B10_FUTURE = 7, Level.INVALID, "starts more than 2 s after it was received"
+    B10_EARLY = 8, Level.POOR, "ends more than 2 s after it was received"
+    S01_REPEATED = REPEAT_BIT, None, "repeats the values of its previous version"
+    B14_RANGE = 10, Level.POOR, "extreme range: high over 1.5 times low, 3 times beyond an hour"
+    S08_STEP = 11, Level.POOR, "extreme movement: more than 50 % away from the previous price"
+    Q01_ONE_SIDED = 12, Level.FAIR, "one-sided: no bid or no ask"
+    Q02_CROSSED = 13, Level.POOR, "crossed: bid over ask by more than 1 % of the mid price"
+    Q02_OVERLAPPING = 14, Level.FAIR, "crossed: bid over ask by at most 1 % of the mid price"
+    Q02_LOCKED = 15, Level.GOOD, "locked: bid equals ask"
+    Q03_WIDE = 16, Level.POOR, "spread over 10 % of the mid price"
+    Q06_SIZE = 17, Level.GOOD, "a price without a size"
+
+    level: Level | None
+    text: str
+
+    def __new__(cls, bit: int, level: Level | None, text: str) -> Self:
+        """Make the member of a declaration."""
+        check = int.__new__(cls, bit)
+        check._value_ = bit
+        check.level = level
+        check.text = text
+        return check
 
     @property
     def mask(self) -> int:
-        """Return the bit."""
+        """The bit as a mask of `reasons`."""
         return 1 << self.value
-
-    @property
-    def text(self) -> str:
-        """Return what a failed check says of its record."""
-        return TEXTS[self]
-
-
-LEVELS = MappingProxyType(
-    {
-        Check.B01_SCHEMA: DataQualityLevel.INVALID,
-        Check.B02_OHLC: DataQualityLevel.INVALID,
-        Check.B03_PRICE: DataQualityLevel.INVALID,
-        Check.B04_VOLUME: DataQualityLevel.INVALID,
-        Check.B04_COUNT: DataQualityLevel.POOR,
-        Check.B05_ZERO_VOLUME: DataQualityLevel.POOR,
-        Check.B06_FLAT_SPIKE: DataQualityLevel.POOR,
-        Check.B10_FUTURE: DataQualityLevel.INVALID,
-        Check.B10_EARLY: DataQualityLevel.POOR,
-        Check.B14_RANGE: DataQualityLevel.POOR,
-        Check.S08_STEP: DataQualityLevel.POOR,
-        Check.Q01_ONE_SIDED: DataQualityLevel.FAIR,
-        Check.Q02_CROSSED: DataQualityLevel.POOR,
-        Check.Q02_OVERLAPPING: DataQualityLevel.FAIR,
-        Check.Q02_LOCKED: DataQualityLevel.GOOD,
-        Check.Q03_WIDE: DataQualityLevel.POOR,
-        Check.Q06_SIZE: DataQualityLevel.GOOD,
-    }
-)
-
-TEXTS = MappingProxyType(
-    {
-        Check.B01_SCHEMA: "a price, the volume or a size is no finite number",
-        Check.B02_OHLC: "high or low contradicts open and close by more than half a tick",
-        Check.B03_PRICE: "a price of a bar is zero or below, or one of a quote below zero",
-        Check.B04_VOLUME: "volume, trade count or a size is below zero",
-        Check.B04_COUNT: "more trades than volume",
-        Check.B05_ZERO_VOLUME: "no volume",
-        Check.B06_FLAT_SPIKE: "flat, without volume, away from the close before",
-        Check.B10_FUTURE: "starts more than 2 s after its arrival",
-        Check.B10_EARLY: "ends more than 2 s after its arrival",
-        Check.S01_REPEATED: "the same values again",
-        Check.B14_RANGE: "extreme range: high above 1.5 times low, 3 times beyond an hour",
-        Check.S08_STEP: "extreme movement: more than 50 % away from the price before",
-        Check.Q01_ONE_SIDED: "nobody bids, or nobody asks",
-        Check.Q02_CROSSED: "the bid is above the ask by more than 1 % of the middle",
-        Check.Q02_OVERLAPPING: "the bid is above the ask by 1 % of the middle or less",
-        Check.Q02_LOCKED: "the bid is the ask",
-        Check.Q03_WIDE: "a spread of more than 10 % of the middle",
-        Check.Q06_SIZE: "a price without a size",
-    }
-)
 
 
 def failed_checks(reasons: int) -> list[Check]:
-    """Return the checks whose bits are set."""
+    """Return the checks whose bits are set, in order of bit."""
     return [check for check in Check if reasons & check.mask]
 
 
 @lru_cache(4_096)
-def level_of(reasons: int) -> DataQualityLevel:
-    """Return the grade of a record that failed these checks: that of the worst."""
-    levels = (LEVELS[check] for check in failed_checks(reasons) if check in LEVELS)
-    return min(levels, default=DataQualityLevel.EXCELLENT)
+def level_of(reasons: int) -> Level:
+    """Return the worst level of the failed checks; EXCELLENT if none lowers it."""
+    levels = (check.level for check in failed_checks(reasons) if check.level is not None)
+    return min(levels, default=Level.EXCELLENT)

@@ -1,4 +1,4 @@
-"""Which rules a record falls under, by its kind; every other file names no kind."""
+"""Rulesets: which checks apply to which kind of record."""
 
 from collections.abc import Callable
 from types import MappingProxyType
@@ -8,18 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import BAR, QUOTE, Block
+from lean_lite.blocks.block import Mask
 from lean_lite.quality.bar_checks import check_bars, flat_without_volume
 from lean_lite.quality.checks import Check
-from lean_lite.quality.predicates import Mask
 from lean_lite.quality.quote_checks import check_quotes, mid_price
 
 
 class Ruleset(NamedTuple):
     """
-    Hold the rules of one kind of record.
+    Checks of one kind of record.
 
-    `judge` returns which rows fail which check by themselves; `price` is what neighbours are
-    compared by; `flat` says which rows are a spike if the price before was another one.
+    Attributes:
+        check: returns which rows fail which check on their own.
+        price: returns the price by which a record is compared with the previous one.
+        flat: returns which rows are a spike if the previous price differs (check B06).
     """
 
     check: Callable[[Block, str], dict[Check, Mask]]
@@ -32,18 +34,18 @@ def _close(block: Block) -> npt.NDArray[np.float64]:
     return close
 
 
-def _nowhere(block: Block) -> Mask:
+def _never(block: Block) -> Mask:
     return np.zeros(len(block), np.bool_)
 
 
 RULESETS = MappingProxyType(
     {
         BAR.name: Ruleset(check_bars, _close, flat_without_volume),
-        QUOTE.name: Ruleset(check_quotes, mid_price, _nowhere),
+        QUOTE.name: Ruleset(check_quotes, mid_price, _never),
     }
 )
 
 
 def ruleset_for(block: Block) -> Ruleset:
-    """Return the rules of a block's kind."""
+    """Return the ruleset of a block's kind."""
     return RULESETS[block.kind.name]

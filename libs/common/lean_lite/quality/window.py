@@ -1,8 +1,8 @@
 """
-What the grader remembers of a lane: its last 120 minutes of event time.
+Window: what a grader has seen of a lane within 120 minutes of event time.
 
-The content of a window is a function of the frames since its `tail` and of nothing else, so
-that a new owner who reads those frames again holds the same window, and grades on with equal bytes.
+Its content is a function of the frames since its `tail` and of nothing else: a new owner that reads
+those frames again has the same window, and continues with equal bytes.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lean_lite.model.timestamps import SECOND_NS
 
 SPAN_NS = 120 * 60 * SECOND_NS
-_SLACK = 256  # entries a symbol may hold before the old ones are swept
+_SLACK = 256  # entries of a symbol before old ones are removed: twice the minutes of the window
 
 
 class _Frame(NamedTuple):
@@ -20,24 +20,23 @@ class _Frame(NamedTuple):
 
 
 class SeenRecord(NamedTuple):
-    """Hold what was last seen of one record: its values as bytes, and its price."""
+    """Newest version of a record: its values as bytes, and its price."""
 
     values: bytes
     price: float
 
 
 class Window:
-    """Remember the bars of a lane within 120 minutes before its newest one."""
+    """Valid records of a lane from 120 minutes before its newest one on."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self._frames: deque[_Frame] = deque()
         self._bars: dict[str, dict[int, SeenRecord]] = {}
         self._newest_of: dict[str, int] = {}
         self._newest_ns = 0
 
     def advance(self, seq: int, last_start_ns: int) -> None:
-        """Let a frame enter, whose newest good bar starts then, and old frames leave."""
+        """Add a frame by the start of its newest valid record; drop frames before the horizon."""
         self._newest_ns = max(self._newest_ns, last_start_ns)
         self._frames.append(_Frame(seq, last_start_ns))
         while self._frames and self._frames[0].last_start_ns < self.horizon_ns:
@@ -45,34 +44,34 @@ class Window:
 
     @property
     def horizon_ns(self) -> int:
-        """Return the start of the oldest bar that may be remembered."""
+        """Start of the oldest record that belongs to the window."""
         return self._newest_ns - SPAN_NS
 
     def tail(self, seq: int) -> int:
-        """Return the sequence of the oldest frame in the window, or the given one if empty."""
+        """Return the sequence of the oldest frame in the window; `seq` if it has none."""
         return self._frames[0].seq if self._frames else seq
 
     def seen(self, symbol: str, start_ns: int) -> SeenRecord | None:
-        """Return what was last seen of this very bar."""
+        """Return the newest version of a record, or None if it is not in the window."""
         if start_ns < self.horizon_ns:
             return None
         return self._bars.get(symbol, {}).get(start_ns)
 
     def previous(self, symbol: str, start_ns: int) -> SeenRecord | None:
-        """Return the symbol's newest bar that starts earlier."""
+        """Return the symbol's newest record with an earlier start, or None."""
         newest_ns = self._newest_of.get(symbol, start_ns)
-        if newest_ns < start_ns:  # in order, as nearly all are
+        if newest_ns < start_ns:  # in order, as nearly all records are
             return self.seen(symbol, newest_ns)
         bars = self._bars.get(symbol, {})
         earlier = max((at for at in bars if self.horizon_ns <= at < start_ns), default=None)
         return None if earlier is None else bars[earlier]
 
-    def add(self, symbol: str, start_ns: int, known: SeenRecord) -> None:
-        """Keep a bar; one older than the window is not kept."""
+    def add(self, symbol: str, start_ns: int, record: SeenRecord) -> None:
+        """Add a record, or replace its version; ignore one before the horizon."""
         if start_ns < self.horizon_ns:
             return
         bars = self._bars.setdefault(symbol, {})
-        bars[start_ns] = known
+        bars[start_ns] = record
         self._newest_of[symbol] = max(start_ns, self._newest_of.get(symbol, start_ns))
         if len(bars) > _SLACK:
             horizon_ns = self.horizon_ns

@@ -15,13 +15,10 @@ from typing import NamedTuple, NoReturn, Protocol
 
 from lean_lite.bus import Bus, connect
 from lean_lite.config import Config
-from lean_lite.errors import ConfigError, LeanLiteError
+from lean_lite.errors import COULD_NOT_START, FAILED, ConfigError, LeanLiteError
 from lean_lite.logs import configure_logs
 from lean_lite.service.health import Health
 from lean_lite.service.heartbeat import HeartbeatPublisher
-
-COULD_NOT_START = 3
-FAILED = 1
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,9 @@ import sys
 from pathlib import Path
 
 from lean_lite.config import Config
-from lean_lite.errors import LeanLiteError
+from lean_lite.errors import COULD_NOT_START, FAILED, LeanLiteError
 from lean_lite.logs import configure_logs
 from lean_lite.stack.shared.supervisor import Supervisor
-
-COULD_NOT_START = 3
-FAILED = 1
 
 configure_logs()
 log = logging.getLogger("lean_lite.stack")

@@ -12,7 +12,6 @@ from lean_lite.bus import Frame
 from lean_lite.errors import DecodeError
 from lean_lite.protocol.headers import COVERS, ERROR, MARKER, RAW_SEQ, CoveredSpan
 from lean_lite.protocol.subjects import BULK_GRADED, stream_of
-from lean_lite.quality import Check
 from lean_lite_store.storage.coverage import Covered
 from lean_lite_store.storage.journal import Undecodable
 from lean_lite_store.storage.series import DayRows, Series, Source, day_of, source_of
@@ -91,7 +90,7 @@ def build_batch(frames: Sequence[IncomingFrame]) -> FlushBatch:
     repeated = 0
     for source, parts in blocks.items():
         joined = concat(parts)
-        fresh = (joined["reasons"] & np.uint64(Check.S01_REPEATED.mask)) == 0
+        fresh = ~joined.is_repeat
         repeated += len(joined) - int(fresh.sum())
         groups += _split_by_day(source, joined.take(fresh) if not fresh.all() else joined)
     return FlushBatch(

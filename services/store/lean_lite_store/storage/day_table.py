@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from lean_lite.blocks import BAR, Block
 from lean_lite.blocks.schema import PRECEDENCE
-from lean_lite.model import DataQualityLevel, Resolution
+from lean_lite.model import Resolution
 from lean_lite_store.storage.series import Source
 
-INVALID = DataQualityLevel.INVALID.code
 # The fields that make two versions identical come first: a prefix of the bytes compares them.
 _IDENTITY = (*BAR.values, "reasons", "level")
 _FIELDS = (*_IDENTITY, "origin", "start_ns", "received_ns", "seq", "stored_ns")
@@ -82,7 +81,7 @@ class DayTable:
 
     def plan(self, block: Block) -> Change:
         """Return what a block of this source and day would change."""
-        good = block["level"] != INVALID
+        good = block.is_valid
         kept = np.ones(len(block), bool)
         change = Change(kept, 0, int((~good).sum()), 0, {}, _records_of(block), {})
         incoming = [change.winners.setdefault(symbol, {}) for symbol in block.symbols]

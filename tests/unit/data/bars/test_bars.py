@@ -262,5 +262,5 @@ def test_an_empty_sequence_has_the_resolution_that_is_given() -> None:
 
 def test_a_sequence_of_two_resolutions_is_refused() -> None:
     bar = next(block_of([Row()]).bars())
-    with pytest.raises(ValueError, match="one resolution, not hour, minute"):
+    with pytest.raises(ValueError, match="bars of one resolution, found hour, minute"):
         Bars.of([bar, msgspec.structs.replace(bar, resolution=Resolution.HOUR)])

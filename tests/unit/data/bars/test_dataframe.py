@@ -15,12 +15,12 @@ DTYPES = {
 }
 
 
-def frame_of(*rows: Row) -> pd.DataFrame:
+def dataframe_of(*rows: Row) -> pd.DataFrame:
     return Bars(block_of(rows)).to_df()
 
 
 def test_the_index_is_the_start_in_utc() -> None:
-    index = frame_of(Row(), Row().at(1)).index
+    index = dataframe_of(Row(), Row().at(1)).index
     assert isinstance(index, pd.DatetimeIndex)
     assert (index.name, str(index.dtype)) == ("timestamp", "datetime64[ns, UTC]")
     assert index.asi8.tolist() == [NINE_THIRTY_NS, NINE_THIRTY_NS + 60 * 10**9]
@@ -28,31 +28,31 @@ def test_the_index_is_the_start_in_utc() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [Row(), Row("AAPL")]])
-def test_columns_have_one_type_each_with_and_without_bars(rows: list[Row]) -> None:
-    frame = frame_of(*rows)
-    assert list(frame.columns) == ["symbol", *DTYPES]
-    assert {name: str(frame[name].dtype) for name in DTYPES} == DTYPES
-    assert frame["symbol"].dtype == pd.Series(["SPY"]).dtype
-    assert frame["symbol"].tolist() == [row.symbol for row in rows]
+def test_columns_have_the_same_types_with_and_without_bars(rows: list[Row]) -> None:
+    dataframe = dataframe_of(*rows)
+    assert list(dataframe.columns) == ["symbol", *DTYPES]
+    assert {name: str(dataframe[name].dtype) for name in DTYPES} == DTYPES
+    assert dataframe["symbol"].dtype == pd.Series(["SPY"]).dtype
+    assert dataframe["symbol"].tolist() == [row.symbol for row in rows]
     assert len(Bars(empty_block("iex")).to_df().index) == 0
 
 
 def test_values_are_those_of_the_bars() -> None:
-    frame = frame_of(Row(), Row("AAPL", open=1.0, volume=0.0, trade_count=0).at(1))
-    assert frame["open"].tolist() == [100.0, 1.0]
-    assert frame["volume"].tolist() == [1_000.0, 0.0]
-    assert frame["vwap"].tolist() == [100.25, 100.25]
-    assert frame["trade_count"].tolist() == [10, 0]
+    dataframe = dataframe_of(Row(), Row("AAPL", open=1.0, volume=0.0, trade_count=0).at(1))
+    assert dataframe["open"].tolist() == [100.0, 1.0]
+    assert dataframe["volume"].tolist() == [1_000.0, 0.0]
+    assert dataframe["vwap"].tolist() == [100.25, 100.25]
+    assert dataframe["trade_count"].tolist() == [10, 0]
 
 
-def test_what_the_feed_does_not_have_is_missing() -> None:
-    frame = frame_of(Row(vwap=NAN, trade_count=-1), Row(trade_count=3).at(1))
-    assert frame["vwap"].isna().tolist() == [True, False]
-    assert frame["trade_count"].isna().tolist() == [True, False]
-    assert frame["trade_count"].sum() == 3
+def test_vwap_and_trade_count_are_missing_where_the_feed_has_none() -> None:
+    dataframe = dataframe_of(Row(vwap=NAN, trade_count=-1), Row(trade_count=3).at(1))
+    assert dataframe["vwap"].isna().tolist() == [True, False]
+    assert dataframe["trade_count"].isna().tolist() == [True, False]
+    assert dataframe["trade_count"].sum() == 3
 
 
-def test_quality_and_partial_come_along() -> None:
+def test_quality_and_partial_are_columns() -> None:
     block = block_of([Row(), Row().at(1)])
     graded = Bars(
         block.with_columns(level=np.array([4, 1], "|u1")), partial=np.array([True, False])
@@ -62,30 +62,30 @@ def test_quality_and_partial_come_along() -> None:
     assert Bars(block).to_df()["quality"].isna().all()
 
 
-def test_a_frame_of_a_slice_is_a_slice_of_the_frame() -> None:
+def test_the_dataframe_of_a_slice_is_a_slice_of_the_dataframe() -> None:
     bars = Bars(block_of([Row("AAPL"), Row("SPY").at(1), Row("SPY", trade_count=-1).at(2)]))
     pd.testing.assert_frame_equal(bars[1:].to_df(), bars.to_df().iloc[1:])
 
 
-def test_a_frame_is_the_callers_own() -> None:
+def test_to_df_returns_a_copy() -> None:
     bars = Bars(block_of([Row()]))
-    frame = bars.to_df()
-    frame.loc[:, "close"] = 0.0
-    frame.iloc[0, 1] = 7.0
-    frame["volume"] /= 2.0
-    frame.loc[:, "trade_count"] = 0
-    frame.loc[:, "partial"] = True
-    assert frame[["open", "close", "volume"]].to_numpy().tolist() == [[7.0, 0.0, 500.0]]
-    assert frame["partial"].all()
+    dataframe = bars.to_df()
+    dataframe.loc[:, "close"] = 0.0
+    dataframe.iloc[0, 1] = 7.0
+    dataframe["volume"] /= 2.0
+    dataframe.loc[:, "trade_count"] = 0
+    dataframe.loc[:, "partial"] = True
+    assert dataframe[["open", "close", "volume"]].to_numpy().tolist() == [[7.0, 0.0, 500.0]]
+    assert dataframe["partial"].all()
     assert bars[0] == next(block_of([Row()]).bars())
     assert bars.partial.tolist() == [False]
 
 
-def test_bars_of_read_only_memory_make_a_frame_that_can_be_written() -> None:
+def test_to_df_of_read_only_bars_is_writable() -> None:
     block = block_of([Row()])
     for column in block.columns.values():
         column.flags.writeable = False
-    frame = Bars(block).to_df()
-    frame.loc[:, "close"] = 0.0
-    frame.loc[:, "trade_count"] = 0
-    assert frame[["close", "trade_count"]].to_numpy().tolist() == [[0.0, 0]]
+    dataframe = Bars(block).to_df()
+    dataframe.loc[:, "close"] = 0.0
+    dataframe.loc[:, "trade_count"] = 0
+    assert dataframe[["close", "trade_count"]].to_numpy().tolist() == [[0.0, 0]]

@@ -119,7 +119,7 @@ def test_a_resolution_has_the_names_of_alpaca_and_its_own(
 
 @pytest.mark.parametrize("text", ["", "Min", "0Min", "1Month", "1.5Min", "²Min", "weekly"])
 def test_what_is_no_resolution_is_refused(cache: DataCache, text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no resolution: use Resolution\.MINUTE, '5min'"):
+    with pytest.raises(ValueError, match=r"invalid resolution .*: use Resolution\.MINUTE, '5min'"):
         cache.get("AAPL", text, *day(0))
 
 

@@ -226,7 +226,7 @@ def test_the_width_of_a_band_is_a_number(deviations: float) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_history_is_that_of_one_symbol(name: str) -> None:
     mixed = [bar(1.0, 0, "SPY"), bar(1.0, 1, "AAPL")]
-    with pytest.raises(ValueError, match="one symbol at a time, not SPY, AAPL"):
+    with pytest.raises(ValueError, match="bars of one symbol, found SPY, AAPL"):
         ALL[name]().over(mixed)
 
 

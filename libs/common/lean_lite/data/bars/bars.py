@@ -7,19 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from lean_lite.blocks import Block, empty_block, from_bars
-from lean_lite.blocks.block import read_only
+from lean_lite.blocks.block import Mask, format_symbols, read_only
 from lean_lite.blocks.trading_time import regular_session_mask
-from lean_lite.model import DataQualityLevel, Resolution, TradeBar
+from lean_lite.model import Resolution, TradeBar
 from lean_lite.protocol.history import Gap
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-SCORES = np.array([level.value for level in sorted(DataQualityLevel)])
 OHLCV = ("open", "high", "low", "close", "volume")
 ROWS_SHOWN = 10
-SYMBOLS_SHOWN = 5
 
 
 class Bars(Sequence[TradeBar]):
@@ -37,7 +35,7 @@ class Bars(Sequence[TradeBar]):
         block: Block,
         gaps: tuple[Gap, ...] = (),
         expected: int = 0,
-        partial: npt.NDArray[np.bool_] | None = None,
+        partial: Mask | None = None,
     ) -> None:
         """Show a block as bars; none is partial unless it is said."""
         self.block = block.read_only()
@@ -94,7 +92,7 @@ class Bars(Sequence[TradeBar]):
     @property
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols that have bars here."""
-        return tuple(self.block.symbols[code] for code in np.unique(self.block["symbol"]))
+        return self.block.symbols_with_rows
 
     @property
     def resolution(self) -> Resolution:
@@ -104,8 +102,7 @@ class Bars(Sequence[TradeBar]):
     @property
     def quality(self) -> npt.NDArray[np.float64]:
         """Return the score of every bar, 0 to 1; NaN where nobody has graded it."""
-        levels = self.block.columns.get("level")
-        return np.full(len(self), np.nan) if levels is None else SCORES[levels]
+        return self.block.scores
 
     @property
     def completeness(self) -> float:
@@ -115,10 +112,8 @@ class Bars(Sequence[TradeBar]):
         return min(int(regular_session_mask(self.block).sum()) / self.expected, 1.0)
 
     def check_one_symbol(self) -> None:
-        """Raise ValueError when the bars are of several symbols."""
-        if len(names := self.symbols) > 1:
-            message = f"one symbol at a time, not {format_symbols(names)}: take them apart first"
-            raise ValueError(message)
+        """Raise ValueError if the bars are of several symbols."""
+        self.block.require_one_symbol()
 
     def to_numpy(self) -> npt.NDArray[np.float64]:
         """Return open, high, low, close and volume, one row for each bar: shape (n, 5)."""
@@ -133,7 +128,7 @@ class Bars(Sequence[TradeBar]):
         """
         from lean_lite.data.bars.dataframe import to_dataframe  # noqa: PLC0415 - pandas is an extra
 
-        return to_dataframe(self)
+        return to_dataframe(self.block, self.partial)
 
     def plot(self) -> "Figure":
         """
@@ -143,13 +138,19 @@ class Bars(Sequence[TradeBar]):
         """
         from lean_lite.data.bars.chart import candlestick_figure  # noqa: PLC0415 - plotly is an extra
 
-        return candlestick_figure(self)
+        return candlestick_figure(self.block)
 
     def _repr_html_(self) -> str:
         """Return a table of the first and the last bars, for notebooks."""
         from lean_lite.data.bars.html import html_table  # noqa: PLC0415 - only notebooks need it
 
-        return html_table(self, ROWS_SHOWN)
+        return html_table(
+            self.block,
+            self.partial,
+            completeness=self.completeness,
+            gaps=len(self.gaps),
+            rows_shown=ROWS_SHOWN,
+        )
 
 
 def _to_list(bars: object) -> list[TradeBar]:
@@ -157,10 +158,3 @@ def _to_list(bars: object) -> list[TradeBar]:
         message = f"bars are a sequence of TradeBar, or yield them, not {type(bars).__name__}"
         raise TypeError(message)
     return list(bars)
-
-
-def format_symbols(symbols: tuple[str, ...]) -> str:
-    """Return symbols for people to read: the first few of many."""
-    names = ", ".join(symbols[:SYMBOLS_SHOWN])
-    more = len(symbols) - SYMBOLS_SHOWN
-    return f"{names} and {more} more" if more > 0 else names or "no symbol"

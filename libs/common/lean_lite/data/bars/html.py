@@ -1,42 +1,56 @@
-"""Bars as a table of HTML."""
+"""Block to HTML table, for notebooks."""
 
 from collections.abc import Iterator
 from html import escape
+from math import isnan
 
-from lean_lite.data.bars.bars import Bars, format_symbols
+from lean_lite.blocks import Block
+from lean_lite.blocks.block import Mask, format_symbols
 from lean_lite.model import TradeBar
 
-HEAD = ("start (UTC)", "symbol", "open", "high", "low", "close", "volume", "quality")
+COLUMNS = ("start (UTC)", "symbol", "open", "high", "low", "close", "volume", "quality")
 
 
-def html_table(bars: Bars, rows_shown: int) -> str:
-    """Return the first and the last bars as a table, with what is left out and what is missing."""
-    half = rows_shown // 2
-    whole = len(bars) <= rows_shown
-    rows = [*_rows(bars if whole else bars[:half])]
-    if not whole:
-        rows.append(f'<tr><td colspan="{len(HEAD)}">… {len(bars) - 2 * half} more …</td></tr>')
-        rows += _rows(bars[len(bars) - half :])
-    head = "".join(f"<th>{escape(name)}</th>" for name in HEAD)
+def html_table(
+    block: Block, partial: Mask, *, completeness: float, gaps: int, rows_shown: int
+) -> str:
+    """
+    Render the first and last bars of a block as a table.
+
+    The caption has the symbols, `completeness` (a share; NaN leaves it out) and the number of
+    `gaps`. Of more than `rows_shown` bars the middle ones are replaced by their number.
+    """
+    count = len(block)
+    if count <= rows_shown:
+        rows = [*_rows(block, partial, slice(None))]
+    else:
+        half = rows_shown // 2
+        left_out = f'<tr><td colspan="{len(COLUMNS)}">… {count - 2 * half} more …</td></tr>'
+        first, last = slice(half), slice(count - half, None)
+        rows = [*_rows(block, partial, first), left_out, *_rows(block, partial, last)]
+    header = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
     return (
-        f"<table><caption>{escape(_caption(bars))}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"<table><caption>{escape(_caption(block, completeness, gaps))}</caption>"
+        f"<thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def _caption(bars: Bars) -> str:
-    caption = f"{format_symbols(bars.symbols)}: {len(bars)} {bars.resolution.value} bars"
-    if bars.expected:
-        caption += f", {bars.completeness:.1%} of regular trading"
-    if bars.gaps:
-        caption += f", {len(bars.gaps)} gap{'s' if len(bars.gaps) > 1 else ''}"
+def _caption(block: Block, completeness: float, gaps: int) -> str:
+    symbols = format_symbols(block.symbols_with_rows)
+    caption = f"{symbols}: {len(block)} {block.resolution.value} bars"
+    if not isnan(completeness):
+        caption += f", {completeness:.1%} of regular trading"
+    if gaps:
+        caption += f", {gaps} gap{'s' if gaps > 1 else ''}"
     return caption
 
 
-def _rows(bars: Bars) -> Iterator[str]:
-    for bar, score, partial in zip(bars, bars.quality, bars.partial, strict=True):
-        quality = "" if score != score else f"{score:g}"  # noqa: PLR0124 - NaN: not graded
-        cells = [*_cells(bar), f"{quality} partial".strip() if partial else quality]
+def _rows(block: Block, partial: Mask, rows: slice) -> Iterator[str]:
+    shown = block.take(rows)
+    scores = shown.scores.tolist()
+    for bar, score, is_partial in zip(shown.bars(), scores, partial[rows], strict=True):
+        quality = "" if isnan(score) else f"{score:g}"
+        cells = [*_cells(bar), f"{quality} partial".strip() if is_partial else quality]
         yield "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 

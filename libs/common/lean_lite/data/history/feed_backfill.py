@@ -16,9 +16,7 @@ from lean_lite.market.symbols import asset_class_of
 from lean_lite.model import Resolution, TradeBar
 from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
 from lean_lite.protocol.history import Gap, HistoryRequest
-from lean_lite.quality import Check, Grader
-
-INVALID = 0
+from lean_lite.quality import Grader
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +110,7 @@ def _grade(bars: list[TradeBar], feed: str, symbol: str) -> Block:
     """Grade bars and leave out repeats and INVALID ones."""
     block = from_bars(bars, feed=feed, received_ns=time.time_ns())
     graded = Grader(asset_class_of(symbol)).grade(1, block).block
-    repeated = (graded["reasons"] & np.uint64(Check.S01_REPEATED.mask)) != 0
-    good = (graded["level"] != INVALID) & ~repeated
+    good = graded.is_valid & ~graded.is_repeat
     if not good.all():
         log.warning("%d bars of %s by the feed %s are INVALID", (~good).sum(), symbol, feed)
     return graded.take(good)

@@ -47,9 +47,8 @@ class Indicator[State](ABC):
 
     def _over(self, bars: Sequence[TradeBar]) -> tuple[Floats, ...]:
         """Return the lines over any bars of one symbol, one value for each of them."""
-        given = Bars.of(bars)
-        given.check_one_symbol()
-        block = given.block
+        block = Bars.of(bars).block
+        block.require_one_symbol()
         with np.errstate(over="ignore", invalid="ignore"):
             if _is_plain(block):
                 return self.lines(block)

@@ -22,7 +22,7 @@ from lean_lite.feeds.routing import NO_FEEDS
 from lean_lite.protocol import subjects
 from lean_lite.protocol.history import HistoryRequest
 from lean_lite.protocol.live import LiveBar, Watermark
-from lean_lite.protocol.partitions import Lane, lane_of
+from lean_lite.protocol.partitions import Lane, group_by_lane, lane_of
 
 # A user's feed forgets a client that is silent for 15 s: two renewals in a row may fail.
 RENEW_S = 5.0
@@ -85,7 +85,7 @@ class Live:
         self._after = after
         self._feed_subscriptions = FeedSubscriptions(bus, self.symbols, feeds)
         self._sequencers = {
-            lane: Sequencer(own, 0) for lane, own in _group_by_lane(self.symbols).items()
+            lane: Sequencer(own, 0) for lane, own in group_by_lane(self.symbols, str).items()
         }
         self._recovery = Recovery(
             bus, self._feed_subscriptions, lambda: self._queue.room, self._deliver
@@ -318,10 +318,3 @@ class Live:
             for symbol in refused - self.refused.keys():
                 log.info("%s is accepted again", symbol)
             refused = set(self.refused)
-
-
-def _group_by_lane(symbols: Iterable[str]) -> dict[Lane, list[str]]:
-    lanes: dict[Lane, list[str]] = {}
-    for symbol in symbols:
-        lanes.setdefault(lane_of(symbol), []).append(symbol)
-    return lanes

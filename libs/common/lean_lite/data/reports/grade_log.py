@@ -7,7 +7,6 @@ from typing import Any
 
 from lean_lite.data.bars import Bars
 from lean_lite.data.reports.quality_report import BarGrade, build_report, grades_of
-from lean_lite.model import DataQualityLevel
 from lean_lite.model.timestamps import HOUR_NS, SECOND_NS
 from lean_lite.protocol.history import Gap
 from lean_lite.protocol.live import LiveBar
@@ -15,7 +14,6 @@ from lean_lite.protocol.live import LiveBar
 BOUND = 10_080  # a week of minutes
 # Removed together: late bars come in any order, so the oldest are found by sorting.
 SPARE = 1_000
-INVALID = DataQualityLevel.INVALID.code
 
 
 class GradeLog:
@@ -64,7 +62,7 @@ class GradeLog:
     def add(self, record: LiveBar) -> None:
         """Add the grade of a live record."""
         grade = BarGrade(record.start_ns, record.level, record.reasons)
-        if grade.level == INVALID:
+        if not record.is_valid:
             # Its time may be wrong as well: it moves neither the end nor the market's clock.
             self._invalid[grade.start_ns] = grade
             self._trim()

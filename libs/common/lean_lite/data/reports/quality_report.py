@@ -13,7 +13,7 @@ from lean_lite.blocks import Block
 from lean_lite.data.bars import Bars
 from lean_lite.data.resampling.completeness import expected_bars, latest_expected_ns
 from lean_lite.market.symbols import asset_class_of
-from lean_lite.market.time_buckets import regular
+from lean_lite.market.time_buckets import overlaps_regular_session
 from lean_lite.model import DataQualityLevel, Resolution
 from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
 from lean_lite.protocol.history import Gap
@@ -149,7 +149,7 @@ def _count_regular(symbol: str, grades: list[BarGrade], resolution_s: int) -> in
     """Count the bars with regular trading."""
     starts_ns = np.array([grade.start_ns for grade in grades], np.int64)
     ends_ns = starts_ns + resolution_s * SECOND_NS
-    return int(regular(asset_class_of(symbol), starts_ns, ends_ns).sum())
+    return int(overlaps_regular_session(asset_class_of(symbol), starts_ns, ends_ns).sum())
 
 
 def _worst(grades: Iterable[BarGrade]) -> list[BarGrade]:

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 
 from lean_lite.bus import Bus
 from lean_lite.bus.heartbeats import HeartbeatMonitor
-from lean_lite.errors import StackError
+from lean_lite.errors import COULD_NOT_START, StackError
 from lean_lite.protocol.heartbeat import Heartbeat
 from lean_lite.stack.processes.child import ChildProcess
 
-# The exit code of a service for which a restart is useless, see `lean_lite.service.runner`.
-COULD_NOT_START = 3
 NO_HEARTBEAT = "no heartbeat yet"
 
 
