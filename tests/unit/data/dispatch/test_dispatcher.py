@@ -287,7 +287,7 @@ async def test_the_disk_is_used_in_a_thread_and_what_is_corrected_meanwhile_is_n
     cache: DataCache, tmp_path: Path
 ) -> None:
     loop, intake, threads = asyncio.get_running_loop(), Dispatcher(cache), list[threading.Thread]()
-    cache._folder = watched = Watched(tmp_path, 10**6)
+    cache._disk = watched = Watched(tmp_path, 10**6)
 
     def correct() -> None:
         threads.append(threading.current_thread())
