@@ -21,7 +21,7 @@ def traces(bars: Bars) -> dict[str, Any]:
     return {trace.name: trace for trace in bars.plot().data}
 
 
-def test_every_grade_has_candles_of_its_own_colours() -> None:
+def test_each_grade_has_candles_in_its_own_colours() -> None:
     found = traces(graded(4, 1, 4, 0, 3, 2))
     assert list(found) == ["EXCELLENT", "GOOD", "FAIR", "POOR", "INVALID", "volume"]
     for level in DataQualityLevel:
@@ -31,11 +31,11 @@ def test_every_grade_has_candles_of_its_own_colours() -> None:
     assert found["POOR"].close.tolist() == [1.0]
 
 
-def test_a_grade_that_no_bar_has_has_no_candles() -> None:
+def test_a_grade_without_bars_has_no_candles() -> None:
     assert list(traces(graded(4, 4))) == ["EXCELLENT", "volume"]
 
 
-def test_bars_that_nobody_has_graded_are_shown() -> None:
+def test_ungraded_bars_are_shown() -> None:
     found = traces(Bars(block_of(ROWS)))
     assert list(found) == ["not graded", "volume"]
     assert found["not graded"].increasing.line.color == UNGRADED[0]
@@ -52,7 +52,7 @@ def test_candles_have_the_prices_and_starts_of_their_bars() -> None:
     assert prices == [[100.0] * 2, [101.0] * 2, [99.0] * 2, [0.0, 1.0]]
 
 
-def test_volume_lies_below_on_the_same_axis_of_time() -> None:
+def test_volume_is_drawn_below_on_the_same_time_axis() -> None:
     figure = graded(4, 1).plot()
     candles, volume = figure.data[0], figure.data[-1]
     assert (candles.type, candles.yaxis) == ("candlestick", "y")
@@ -63,7 +63,7 @@ def test_volume_lies_below_on_the_same_axis_of_time() -> None:
     assert figure.layout.xaxis.rangeslider.visible is False
 
 
-def test_a_picture_says_what_it_shows() -> None:
+def test_the_title_has_symbol_and_resolution() -> None:
     assert Bars(block_of(ROWS)).plot().layout.title.text == "SPY minute"
     empty = Bars(empty_block("iex", resolution=Resolution.DAILY)).plot()
     assert (empty.layout.title.text, len(empty.data)) == ("daily", 1)
@@ -73,9 +73,9 @@ def test_several_symbols_are_refused() -> None:
     both = Bars(block_of([Row("SPY"), Row("AAPL")]))
     with pytest.raises(ValueError, match="one symbol at a time, not SPY, AAPL: take them apart"):
         both.plot()
-    # A slice of one symbol is of one symbol.
+    # A slice with bars of one of the two symbols is accepted.
     assert both[:1].plot().layout.title.text == "SPY minute"
 
 
-def test_a_picture_can_be_written_as_json() -> None:
+def test_a_figure_can_be_encoded_as_json() -> None:
     assert graded(4, 1).plot().to_json().startswith("{")

@@ -28,7 +28,7 @@ def test_the_index_is_the_start_in_utc() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [Row(), Row("AAPL")]])
-def test_columns_have_one_type_each_with_and_without_bars(rows: list[Row]) -> None:
+def test_columns_have_the_same_types_with_and_without_bars(rows: list[Row]) -> None:
     frame = frame_of(*rows)
     assert list(frame.columns) == ["symbol", *DTYPES]
     assert {name: str(frame[name].dtype) for name in DTYPES} == DTYPES
@@ -45,14 +45,14 @@ def test_values_are_those_of_the_bars() -> None:
     assert frame["trade_count"].tolist() == [10, 0]
 
 
-def test_what_the_feed_does_not_have_is_missing() -> None:
+def test_vwap_and_trade_count_are_missing_where_the_feed_has_none() -> None:
     frame = frame_of(Row(vwap=NAN, trade_count=-1), Row(trade_count=3).at(1))
     assert frame["vwap"].isna().tolist() == [True, False]
     assert frame["trade_count"].isna().tolist() == [True, False]
     assert frame["trade_count"].sum() == 3
 
 
-def test_quality_and_partial_come_along() -> None:
+def test_quality_and_partial_are_columns() -> None:
     block = block_of([Row(), Row().at(1)])
     graded = Bars(
         block.with_columns(level=np.array([4, 1], "|u1")), partial=np.array([True, False])
@@ -62,12 +62,12 @@ def test_quality_and_partial_come_along() -> None:
     assert Bars(block).to_df()["quality"].isna().all()
 
 
-def test_a_frame_of_a_slice_is_a_slice_of_the_frame() -> None:
+def test_the_dataframe_of_a_slice_is_a_slice_of_the_dataframe() -> None:
     bars = Bars(block_of([Row("AAPL"), Row("SPY").at(1), Row("SPY", trade_count=-1).at(2)]))
     pd.testing.assert_frame_equal(bars[1:].to_df(), bars.to_df().iloc[1:])
 
 
-def test_a_frame_is_the_callers_own() -> None:
+def test_to_df_returns_a_copy() -> None:
     bars = Bars(block_of([Row()]))
     frame = bars.to_df()
     frame.loc[:, "close"] = 0.0
@@ -81,7 +81,7 @@ def test_a_frame_is_the_callers_own() -> None:
     assert bars.partial.tolist() == [False]
 
 
-def test_bars_of_read_only_memory_make_a_frame_that_can_be_written() -> None:
+def test_to_df_of_read_only_bars_is_writable() -> None:
     block = block_of([Row()])
     for column in block.columns.values():
         column.flags.writeable = False

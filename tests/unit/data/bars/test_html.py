@@ -16,7 +16,7 @@ def bars_of(count: int) -> Bars:
 
 
 def cells(html: str) -> list[list[str]]:
-    """Return the cells of every row but the head."""
+    """Return the cells of every row but the header."""
     rows = re.findall(r"<tr>(.*?)</tr>", html.partition("<tbody>")[2])
     return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
 
@@ -26,7 +26,7 @@ def caption(html: str) -> str:
     return str(found)
 
 
-def test_a_table_has_one_row_for_each_bar() -> None:
+def test_a_table_has_one_row_per_bar() -> None:
     block = block_of([Row("BTC/USD", open=67_123.45, volume=1_234_567.0), Row(close=0.1 + 0.2)])
     graded = Bars(
         block.with_columns(level=np.array([4, 2], "|u1")), partial=np.array([False, True])
@@ -37,13 +37,13 @@ def test_a_table_has_one_row_for_each_bar() -> None:
     ]
 
 
-def test_a_bar_that_nobody_has_graded_has_no_quality() -> None:
+def test_an_ungraded_bar_has_no_quality() -> None:
     bars = Bars(block_of([Row(), Row().at(1)]), partial=np.array([False, True]))
     assert [row[-1] for row in cells(bars._repr_html_())] == ["", "partial"]
 
 
 @pytest.mark.parametrize("count", [0, 1, ROWS_SHOWN - 1, ROWS_SHOWN])
-def test_a_few_bars_are_shown_all(count: int) -> None:
+def test_few_bars_are_all_shown(count: int) -> None:
     closes = [row[5] for row in cells(bars_of(count)._repr_html_())]
     assert closes == [str(minute) for minute in range(count)]
 
@@ -56,12 +56,12 @@ def test_a_few_bars_are_shown_all(count: int) -> None:
         (1, ["… 100 more …"]),
     ],
 )
-def test_of_many_bars_the_first_and_the_last_are_shown(shown: int, closes: list[str]) -> None:
+def test_only_the_first_and_last_of_many_bars_are_shown(shown: int, closes: list[str]) -> None:
     rows = cells(html_table(bars_of(100), shown))
     assert [row[5] if len(row) > 1 else row[0] for row in rows] == closes
 
 
-def test_what_is_missing_is_said_above() -> None:
+def test_the_caption_has_completeness_and_gaps() -> None:
     assert caption(bars_of(3)._repr_html_()) == "SPY: 3 minute bars"
     gap = Gap("SPY", 1, 2, "not served")
     crypto = Bars(block_of([Row("BTC/USD")]), (gap,), expected=8)
@@ -72,13 +72,13 @@ def test_what_is_missing_is_said_above() -> None:
     assert caption(Bars(empty_block("iex"))._repr_html_()) == "no symbol: 0 minute bars"
 
 
-def test_a_part_says_nothing_of_how_whole_it_is() -> None:
+def test_the_caption_of_a_slice_has_no_completeness() -> None:
     whole = Bars(block_of([Row("BTC/USD").at(minute) for minute in range(4)]), expected=8)
     assert caption(whole._repr_html_()) == "BTC/USD: 4 minute bars, 50.0% of regular trading"
     assert caption(whole[-2:]._repr_html_()) == "BTC/USD: 2 minute bars"
 
 
-def test_a_symbol_can_not_write_html() -> None:
+def test_symbols_are_escaped() -> None:
     html = Bars(block_of([Row("<script>alert(1)</script>"), Row("A&B")]))._repr_html_()
     assert "<script>" not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 2
