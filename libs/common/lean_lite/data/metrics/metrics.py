@@ -83,7 +83,7 @@ class DataMetrics:
             count: number of messages.
 
         Raises:
-            ValueError: the count is no whole number.
+            ValueError: the count is not a whole number.
         """
         count = _as_count(count)
         with self._lock:
@@ -127,7 +127,7 @@ class DataMetrics:
             count: number of errors.
 
         Raises:
-            ValueError: the count is no whole number.
+            ValueError: the count is not a whole number.
         """
         count = _as_count(count)
         with self._lock:
@@ -142,7 +142,7 @@ class DataMetrics:
             count: number of records.
 
         Raises:
-            ValueError: the count is no whole number.
+            ValueError: the count is not a whole number.
         """
         count = _as_count(count)
         with self._lock:

@@ -103,7 +103,7 @@ class DataPersistence:
 
     Raises:
         ImportError: apsw is missing (`lean-lite[persistence]`).
-        StoreError: the file can't be opened, is no database, or is of a newer version.
+        StoreError: the file can't be opened, is not a database, or is of a newer version.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class DataPersistence:
             symbol: symbol that the error is about, if any.
 
         Raises:
-            TypeError: `error_type` or `symbol` is no text.
+            TypeError: `error_type` or `symbol` is not text.
             ValueError: `error_type` or `symbol` is not Unicode.
             StoreError: the disk is full, the file is locked or closed.
         """
@@ -273,7 +273,7 @@ class DataPersistence:
             One dict per `save_metrics`, oldest first: `timestamp` (UTC) and `data`.
 
         Raises:
-            TypeError: `hours` is no number.
+            TypeError: `hours` is not a number.
             ValueError: `hours` is negative or NaN.
             StoreError: the file can't be read, or is closed.
         """

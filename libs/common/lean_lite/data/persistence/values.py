@@ -17,7 +17,7 @@ MISSING = frozenset({"NaTType", "NAType"})
 
 
 def to_text(name: str, value: object) -> str:
-    """Return plain text; TypeError if it is no str, ValueError if it is not Unicode."""
+    """Return plain text; TypeError if it is not a str, ValueError if it is not Unicode."""
     if not isinstance(value, str):
         message = f"{name} must be text, not {value!r}"
         raise TypeError(message)
