@@ -17,30 +17,30 @@ from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import from_ns
 
 KEYS = [Key("SPY", 60, number, number + 1) for number in range(4)]
-ROOM = 8 * 1024**2
+MAX_BYTES = 8 * 1024**2
 LONGEST_S = 0.02
 _ONE = from_bars([TradeBar("SPY", from_ns(0), 1, 1, 1, 1, 1)], feed="")
 
 
 def version(number: int) -> Bars:
-    """Return bars that tell by their length and every close which version they are."""
+    """Return bars whose length and closes depend on their version."""
     rows = _ONE.take(np.zeros(1 + number * 37 % 9_000, np.intp))
     return Bars(rows.with_columns(close=np.full(len(rows), float(number))), expected=number)
 
 
-def is_whole(bars: Bars) -> bool:
+def is_complete(bars: Bars) -> bool:
     expected = version(bars.expected)
     return len(bars) == len(expected) and bool((bars.block["close"] == bars.expected).all())
 
 
 def write(folder: Path, chance: random.Random) -> NoReturn:
-    cache = DiskCache(folder, ROOM)
+    cache = DiskCache(folder, MAX_BYTES)
     while True:
         cache.write(chance.choice(KEYS), version(chance.randrange(10_000)))
 
 
 def kill_many(folder: Path, kills: int) -> int:
-    """Kill one writer after the other; return how many whole entries were found."""
+    """Kill one writer after the other; return the number of complete entries found."""
     found = 0
     for number in range(kills):
         chance = random.Random(number)
@@ -50,9 +50,9 @@ def kill_many(folder: Path, kills: int) -> int:
         time.sleep(chance.uniform(0, LONGEST_S))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        cache = DiskCache(folder, ROOM)
+        cache = DiskCache(folder, MAX_BYTES)
         entries = [entry for key in KEYS if (entry := cache.read(key)) is not None]
-        if cache.corrupt or not all(map(is_whole, entries)):
+        if cache.corrupt or not all(map(is_complete, entries)):
             sys.exit(f"kill {number} has left a damaged entry")
         found += len(entries)
     return found

@@ -23,11 +23,11 @@ def quote(number: int, symbol: str = "SPY") -> QuoteBar:
 
 
 class BufferMachine(RuleBasedStateMachine):
-    """Compare a buffer with a list that is cut."""
+    """Compare a buffer with a truncated list."""
 
-    @initialize(size=st.integers(1, 8), room=st.integers(1, 8))
-    def begin(self, size: int, room: int) -> None:
-        self.size, self.bytes = size, room * QUOTE_BYTES
+    @initialize(size=st.integers(1, 8), quotes=st.integers(1, 8))
+    def start(self, size: int, quotes: int) -> None:
+        self.size, self.bytes = size, quotes * QUOTE_BYTES
         self.buffer = DataBuffer(max_size=self.size, max_bytes=self.bytes)
         self.model: list[TradeBar | QuoteBar] = []
         self.evicted = 0
@@ -37,7 +37,7 @@ class BufferMachine(RuleBasedStateMachine):
         record = quote(number, symbol) if is_quote else trade(number, symbol)
         self.buffer.add(record)
         self.model.append(record)
-        while len(self.model) > self.size or self.taken() > self.bytes:
+        while len(self.model) > self.size or self.used_bytes() > self.bytes:
             self.model.pop(0)
             self.evicted += 1
 
@@ -47,7 +47,7 @@ class BufferMachine(RuleBasedStateMachine):
         self.model.clear()
 
     @rule(count=st.integers(0, 10), symbol=st.sampled_from([None, *SYMBOLS]))
-    def look(self, count: int, symbol: str | None) -> None:
+    def get_latest(self, count: int, symbol: str | None) -> None:
         found = [one for one in self.model if symbol in (None, one.symbol)]
         assert self.buffer.get_latest(count, symbol) == (found[-count:] if count else [])
         assert self.buffer.get_latest(symbol=symbol) == found
@@ -57,19 +57,19 @@ class BufferMachine(RuleBasedStateMachine):
         if hasattr(self, "buffer"):
             assert list(self.buffer) == self.model
             assert self.buffer.evicted == self.evicted
-            share = max(len(self.model) / self.size, self.taken() / self.bytes)
+            share = max(len(self.model) / self.size, self.used_bytes() / self.bytes)
             assert self.buffer.utilization == pytest.approx(100 * share)
             assert 0 <= self.buffer.utilization <= 100
 
-    def taken(self) -> int:
+    def used_bytes(self) -> int:
         sizes = {TradeBar: TRADE_BYTES, QuoteBar: QUOTE_BYTES}
         return sum(sizes[type(one)] for one in self.model)
 
 
-test_a_buffer_is_a_list_that_is_cut = BufferMachine.TestCase
+test_a_buffer_behaves_like_a_truncated_list = BufferMachine.TestCase
 
 
-def test_threads_lose_nothing_and_keep_the_bound() -> None:
+def test_concurrent_threads_lose_no_record_and_stay_within_the_bound() -> None:
     buffer = DataBuffer(max_size=500)
 
     def work(symbol: str) -> None:
@@ -84,22 +84,22 @@ def test_threads_lose_nothing_and_keep_the_bound() -> None:
     assert len(buffer) == 500
     assert buffer.evicted == 7_500
     for number in range(8):
-        mine = [one.timestamp for one in buffer.get_latest(symbol=f"S{number}")]
-        assert mine == sorted(mine)
+        times = [one.timestamp for one in buffer.get_latest(symbol=f"S{number}")]
+        assert times == sorted(times)
 
 
 @pytest.mark.parametrize("bounds", [{"max_size": 0}, {"max_bytes": 10}])
 def test_a_buffer_without_room_is_refused(bounds: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="a buffer holds one record at least"):
+    with pytest.raises(ValueError, match="max_size must be 1 or more"):
         DataBuffer(**bounds)
 
 
 @pytest.mark.parametrize("record", ["SPY", None, {"close": 1.0}])
-def test_only_bars_are_kept(record: Any) -> None:
+def test_other_records_are_refused(record: Any) -> None:
     with pytest.raises(TypeError, match="a buffer holds TradeBar and QuoteBar"):
         DataBuffer().add(record)
 
 
-def test_a_count_below_nought_is_refused() -> None:
-    with pytest.raises(ValueError, match="nought or more"):
+def test_a_negative_count_is_refused() -> None:
+    with pytest.raises(ValueError, match="count must be 0 or more"):
         DataBuffer().get_latest(-1)

@@ -7,8 +7,8 @@ from lean_lite.data.optional import import_optional
 from tests.harness.paths import ROOT
 
 
-def told_without(library: str, call: str) -> str:
-    """Return what a process says that calls a method of bars and lacks a library."""
+def output_without(library: str, call: str) -> str:
+    """Return the output of a process that calls a method of `Bars` and lacks a library."""
     code = (
         f"import sys; sys.modules[{library!r}] = None\n"
         "from tests.harness.bars import Row, block_of\n"
@@ -30,17 +30,15 @@ def told_without(library: str, call: str) -> str:
     ("library", "call", "extra"),
     [("pandas", "to_df()", "pandas"), ("plotly", "plot()", "plot")],
 )
-def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(
-    library: str, call: str, extra: str
-) -> None:
-    assert told_without(library, call) == (
-        f"{library} is not installed: `pip install 'lean-lite[{extra}]'` brings it"
+def test_a_missing_library_is_named_with_its_extra(library: str, call: str, extra: str) -> None:
+    assert output_without(library, call) == (
+        f"{library} is not installed: run `pip install 'lean-lite[{extra}]'`"
     )
 
 
-def test_a_picture_needs_no_pandas() -> None:
-    assert told_without("pandas", "plot()") == ""
+def test_plot_does_not_need_pandas() -> None:
+    assert output_without("pandas", "plot()") == ""
 
 
-def test_what_is_installed_is_returned() -> None:
+def test_an_installed_module_is_returned() -> None:
     assert import_optional("html.parser", "nothing").HTMLParser

@@ -39,7 +39,7 @@ def quote(minute: int = 0, middle: float = 100.0) -> QuoteBar:
     return QuoteBar("SPY", at, *prices, bid_size=5.0, ask_size=5.0)
 
 
-def test_a_good_record_passes_every_check() -> None:
+def test_a_valid_record_passes_every_check() -> None:
     assert DataValidator.validate_trade_bar(bar()) == (True, EXCELLENT, PASSED)
     assert DataValidator.validate_quote_bar(quote()) == (True, EXCELLENT, PASSED)
 
@@ -58,9 +58,9 @@ def test_an_extreme_range_is_poor() -> None:
 
 
 def test_an_extreme_movement_is_poor() -> None:
-    verdict = DataValidator.validate_trade_bar(bar(1, 200.5), previous=bar())
-    assert verdict[:2] == (True, POOR)
-    assert verdict[2].startswith("S08_STEP: extreme movement")
+    result = DataValidator.validate_trade_bar(bar(1, 200.5), previous=bar())
+    assert result[:2] == (True, POOR)
+    assert result[2].startswith("S08_STEP: extreme movement")
     long_ago = bar(-121)
     assert DataValidator.validate_trade_bar(bar(0, 200.5), previous=long_ago)[1] is EXCELLENT
     assert DataValidator.validate_quote_bar(quote(1, 200.0), previous=quote())[1] is POOR
@@ -74,19 +74,19 @@ def test_an_extreme_movement_is_poor() -> None:
         (timedelta(minutes=-1), (True, EXCELLENT)),
     ],
 )
-def test_the_future_is_not_known_yet(
+def test_a_record_of_the_future_is_invalid_and_an_unfinished_one_poor(
     ahead: timedelta, expected: tuple[bool, DataQualityLevel]
 ) -> None:
-    given_now = START - ahead
-    assert DataValidator.validate_trade_bar(bar(), now=given_now)[:2] == expected
-    assert DataValidator.validate_quote_bar(quote(), now=given_now)[:2] == expected
+    now = START - ahead
+    assert DataValidator.validate_trade_bar(bar(), now=now)[:2] == expected
+    assert DataValidator.validate_quote_bar(quote(), now=now)[:2] == expected
     soon = datetime.now(UTC) + ahead
     moved = TradeBar("SPY", soon, 1.0, 1.0, 1.0, 1.0, 1.0)
     assert DataValidator.validate_trade_bar(moved)[:2] == expected
 
 
 @pytest.mark.parametrize("length", [Resolution.MINUTE, Resolution.DAILY, Resolution("366d")])
-def test_no_time_is_too_far_to_be_judged(length: Resolution) -> None:
+def test_a_record_of_any_time_can_be_graded(length: Resolution) -> None:
     for start, expected in (
         (datetime(9999, 12, 31, tzinfo=UTC), (False, INVALID)),
         (datetime(1, 1, 1, tzinfo=UTC), (True, EXCELLENT)),
@@ -100,48 +100,48 @@ def test_no_time_is_too_far_to_be_judged(length: Resolution) -> None:
     assert DataValidator.validate_trade_bar(bar(), now=datetime(9999, 12, 1, tzinfo=UTC))[0]
 
 
-@pytest.mark.parametrize("nothing", [float("nan"), pd.NA, None])
-def test_what_pandas_lacks_is_judged_as_missing(nothing: Any) -> None:
-    count_and_vwap = bar(trade_count=nothing, vwap=nothing)
+@pytest.mark.parametrize("missing", [float("nan"), pd.NA, None])
+def test_missing_values_of_pandas_are_graded_as_missing(missing: Any) -> None:
+    count_and_vwap = bar(trade_count=missing, vwap=missing)
     assert DataValidator.validate_trade_bar(count_and_vwap) == (True, EXCELLENT, PASSED)
-    assert DataValidator.validate_trade_bar(bar(volume=nothing))[2].startswith("B01_SCHEMA")
-    worthless = msgspec.structs.replace(quote(), bid_size=nothing)
-    assert DataValidator.validate_quote_bar(worthless)[2].startswith("B01_SCHEMA")
+    assert DataValidator.validate_trade_bar(bar(volume=missing))[2].startswith("B01_SCHEMA")
+    without_size = msgspec.structs.replace(quote(), bid_size=missing)
+    assert DataValidator.validate_quote_bar(without_size)[2].startswith("B01_SCHEMA")
 
 
-def test_a_half_day_is_over_in_the_evening() -> None:
+def test_a_half_day_ends_in_the_evening() -> None:
     midnight = datetime(2026, 11, 27, tzinfo=ZoneInfo("America/New_York"))
     day = TradeBar("SPY", midnight, 100, 101, 99, 100, 1e6, resolution=Resolution.DAILY)
-    verdicts = [
+    results = [
         DataValidator.validate_trade_bar(day, now=midnight + timedelta(hours=hour))[1]
         for hour in (16, 18)
     ]
-    assert verdicts == [POOR, EXCELLENT]
+    assert results == [POOR, EXCELLENT]
 
 
 @pytest.mark.parametrize("record", [None, "SPY", {"close": 1.0}])
-def test_only_records_are_judged(record: Any) -> None:
-    with pytest.raises(TypeError, match="a TradeBar is judged here"):
+def test_other_records_are_refused(record: Any) -> None:
+    with pytest.raises(TypeError, match="expected a TradeBar"):
         DataValidator.validate_trade_bar(record)
-    with pytest.raises(TypeError, match="a QuoteBar is judged here, not TradeBar"):
+    with pytest.raises(TypeError, match="expected a QuoteBar, not TradeBar"):
         DataValidator.validate_quote_bar(bar())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("previous", "told"),
+    ("previous", "message"),
     [
-        (TradeBar("AAPL", START, 1, 1, 1, 1, 1), "not with AAPL"),
-        (TradeBar("SPY", START, 1, 1, 1, 1, 1, resolution=Resolution.HOUR), "not with SPY hour"),
+        (TradeBar("AAPL", START, 1, 1, 1, 1, 1), "not AAPL minute"),
+        (TradeBar("SPY", START, 1, 1, 1, 1, 1, resolution=Resolution.HOUR), "not SPY hour"),
         (bar(1), "starts at .* after"),
     ],
 )
-def test_a_record_is_compared_with_its_own_predecessor(previous: TradeBar, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_previous_record_of_another_series_is_refused(previous: TradeBar, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         DataValidator.validate_trade_bar(bar(), previous=previous)
 
 
 @given(trade_bars, st.none() | trade_bars, st.integers(-(10**6), 10**6))
-def test_the_verdict_is_that_of_the_grader(
+def test_the_result_is_that_of_the_grader(
     record: TradeBar, before: TradeBar | None, seconds: int
 ) -> None:
     now = record.timestamp + timedelta(seconds=seconds)
@@ -155,7 +155,7 @@ def test_the_verdict_is_that_of_the_grader(
     grader = Grader(asset_class_of(record.symbol))
     for seq, one in enumerate(given_bars):
         graded = grader.grade(seq, from_bars([one], feed="x", received_ns=to_ns(now))).block
-    verdict = DataValidator.validate_trade_bar(record, previous=before, now=now)
-    assert verdict[1].code == graded["level"][-1]
-    assert verdict[0] == (graded["level"][-1] > 0)
-    assert (verdict[2] == PASSED) == (graded["reasons"][-1] == np.uint64(0))
+    result = DataValidator.validate_trade_bar(record, previous=before, now=now)
+    assert result[1].code == graded["level"][-1]
+    assert result[0] == (graded["level"][-1] > 0)
+    assert (result[2] == PASSED) == (graded["reasons"][-1] == np.uint64(0))

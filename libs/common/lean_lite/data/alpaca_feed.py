@@ -1,4 +1,4 @@
-"""Alpaca's account, seen from a strategy."""
+"""AlpacaDataFeed: handle of the Alpaca account that ingest serves."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,13 +18,13 @@ from lean_lite.stack import account_of
 
 
 class Host(Protocol):
-    """Be the engine that a handle works through."""
+    """The engine that a handle delegates to."""
 
     async def subscribe_symbol(self, symbol: str, feed_name: str | None = None) -> bool:
-        """Send a symbol's live bars to the callbacks."""
+        """Deliver a symbol's live bars to the callbacks."""
 
     async def unsubscribe_symbol(self, symbol: str) -> bool:
-        """Send them no more."""
+        """Stop delivering them."""
 
     async def get_historical_data(
         self,
@@ -40,16 +40,23 @@ class Host(Protocol):
 
 class AlpacaDataFeed(DataFeed):
     """
-    Be a handle for the account that ingest serves.
+    Handle of the Alpaca account that the service ingest serves.
 
-    Ingest owns keys and socket, so that any number of processes share one connection: nothing here
-    speaks to Alpaca, and keys never cross the bus. Add it to a `DataEngine`, which connects it.
+    Ingest owns the keys and the only connection, which any number of processes share: a handle
+    never connects to Alpaca, and keys never cross the bus. Add it to a `DataEngine`, which
+    connects it.
+
+    Args:
+        name: up to 64 letters, digits, `_` and `-`.
+        config: settings; by default those of the environment.
+
+    Raises:
+        FeedError: the name is invalid.
     """
 
     asset_classes: Sequence[str] = ("equity", "crypto")
 
     def __init__(self, name: str, config: Config | None = None) -> None:
-        """Take a name of letters, digits, `_` and `-`."""
         super().__init__(name, config)
         self._host: Host | None = None
         self._bus: Bus | None = None
@@ -63,11 +70,17 @@ class AlpacaDataFeed(DataFeed):
 
     async def serve(self, host: Host, bus: Bus, facts: Mapping[str, Any]) -> None:
         """
-        Work through an engine on its bus; the engine calls this.
+        Connect the handle to an engine; called by the engine only.
 
-        FeedError when `facts`, what the stack says of itself, name another feed or account.
+        Args:
+            host: the engine.
+            bus: connection on which the heartbeats of ingest are received.
+            facts: description of the stack.
+
+        Raises:
+            FeedError: the stack serves another feed or account than the handle's settings name.
         """
-        self._compare(facts)
+        self._check_account(facts)
         self._host, self._bus = host, bus
         self._heartbeats = HeartbeatMonitor(
             heartbeat("ingest", "*"), on_heartbeat=self._on_heartbeat
@@ -75,23 +88,46 @@ class AlpacaDataFeed(DataFeed):
         await self._heartbeats.start(bus)
 
     async def connect(self) -> bool:
-        """Return True once an engine has connected the handle; FeedError before."""
-        self._served()
+        """Return True once the engine has started; FeedError before."""
+        self._require_host()
         return True
 
     async def disconnect(self) -> None:
-        """Let go of the engine; the account stays connected for others."""
+        """Disconnect from the engine; the account stays connected for others."""
         if self._heartbeats is not None:
             await self._heartbeats.stop()
         self._host = self._bus = self._heartbeats = self._ingest = None
 
     async def subscribe(self, symbol: str) -> bool:
-        """Send a symbol's live bars to the engine's callbacks; RequestError when refused."""
-        return await self._served().subscribe_symbol(symbol, feed_name=self.name)
+        """
+        Deliver a symbol's live bars to the engine's callbacks.
+
+        Args:
+            symbol: the symbol.
+
+        Returns:
+            True.
+
+        Raises:
+            FeedError: the engine has not started.
+            RequestError: Alpaca refuses the symbol.
+        """
+        return await self._require_host().subscribe_symbol(symbol, feed_name=self.name)
 
     async def unsubscribe(self, symbol: str) -> bool:
-        """Send a symbol's bars to the callbacks no more; False when it was not subscribed."""
-        return await self._served().unsubscribe_symbol(symbol)
+        """
+        Stop delivering a symbol's bars to the callbacks.
+
+        Args:
+            symbol: the symbol.
+
+        Returns:
+            False if it was not subscribed.
+
+        Raises:
+            FeedError: the engine has not started.
+        """
+        return await self._require_host().unsubscribe_symbol(symbol)
 
     async def get_historical_data(
         self,
@@ -100,28 +136,42 @@ class AlpacaDataFeed(DataFeed):
         end_date: datetime,
         resolution: Resolution = Resolution.MINUTE,
     ) -> Bars:
-        """Return the bars that start from `start_date` until before `end_date`."""
-        return await self._served().get_historical_data(
+        """
+        Fetch historical bars, as `DataEngine.get_historical_data` does.
+
+        Args:
+            symbol: symbol of the bars.
+            start_date: earliest start of a bar, inclusive.
+            end_date: latest start of a bar, exclusive.
+            resolution: resolution of the bars.
+
+        Returns:
+            The bars in order of start, with their gaps and grades.
+
+        Raises:
+            FeedError: the engine has not started.
+        """
+        return await self._require_host().get_historical_data(
             symbol, start_date, end_date, resolution, feed_name=self.name
         )
 
     def get_connection_status(self) -> ConnectionStatus:
-        """Say whether bars can come: what ingest told within the last second, and the bus."""
+        """Return whether bars can arrive, by the bus and the last heartbeat of ingest."""
         if self._bus is None:
             return ConnectionStatus(connected=False, detail="not started")
         if not self._bus.connected:
-            return ConnectionStatus(connected=False, detail="the bus is away")
+            return ConnectionStatus(connected=False, detail="the bus is unavailable")
         if self._ingest is None:
-            return ConnectionStatus(connected=False, detail="ingest has not been heard yet")
+            return ConnectionStatus(connected=False, detail="no heartbeat of ingest yet")
         failing = "; ".join(self._ingest.failing)
         return ConnectionStatus(not failing, failing or f"served by {self._ingest.instance}")
 
-    def _on_heartbeat(self, told: Heartbeat) -> None:
-        # Of several, the one that stands by is failing: the one at work speaks for the account.
-        if self._ingest is None or told.ready or told.instance == self._ingest.instance:
-            self._ingest = told
+    def _on_heartbeat(self, received: Heartbeat) -> None:
+        # Of several instances of ingest, those on standby are not ready: show the active one.
+        if self._ingest is None or received.ready or received.instance == self._ingest.instance:
+            self._ingest = received
 
-    def _served(self) -> Host:
+    def _require_host(self) -> Host:
         if self._host is None:
             message = (
                 f"the feed {self.name} is a handle and works through an engine: "
@@ -130,13 +180,13 @@ class AlpacaDataFeed(DataFeed):
             raise FeedError(message)
         return self._host
 
-    def _compare(self, facts: Mapping[str, Any]) -> None:
-        ours = {"feed": self.config.alpaca.feed, "account": account_of(self.config)}
-        for what, wanted in ours.items():
-            found = facts.get(what, wanted)
-            if found != wanted:
+    def _check_account(self, facts: Mapping[str, Any]) -> None:
+        settings = {"feed": self.config.alpaca.feed, "account": account_of(self.config)}
+        for name, expected in settings.items():
+            found = facts.get(name, expected)
+            if found != expected:
                 message = (
-                    f"the feed {self.name} is for the {what} {wanted}, and the stack of this "
+                    f"the feed {self.name} is for the {name} {expected}, and the stack of this "
                     f"machine serves {found}: use the same settings, or set `stack.folder` to "
                     "another folder, which gets a stack of its own"
                 )

@@ -1,4 +1,4 @@
-"""The newest records, in a bounded buffer that any thread may use."""
+"""DataBuffer: bounded, thread-safe buffer of the newest bars and quotes."""
 
 import threading
 from collections import deque
@@ -7,52 +7,68 @@ from collections.abc import Iterable, Iterator
 from lean_lite.model import QuoteBar, TradeBar
 
 MAX_BYTES = 64 * 1024**2
-# What a record takes in memory with its numbers and its moment, as `tracemalloc` counts it.
+# Memory of a record with its numbers and its timestamp, as `tracemalloc` counts it.
 TRADE_BYTES = 352
 QUOTE_BYTES = 440
 
-Record = TradeBar | QuoteBar
+BarOrQuote = TradeBar | QuoteBar
 
 
 class DataBuffer:
     """
-    Keep the newest records, in the order they were added.
+    Bounded buffer of the newest bars and quotes, in the order in which they were added.
 
-    When `max_size` records or `max_bytes` are reached, the one that was added longest ago goes, and
-    is counted in `evicted`. Every method is thread-safe.
+    At a bound, the record that was added first is evicted. Thread-safe.
+
+    Args:
+        max_size: maximum number of records.
+        max_bytes: bound of their memory, in bytes.
+
+    Attributes:
+        evicted: number of evicted records.
+
+    Raises:
+        ValueError: a bound has no room for one record.
     """
 
     def __init__(self, max_size: int = 10_000, max_bytes: int = MAX_BYTES) -> None:
-        """Start empty; ValueError when a bound leaves room for nothing."""
         if max_size < 1 or max_bytes < QUOTE_BYTES:
             message = (
-                f"a buffer holds one record at least: max_size={max_size} must be 1 or more and "
-                f"max_bytes={max_bytes} at least {QUOTE_BYTES}"
+                f"max_size must be 1 or more, not {max_size}, and max_bytes {QUOTE_BYTES} or more, "
+                f"not {max_bytes}"
             )
             raise ValueError(message)
         self.max_size = max_size
         self.max_bytes = max_bytes
         self.evicted = 0
         self._bytes = 0
-        self._records: deque[Record] = deque()
+        self._records: deque[BarOrQuote] = deque()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Return the number of records."""
         return len(self._records)
 
-    def __iter__(self) -> Iterator[Record]:
-        """Yield the records of this moment, oldest first."""
+    def __iter__(self) -> Iterator[BarOrQuote]:
+        """Iterate over a copy of the current records, oldest first."""
         return iter(self.get_latest())
 
     @property
     def utilization(self) -> float:
-        """Return how full the buffer is, 0 to 100, by whichever bound is nearer."""
+        """Percentage of the buffer in use, 0 to 100, by the bound that is nearer."""
         shares = len(self._records) / self.max_size, self._bytes / self.max_bytes
         return 100.0 * max(shares)
 
-    def add(self, record: Record) -> None:
-        """Add a record; TypeError when it is no bar."""
+    def add(self, record: BarOrQuote) -> None:
+        """
+        Add a record.
+
+        Args:
+            record: a bar or quote.
+
+        Raises:
+            TypeError: the record is neither.
+        """
         size = _size_of(record)
         with self._lock:
             while len(self._records) >= self.max_size or self._bytes + size > self.max_bytes:
@@ -61,22 +77,42 @@ class DataBuffer:
             self._records.append(record)
             self._bytes += size
 
-    def extend(self, records: Iterable[Record]) -> None:
-        """Add records, one after the other."""
+    def extend(self, records: Iterable[BarOrQuote]) -> None:
+        """
+        Add records one by one.
+
+        Args:
+            records: bars or quotes.
+
+        Raises:
+            TypeError: a record is neither; those before it stay added.
+        """
         for record in records:
             self.add(record)
 
-    def get_latest(self, count: int | None = None, symbol: str | None = None) -> list[Record]:
-        """Return the newest records, all without a `count`, of one symbol if named; newest last."""
+    def get_latest(self, count: int | None = None, symbol: str | None = None) -> list[BarOrQuote]:
+        """
+        Return the newest records.
+
+        Args:
+            count: maximum number of records; None returns all.
+            symbol: only records of this symbol.
+
+        Returns:
+            A new list, newest last.
+
+        Raises:
+            ValueError: `count` is negative.
+        """
         if count is not None and count < 0:
-            message = f"a count is nought or more, not {count}"
+            message = f"count must be 0 or more, not {count}"
             raise ValueError(message)
         with self._lock:
             found = [one for one in self._records if symbol is None or one.symbol == symbol]
         return found if count is None else found[len(found) - min(count, len(found)) :]
 
     def clear(self) -> None:
-        """Remove all records."""
+        """Remove all records, without counting them in `evicted`."""
         with self._lock:
             self._records.clear()
             self._bytes = 0

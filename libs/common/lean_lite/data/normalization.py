@@ -1,4 +1,4 @@
-"""Bars on a common scale."""
+"""Min-max, z-score and log scaling of bars."""
 
 from collections.abc import Callable
 from typing import Literal, get_args
@@ -7,46 +7,46 @@ import numpy as np
 import numpy.typing as npt
 
 Method = Literal["minmax", "zscore", "log"]
-Values = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 
 PRICES, VOLUME = slice(0, 4), slice(4, 5)
 
 
-def normalize(values: Values, method: Method, *, jointly: bool) -> Values:
+def normalize(values: Matrix, method: Method, *, jointly: bool) -> Matrix:
     """
-    Return the normalised columns of open, high, low, close and volume: shape (n, 5).
+    Scale a matrix of shape (n, 5): open, high, low, close, volume.
 
     See `DataTransformer.normalize_data`.
     """
     if method not in get_args(Method):
-        message = f"{method!r} is no way to normalise: use {', '.join(get_args(Method))}"
+        message = f"invalid method {method!r}: use {', '.join(get_args(Method))}"
         raise ValueError(message)
     if not len(values):
         return values
     if method == "log":
         return _logarithm(values)
-    scaled = _minmax if method == "minmax" else _zscore
-    parts = (PRICES, VOLUME) if jointly else [slice(at, at + 1) for at in range(VOLUME.stop)]
-    return np.hstack([_scale(values[:, part], scaled) for part in parts])
+    scaling = _minmax if method == "minmax" else _zscore
+    groups = (PRICES, VOLUME) if jointly else [slice(at, at + 1) for at in range(VOLUME.stop)]
+    return np.hstack([_scale(values[:, columns], scaling) for columns in groups])
 
 
-def _scale(part: Values, scaled: Callable[[Values], Values]) -> Values:
-    """Return what a scale makes of columns; what is constant has none, and becomes 0."""
-    return scaled(part) if np.ptp(part) else np.zeros_like(part)
+def _scale(columns: Matrix, scaling: Callable[[Matrix], Matrix]) -> Matrix:
+    """Scale columns together; constant ones become 0."""
+    return scaling(columns) if np.ptp(columns) else np.zeros_like(columns)
 
 
-def _minmax(part: Values) -> Values:
-    scaled: Values = (part - part.min()) / np.ptp(part)
+def _minmax(columns: Matrix) -> Matrix:
+    scaled: Matrix = (columns - columns.min()) / np.ptp(columns)
     return scaled
 
 
-def _zscore(part: Values) -> Values:
-    scaled: Values = (part - part.mean()) / part.std()
+def _zscore(columns: Matrix) -> Matrix:
+    scaled: Matrix = (columns - columns.mean()) / columns.std()
     return scaled
 
 
-def _logarithm(values: Values) -> Values:
+def _logarithm(values: Matrix) -> Matrix:
     if (values[:, PRICES] <= 0).any() or (values[:, VOLUME] < 0).any():
-        message = "only prices above 0 and volumes of 0 or more have a logarithm: leave others out"
+        message = "log needs prices above 0 and volumes of 0 or more: leave out the other bars"
         raise ValueError(message)
     return np.hstack([np.log(values[:, PRICES]), np.log1p(values[:, VOLUME])])

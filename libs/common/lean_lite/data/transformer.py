@@ -1,4 +1,4 @@
-"""Bars made into other bars, into normalised figures, into indicators."""
+"""DataTransformer: longer bars, normalised values and indicators of bars."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 class DataTransformer:
     """
-    Transform bars: `Bars`, as history returns them, or whatever else yields TradeBars.
+    Transformations of bars: of `Bars`, as history returns them, or of any iterable of `TradeBar`.
 
-    Nothing here changes what it is given. For live bars there are `Resampler` and `Indicators`,
-    which give the same numbers one bar at a time.
+    The input is never changed. `Resampler` and `Indicators` compute the same values of live bars,
+    bar by bar.
     """
 
     @staticmethod
@@ -29,13 +29,25 @@ class DataTransformer:
         bars: Iterable[TradeBar], resolution: Length, *, extended: bool = True
     ) -> Bars:
         """
-        Return longer bars, of any number of symbols, in order of symbol and start.
+        Fold bars into longer ones.
 
-        Buckets count from the start of the trading day: midnight in New York for equities, so that
-        hours are those of the clock there, midnight UTC for crypto, 17:00 in New York for forex.
-        `partial` of the result marks the bars before and after which trading time is missing.
-        Without `extended` only bars of the regular session count. Bars that are as long already
-        stay as they are. ValueError when the bars do not add up to the resolution.
+        Open, high, low and close are the first, highest, lowest and last; volume is summed, VWAP
+        weighted by volume, the grade is the worst. Longer bars are aligned to the trading day:
+        midnight in New York for equities, midnight UTC for crypto, 17:00 in New York for forex. Of
+        two bars with one start the later one counts. Bars of the same resolution are not changed.
+
+        Args:
+            bars: bars of one resolution, of any number of symbols.
+            resolution: a multiple of their resolution, also as text or timedelta.
+            extended: False folds only bars of the regular session.
+
+        Returns:
+            The longer bars, in order of symbol and start; `partial` marks those that lack trading
+            time.
+
+        Raises:
+            TypeError: `bars` yields something else than `TradeBar`.
+            ValueError: the bars do not add up to the resolution, or have several resolutions.
         """
         length = Resolution.of(resolution)
         return fold_bars(Bars.of(bars, resolution=length), length, extended=extended)
@@ -45,13 +57,23 @@ class DataTransformer:
         bars: Iterable[TradeBar], method: Method = "minmax", *, jointly: bool = False
     ) -> "pd.DataFrame":
         """
-        Return open, high, low, close and volume of one symbol on a common scale, by start in UTC.
+        Scale prices and volume of one symbol.
 
-        `minmax` maps each column's lowest value to 0 and its highest to 1, `zscore` its mean to 0
-        and its population deviation to 1; a constant column becomes 0. `log` is the natural
-        logarithm, of 1 + volume for volume. With `jointly` the four prices share one scale, so that
-        no close leaves the span from low to high. ValueError for another method, several symbols,
-        or a logarithm that does not exist; ImportError without `lean-lite[pandas]`.
+        Args:
+            bars: bars of one symbol.
+            method: `"minmax"`: (x - min) / (max - min) of a column, 0 to 1. `"zscore"`: (x - mean)
+                / standard deviation, of a population. A constant column becomes 0. `"log"`: ln(x)
+                of prices, ln(1 + x) of volume.
+            jointly: scale the four prices together, so that a close stays between low and high.
+
+        Returns:
+            DataFrame with one row per bar, indexed by start (`datetime64[ns, UTC]`); float64
+            columns `open`, `high`, `low`, `close` and `volume`.
+
+        Raises:
+            ValueError: the method is invalid, the bars are of several symbols, or `"log"` has a
+                price of 0 or less or a negative volume.
+            ImportError: pandas is missing (`lean-lite[pandas]`).
         """
         given = Bars.of(bars)
         given.block.require_one_symbol()
@@ -63,12 +85,20 @@ class DataTransformer:
     @staticmethod
     def calculate_technical_indicators(bars: Iterable[TradeBar]) -> "dict[str, pd.Series[float]]":
         """
-        Return the usual indicators of one symbol by name, each as a series by start in UTC.
+        Compute the usual indicators of one symbol; formulas in `lean_lite.data.indicators`.
 
-        `sma_20`, `sma_50`, `ema_12`, `ema_26`, `macd`, `macd_signal`, `macd_hist`, `rsi`,
-        `bollinger_upper`, `bollinger_middle`, `bollinger_lower`, `atr` and `vwap`, with the
-        conventions of the classes in `lean_lite.data.indicators`; NaN until there are enough bars.
-        ValueError for several symbols; ImportError without `lean-lite[pandas]`.
+        Args:
+            bars: bars of one symbol.
+
+        Returns:
+            float64 Series by name, one value per bar, indexed by start (`datetime64[ns, UTC]`), NaN
+            during the warm-up: `sma_20`, `sma_50`, `ema_12`, `ema_26`, `macd`, `macd_signal`,
+            `macd_hist`, `rsi`, `bollinger_upper`, `bollinger_middle`, `bollinger_lower`, `atr` and
+            `vwap`.
+
+        Raises:
+            ValueError: the bars are of several symbols or resolutions.
+            ImportError: pandas is missing (`lean-lite[pandas]`).
         """
         given = Bars.of(bars)
         given.block.require_one_symbol()

@@ -45,7 +45,7 @@ def test_slices_are_those_of_a_list(
 
 
 @pytest.mark.parametrize("index", [3, -4])
-def test_there_is_nothing_beyond_the_ends(index: int) -> None:
+def test_an_index_out_of_range_raises(index: int) -> None:
     bars = Bars(block_of([Row().at(minute) for minute in range(3)]))
     with pytest.raises(IndexError):
         bars[index]
@@ -67,7 +67,7 @@ def test_no_bars_are_false_like_any_empty_sequence() -> None:
     assert not Bars(empty_block("iex"))
 
 
-def test_bars_say_how_many_they_are() -> None:
+def test_repr_shows_symbols_count_and_resolution() -> None:
     assert repr(Bars(block_of([Row(), Row().at(1)]))) == "<Bars SPY: 2 x minute>"
     many = Bars(block_of([Row(f"S{number}") for number in range(500)]))
     assert repr(many) == "<Bars S0, S1, S2, S3, S4 and 495 more: 500 x minute>"
@@ -76,7 +76,7 @@ def test_bars_say_how_many_they_are() -> None:
     )
 
 
-def test_of_a_part_nothing_is_expected() -> None:
+def test_a_partial_slice_expects_nothing() -> None:
     bars = Bars(block_of([Row(), Row().at(1)]), expected=390)
     assert (bars[:].expected, bars[::-1].expected, bars[:9].expected) == (390, 390, 390)
     assert (bars[:1].expected, bars[::2].expected, bars[9:].expected) == (0, 0, 0)
@@ -84,37 +84,41 @@ def test_of_a_part_nothing_is_expected() -> None:
 
 
 def pickled(bars: Bars) -> Bars:
-    again: Bars = pickle.loads(pickle.dumps(bars))
-    return again
+    restored: Bars = pickle.loads(pickle.dumps(bars))
+    return restored
 
 
-@pytest.mark.parametrize("copied", [pickled, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("copier", [pickled, copy.copy, copy.deepcopy])
 @given(LISTS, ends, ends, st.sampled_from([None, 2, -1]))
-def test_a_copy_has_all_that_the_bars_have(
-    copied: Callable[[Bars], Bars],
+def test_a_copy_equals_the_original_and_is_read_only(
+    copier: Callable[[Bars], Bars],
     given_bars: list[TradeBar],
     start: int | None,
     stop: int | None,
     step: int | None,
 ) -> None:
     gaps = (Gap("SPY", 1, 2, "not served"),)
-    marks = np.arange(len(given_bars)) % 2 == 1
-    bars = Bars(from_bars(given_bars, feed="csv"), gaps, 390, marks)[start:stop:step]
-    again = copied(bars)
-    assert list(again) == list(bars)
-    assert (again.gaps, again.expected, again.resolution) == (gaps, bars.expected, bars.resolution)
-    assert again.partial.tolist() == bars.partial.tolist()
-    assert not again.block["close"].flags.writeable
+    partial = np.arange(len(given_bars)) % 2 == 1
+    bars = Bars(from_bars(given_bars, feed="csv"), gaps, 390, partial)[start:stop:step]
+    copied = copier(bars)
+    assert list(copied) == list(bars)
+    assert (copied.gaps, copied.expected, copied.resolution) == (
+        gaps,
+        bars.expected,
+        bars.resolution,
+    )
+    assert copied.partial.tolist() == bars.partial.tolist()
+    assert not copied.block["close"].flags.writeable
 
 
-def test_bars_go_to_other_processes_and_come_back() -> None:
+def test_bars_can_be_sent_to_another_process_and_back() -> None:
     bars = Bars(block_of([Row().at(minute) for minute in range(5)]))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         part = pool.submit(operator.getitem, bars, slice(1, 3)).result()
     assert list(part) == list(bars[1:3])
 
 
-def test_no_array_of_bars_can_be_written() -> None:
+def test_all_arrays_of_bars_are_read_only() -> None:
     bars = Bars(block_of([Row().at(minute) for minute in range(3)]), partial=np.ones(3, np.bool_))
     for one in (bars, bars[1:], Bars.of(list(bars)), pickled(bars)):
         closes = one.block["close"]
@@ -126,7 +130,7 @@ def test_no_array_of_bars_can_be_written() -> None:
     assert bars[2].close == 100.5
 
 
-def test_whoever_makes_bars_keeps_arrays_of_his_own() -> None:
+def test_the_arrays_given_to_bars_stay_writable() -> None:
     block, partial = block_of([Row()]), np.array([True])
     bars = Bars(block, partial=partial)
     assert np.shares_memory(bars.block["close"], block["close"])
@@ -142,40 +146,40 @@ def test_a_slice_copies_no_memory(part: slice) -> None:
         block.with_columns(level=numbers.astype("|u1"), reasons=numbers.astype("<u8")),
         partial=numbers > 2,
     )
-    taken = bars[part]
-    for name, column in taken.block.columns.items():
+    sliced = bars[part]
+    for name, column in sliced.block.columns.items():
         assert column.base is not None
-        assert np.shares_memory(column, bars.block[name]) == bool(len(taken))
-    assert np.shares_memory(taken.partial, bars.partial) == bool(len(taken))
-    assert taken.partial.tolist() == bars.partial.tolist()[part]
-    assert taken.quality.tolist() == bars.quality.tolist()[part]
+        assert np.shares_memory(column, bars.block[name]) == bool(len(sliced))
+    assert np.shares_memory(sliced.partial, bars.partial) == bool(len(sliced))
+    assert sliced.partial.tolist() == bars.partial.tolist()[part]
+    assert sliced.quality.tolist() == bars.quality.tolist()[part]
 
 
-def test_a_slice_has_the_gaps_of_the_whole() -> None:
+def test_a_slice_has_all_gaps() -> None:
     gaps = (Gap("SPY", 1, 2, "not served"),)
     assert Bars(block_of([Row()]), gaps)[:0].gaps == gaps
 
 
-def test_quality_is_the_score_of_each_grade_and_nothing_without_one() -> None:
+def test_quality_is_the_score_of_each_grade_and_nan_if_ungraded() -> None:
     block = block_of([Row().at(minute) for minute in range(5)])
     graded = block.with_columns(level=np.arange(5, dtype="|u1"))
     assert Bars(graded).quality.tolist() == [0.0, 0.5, 0.75, 0.9, 1.0]
     assert np.isnan(Bars(block).quality).tolist() == [True] * 5
 
 
-def test_no_bar_is_partial_unless_it_is_said() -> None:
+def test_no_bar_is_partial_by_default() -> None:
     bars = Bars(block_of([Row(), Row().at(1)]))
     assert bars.partial.tolist() == [False, False]
 
 
-def test_numbers_come_as_one_row_for_each_bar() -> None:
-    numbers = Bars(block_of([Row(), Row(close=2.0, volume=0.0).at(1)])).to_numpy()
-    assert numbers.dtype == np.float64
-    assert numbers.tolist() == [[100, 101, 99, 100.5, 1_000], [100, 101, 99, 2, 0]]
+def test_to_numpy_has_one_row_per_bar() -> None:
+    values = Bars(block_of([Row(), Row(close=2.0, volume=0.0).at(1)])).to_numpy()
+    assert values.dtype == np.float64
+    assert values.tolist() == [[100, 101, 99, 100.5, 1_000], [100, 101, 99, 2, 0]]
     assert Bars(empty_block("iex")).to_numpy().shape == (0, 5)
 
 
-def test_numbers_are_the_callers_own() -> None:
+def test_to_numpy_returns_a_copy() -> None:
     bars = Bars(block_of([Row()]))
     bars.to_numpy()[:] = 0.0
     assert bars[0].close == 100.5
@@ -193,7 +197,7 @@ def minutes(*after_open: int, symbol: str = "SPY") -> list[Row]:
     ("rows", "expected", "share"),
     [
         (minutes(0, 1, 389), 390, 3 / 390),
-        # Extended hours are expected of nobody.
+        # No bars are expected in extended hours.
         (minutes(-1, 0, 390), 390, 1 / 390),
         (minutes(0, 1, 2), 2, 1.0),
         (minutes(-1), 390, 0.0),
@@ -209,11 +213,11 @@ def test_completeness_is_the_share_of_expected_bars(
     assert Bars(block_of(rows), expected=expected).completeness == pytest.approx(share)
 
 
-def test_nothing_is_complete_or_not_where_nothing_is_expected() -> None:
+def test_completeness_is_nan_if_nothing_is_expected() -> None:
     assert math.isnan(Bars(block_of(minutes(0))).completeness)
 
 
-def test_a_day_counts_although_its_bar_starts_before_the_session() -> None:
+def test_a_daily_bar_counts_although_it_starts_before_the_session() -> None:
     midnight_ns = OPEN_NS - 570 * MINUTE_NS
     block = block_of([Row(start_ns=midnight_ns), Row(start_ns=midnight_ns + 4 * 1_440 * MINUTE_NS)])
     days = msgspec.structs.replace(block, resolution=Resolution.DAILY)
@@ -223,7 +227,7 @@ def test_a_day_counts_although_its_bar_starts_before_the_session() -> None:
 
 
 @given(LISTS)
-def test_whatever_yields_bars_becomes_bars(expected: list[TradeBar]) -> None:
+def test_any_iterable_of_bars_can_be_converted(expected: list[TradeBar]) -> None:
     buffer: Any = DataBuffer()
     buffer.extend(expected)
     for source in (expected, tuple(expected), iter(expected), (one for one in expected), buffer):
@@ -233,29 +237,29 @@ def test_whatever_yields_bars_becomes_bars(expected: list[TradeBar]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "message"),
     [
-        (None, "a sequence of TradeBar, or yield them, not NoneType"),
-        (90, "a sequence of TradeBar, or yield them, not int"),
-        ("SPY", "made of TradeBar, not str"),
-        ([1.0], "made of TradeBar, not float"),
-        (Bars(block_of([Row()])).to_df(), "made of TradeBar, not str"),
-        (Bars(block_of([Row()])).to_numpy(), "made of TradeBar, not ndarray"),
+        (None, "bars must be an iterable of TradeBar, not NoneType"),
+        (90, "bars must be an iterable of TradeBar, not int"),
+        ("SPY", "bars must be TradeBar, not str"),
+        ([1.0], "bars must be TradeBar, not float"),
+        (Bars(block_of([Row()])).to_df(), "bars must be TradeBar, not str"),
+        (Bars(block_of([Row()])).to_numpy(), "bars must be TradeBar, not ndarray"),
     ],
 )
-def test_what_yields_something_else_is_refused(other: Any, told: str) -> None:
-    with pytest.raises(TypeError, match=told):
+def test_an_iterable_of_something_else_is_refused(other: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
         Bars.of(other)
 
 
-def test_quotes_are_no_bars() -> None:
+def test_quotes_are_refused() -> None:
     quote = QuoteBar("SPY", datetime(2026, 11, 24, tzinfo=UTC), 1, 1, 1, 1, 2, 2, 2, 2)
     quotes: Any = [next(block_of([Row()]).bars()), quote]
-    with pytest.raises(TypeError, match="made of TradeBar, not QuoteBar"):
+    with pytest.raises(TypeError, match="bars must be TradeBar, not QuoteBar"):
         Bars.of(quotes)
 
 
-def test_an_empty_sequence_has_the_resolution_that_is_given() -> None:
+def test_an_empty_sequence_has_the_given_resolution() -> None:
     assert Bars.of([]).resolution is Resolution.MINUTE
     assert Bars.of([], resolution=Resolution.HOUR).resolution is Resolution.HOUR
 

@@ -28,7 +28,7 @@ from tests.harness.small_disk import mounted
 START = datetime(2026, 11, 23, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
-# What the columns of a bar take in memory, with its mark of a partial one.
+# Memory of one bar: its columns and its flag in `partial`.
 ROW_BYTES = 76
 
 
@@ -46,21 +46,21 @@ def cache(tmp_path: Path) -> DataCache:
 
 
 def files_in(folder: Path) -> list[Path]:
-    return [place for place in folder.rglob("*") if place.is_file()]
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def fresh(cache: DataCache, tmp_path: Path) -> DataCache:
-    """Return what the next run, or another process, has."""
+def reopened(tmp_path: Path) -> DataCache:
+    """Return a cache over the same folder, as the next run or another process has."""
     return DataCache(cache_dir=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("count", [0, 1, 5_000])
-def test_a_list_of_bars_is_found_again_in_memory_and_on_disk(
+def test_bars_are_returned_from_memory_and_from_disk(
     cache: DataCache, tmp_path: Path, count: int
 ) -> None:
     bars = bars_of(count)
     cache.put("AAPL", "1Min", *day(0), bars)
-    for one in (cache, fresh(cache, tmp_path)):
+    for one in (cache, reopened(tmp_path)):
         found = one.get("AAPL", "1Min", *day(0))
         assert found is not None
         assert list(found) == bars
@@ -68,15 +68,17 @@ def test_a_list_of_bars_is_found_again_in_memory_and_on_disk(
         assert (one.hits, one.misses, one.hit_rate) == (1, 0, 1.0)
 
 
-def test_no_bars_keep_the_resolution_that_was_asked_for(cache: DataCache, tmp_path: Path) -> None:
+def test_an_empty_entry_has_the_resolution_of_its_key(cache: DataCache, tmp_path: Path) -> None:
     cache.put("AAPL", Resolution.HOUR, *day(0), [])
-    for one in (cache, fresh(cache, tmp_path)):
+    for one in (cache, reopened(tmp_path)):
         found = one.get("AAPL", "1Hour", *day(0))
         assert found is not None
         assert (len(found), found.resolution) == (0, Resolution.HOUR)
 
 
-def test_all_that_bars_know_comes_back_from_the_disk(cache: DataCache, tmp_path: Path) -> None:
+def test_gaps_grades_and_partial_flags_are_returned_from_disk(
+    cache: DataCache, tmp_path: Path
+) -> None:
     block = from_bars(bars_of(5_000), feed="iex", simulated=True)
     numbers = np.arange(len(block))
     graded = block.with_columns(
@@ -89,7 +91,7 @@ def test_all_that_bars_know_comes_back_from_the_disk(cache: DataCache, tmp_path:
     gaps = (Gap("AAPL", 1, 2, "not served"),)
     partial = numbers % 7 == 3
     cache.put("AAPL", "1Min", *day(0), Bars(graded, gaps, 390, partial))
-    found = fresh(cache, tmp_path).get("AAPL", "1Min", *day(0))
+    found = reopened(tmp_path).get("AAPL", "1Min", *day(0))
     assert found is not None
     assert (found.gaps, found.expected, found.partial.tolist()) == (gaps, 390, partial.tolist())
     assert found.partial.dtype == np.bool_
@@ -110,7 +112,7 @@ def test_all_that_bars_know_comes_back_from_the_disk(cache: DataCache, tmp_path:
         (["1Sec", "second"], Resolution.SECOND),
     ],
 )
-def test_a_resolution_has_the_names_of_alpaca_and_its_own(
+def test_a_resolution_may_be_written_as_alpaca_writes_it(
     cache: DataCache, texts: list[str], resolution: Resolution
 ) -> None:
     cache.put("AAPL", resolution, *day(0), [])
@@ -118,24 +120,26 @@ def test_a_resolution_has_the_names_of_alpaca_and_its_own(
 
 
 @pytest.mark.parametrize("text", ["", "Min", "0Min", "1Month", "1.5Min", "²Min", "weekly"])
-def test_what_is_no_resolution_is_refused(cache: DataCache, text: str) -> None:
+def test_an_invalid_resolution_is_refused(cache: DataCache, text: str) -> None:
     with pytest.raises(ValueError, match=r"invalid resolution .*: use Resolution\.MINUTE, '5min'"):
         cache.get("AAPL", text, *day(0))
 
 
-def test_bars_are_kept_under_their_own_name_only(cache: DataCache) -> None:
+def test_bars_of_another_symbol_or_resolution_are_refused(cache: DataCache) -> None:
     for symbol, resolution in (("MSFT", "1Min"), ("AAPL", "1Hour")):
-        with pytest.raises(ValueError, match=r"AAPL: 1 x minute> can't be kept as .* put them"):
+        with pytest.raises(
+            ValueError, match=r"AAPL: 1 x minute> can't be cached as .* use their own"
+        ):
             cache.put(symbol, resolution, *day(0), bars_of(1))
     both = Bars(from_bars([*bars_of(1), *bars_of(1, symbol="MSFT")], feed="iex"))
-    with pytest.raises(ValueError, match="can't be kept as minute bars of AAPL"):
+    with pytest.raises(ValueError, match="can't be cached as minute bars of AAPL"):
         cache.put("AAPL", "1Min", *day(0), both)
-    # A slice with one symbol of two is of one symbol.
+    # A slice with bars of one of the two symbols is accepted.
     cache.put("AAPL", "1Min", *day(0), both[:1])
     assert len(cache) == 1
 
 
-def test_what_was_not_kept_is_not_found(cache: DataCache) -> None:
+def test_another_symbol_resolution_or_span_is_a_miss(cache: DataCache) -> None:
     cache.put("AAPL", "1Min", *day(0), bars_of(1))
     others = [
         ("MSFT", "1Min", *day(0)),
@@ -148,19 +152,19 @@ def test_what_was_not_kept_is_not_found(cache: DataCache) -> None:
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USD", "BRK.B", "..", "", "a_b", "日本", "x" * 60])
-def test_any_symbol_has_a_file_of_its_own(cache: DataCache, tmp_path: Path, symbol: str) -> None:
+def test_any_symbol_has_its_own_file(cache: DataCache, tmp_path: Path, symbol: str) -> None:
     cache.put(symbol, "1Min", *day(0), bars_of(3, symbol=symbol))
     cache.put(symbol + "_", "1Min", *day(0), [])
     assert len(files_in(tmp_path / "cache")) == 2
-    found = fresh(cache, tmp_path).get(symbol, "1Min", *day(0))
+    found = reopened(tmp_path).get(symbol, "1Min", *day(0))
     assert found is not None
     assert list(found) == bars_of(3, symbol=symbol)
-    assert fresh(cache, tmp_path).invalidate(symbol, *day(0)) == 1
-    assert fresh(cache, tmp_path).get(symbol, "1Min", *day(0)) is None
-    assert fresh(cache, tmp_path).get(symbol + "_", "1Min", *day(0)) is not None
+    assert reopened(tmp_path).invalidate(symbol, *day(0)) == 1
+    assert reopened(tmp_path).get(symbol, "1Min", *day(0)) is None
+    assert reopened(tmp_path).get(symbol + "_", "1Min", *day(0)) is not None
 
 
-def test_a_slice_does_not_keep_the_whole_in_memory() -> None:
+def test_a_cached_slice_does_not_reference_the_whole_array() -> None:
     cache = DataCache(disk=False)
     whole = Bars.of(bars_of(1_000))
     cache.put("AAPL", "1Min", *day(0), whole[::100])
@@ -173,33 +177,35 @@ def test_a_slice_does_not_keep_the_whole_in_memory() -> None:
     assert cache.get("AAPL", "1Min", *day(0))[0] == whole[0]  # type: ignore[index]
 
 
-def test_what_fits_nowhere_displaces_nothing(tmp_path: Path) -> None:
+def test_an_entry_that_is_too_large_evicts_nothing(tmp_path: Path) -> None:
     cache = DataCache(cache_dir=tmp_path, max_bytes=10 * ROW_BYTES, max_disk_bytes=3_000)
     cache.put("AAPL", "1Min", *day(0), bars_of(5))
     cache.put("AAPL", "1Min", *day(1), bars_of(100))
     assert len(cache) == 1
     assert len(files_in(tmp_path)) == 1
-    # What was kept in its place before is gone, too.
+    # But it replaces the smaller entry of its own key.
     cache.put("AAPL", "1Min", *day(0), bars_of(100))
     assert cache.get("AAPL", "1Min", *day(0)) is None
     assert not files_in(tmp_path)
 
 
 @pytest.mark.parametrize("bounds", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
-def test_a_cache_without_room_is_refused(bounds: tuple[int, int, int]) -> None:
+def test_a_bound_below_one_is_refused(bounds: tuple[int, int, int]) -> None:
     size, memory, disk = bounds
-    with pytest.raises(ValueError, match="a cache needs room"):
+    with pytest.raises(ValueError, match="must be 1 or more"):
         DataCache(size, max_bytes=memory, max_disk_bytes=disk)
 
 
-def test_the_folder_is_that_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_folder_is_that_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     DataCache().put("AAPL", "1Min", *day(0), [])
     assert cache_folder() == tmp_path / "lean-lite"
     assert len(files_in(cache_folder())) == 1
 
 
-def test_without_a_disk_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_disk_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = DataCache(disk=False)
     cache.put("AAPL", "1Min", *day(0), bars_of(3))
@@ -209,7 +215,7 @@ def test_without_a_disk_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_
     assert (cache.corrupt, cache.failed, list(tmp_path.iterdir())) == (0, 0, [])
 
 
-def test_a_folder_that_can_not_be_made_is_counted_and_memory_serves(
+def test_a_folder_that_can_not_be_created_is_counted_and_memory_continues(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -220,122 +226,120 @@ def test_a_folder_that_can_not_be_made_is_counted_and_memory_serves(
     assert cache.invalidate("AAPL", *day(0)) == 1
     cache.clear()
     assert cache.failed == 1
-    assert [(one.name, one.message) for one in caplog.records] == [
-        ("lean_lite.data.cache.disk", "cache.not_written")
-    ]
+    (record,) = caplog.records
+    assert record.name == "lean_lite.data.cache.disk"
+    assert record.message.startswith(f"could not write to the cache {tmp_path / 'file' / 'cache'}")
 
 
-class Slow(DiskCache):
-    """Let something happen before a file is written, or after one was read."""
+class InterruptedDisk(DiskCache):
+    """Disk cache that calls `interruption` once, before a write or after a read."""
 
-    happening: Callable[[], object] | None = None
+    interruption: Callable[[], object] | None = None
 
     def write(self, key: Key, bars: Bars, wanted: Callable[[], bool] = lambda: True) -> None:
-        self._happen()
+        self._interrupt()
         super().write(key, bars, wanted)
 
     def read(self, key: Key) -> Bars | None:
         found = super().read(key)
-        self._happen()
+        self._interrupt()
         return found
 
-    def _happen(self) -> None:
-        happening, self.happening = self.happening, None
-        if happening is not None:
-            happening()
+    def _interrupt(self) -> None:
+        interruption, self.interruption = self.interruption, None
+        if interruption is not None:
+            interruption()
 
 
-def slowed(cache: DataCache, happening: Callable[[], object] | None = None) -> Slow:
-    """Give a cache a slow folder in place of its own."""
-    assert cache._folder is not None
-    slow = cache._folder = Slow(cache._folder.path, cache._folder._max_bytes)
-    slow.happening = happening
-    return slow
+def interrupt(
+    cache: DataCache, interruption: Callable[[], object] | None = None
+) -> InterruptedDisk:
+    """Replace the disk of a cache by one that is interrupted during the next read or write."""
+    assert cache._disk is not None
+    disk = cache._disk = InterruptedDisk(cache._disk.path, cache._disk._max_bytes)
+    disk.interruption = interruption
+    return disk
 
 
-def test_what_is_let_go_of_while_it_is_read_does_not_come_back(
+def test_an_entry_invalidated_while_it_is_read_does_not_enter_memory(
     cache: DataCache, tmp_path: Path
 ) -> None:
-    fresh(cache, tmp_path).put("AAPL", "1Min", *day(0), bars_of(3))
-    slowed(cache, lambda: cache.invalidate("AAPL", *day(0)))
-    # The bars were good when they were asked for, but are not remembered.
+    reopened(tmp_path).put("AAPL", "1Min", *day(0), bars_of(3))
+    interrupt(cache, lambda: cache.invalidate("AAPL", *day(0)))
+    # The read started before the invalidation: its result is returned but not cached.
     assert cache.get("AAPL", "1Min", *day(0)) is not None
     assert cache.get("AAPL", "1Min", *day(0)) is None
 
 
-@pytest.mark.parametrize("happening", ["invalidate", "clear"])
-def test_what_is_let_go_of_while_it_is_written_leaves_no_file(
-    cache: DataCache, tmp_path: Path, happening: str
+@pytest.mark.parametrize("removal", ["invalidate", "clear"])
+def test_an_entry_removed_while_it_is_written_leaves_no_file(
+    cache: DataCache, tmp_path: Path, removal: str
 ) -> None:
-    acts = {"invalidate": lambda: cache.invalidate("AAPL", *day(0)), "clear": cache.clear}
-    slowed(cache, acts[happening])
+    calls = {"invalidate": lambda: cache.invalidate("AAPL", *day(0)), "clear": cache.clear}
+    interrupt(cache, calls[removal])
     cache.put("AAPL", "1Min", *day(0), bars_of(3))
     assert cache.get("AAPL", "1Min", *day(0)) is None
-    assert fresh(cache, tmp_path).get("AAPL", "1Min", *day(0)) is None
+    assert reopened(tmp_path).get("AAPL", "1Min", *day(0)) is None
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_what_is_read_slowly_does_not_replace_what_was_kept_since(
-    cache: DataCache, tmp_path: Path
-) -> None:
-    fresh(cache, tmp_path).put("AAPL", "1Min", *day(0), bars_of(3, 100.0))
-    slowed(cache, lambda: cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0)))
+def test_a_slow_read_does_not_replace_a_newer_put(cache: DataCache, tmp_path: Path) -> None:
+    reopened(tmp_path).put("AAPL", "1Min", *day(0), bars_of(3, 100.0))
+    interrupt(cache, lambda: cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0)))
     assert cache.get("AAPL", "1Min", *day(0)) is not None
-    for one in (cache, fresh(cache, tmp_path)):
+    for one in (cache, reopened(tmp_path)):
         assert list(one.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3, 200.0)
 
 
-def test_what_is_written_slowly_does_not_replace_what_was_kept_since(
-    cache: DataCache, tmp_path: Path
-) -> None:
-    slowed(cache, lambda: cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0)))
+def test_a_slow_write_does_not_replace_a_newer_put(cache: DataCache, tmp_path: Path) -> None:
+    interrupt(cache, lambda: cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0)))
     cache.put("AAPL", "1Min", *day(0), bars_of(3, 100.0))
-    for one in (cache, fresh(cache, tmp_path)):
+    for one in (cache, reopened(tmp_path)):
         assert list(one.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3, 200.0)
 
 
-def test_what_left_memory_before_it_was_written_is_not_found_as_it_was_before(
+def test_an_entry_evicted_before_it_is_written_does_not_return_the_old_file(
     tmp_path: Path,
 ) -> None:
     cache = DataCache(1, tmp_path / "cache")
     cache.put("AAPL", "1Min", *day(0), bars_of(3, 100.0))
 
-    def displaced() -> None:
+    def evict() -> None:
         cache.put("AAPL", "1Min", *day(1), bars_of(1))
         assert cache.get("AAPL", "1Min", *day(0)) is None
 
-    slowed(cache, displaced)
+    interrupt(cache, evict)
     cache.put("AAPL", "1Min", *day(0), bars_of(3, 200.0))
     assert list(cache.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3, 200.0)
 
 
-def test_what_is_not_wanted_is_not_kept(cache: DataCache, tmp_path: Path) -> None:
+def test_bars_that_are_no_longer_wanted_are_not_cached(cache: DataCache, tmp_path: Path) -> None:
     cache.put("AAPL", "1Min", *day(0), bars_of(3))
     cache.put("AAPL", "1Min", *day(0), bars_of(5), wanted=lambda: False)
-    for one in (cache, fresh(cache, tmp_path)):
+    for one in (cache, reopened(tmp_path)):
         assert list(one.get("AAPL", "1Min", *day(0)) or ()) == bars_of(3)
 
 
-def test_what_one_thread_lets_go_of_another_one_does_not_bring_back(tmp_path: Path) -> None:
+def test_concurrent_reads_and_puts_do_not_restore_an_invalidated_entry(tmp_path: Path) -> None:
     cache = DataCache(cache_dir=tmp_path)
     version, stopped = 0, threading.Event()
 
-    def reads() -> None:
+    def read() -> None:
         while not stopped.is_set():
             cache.get("AAPL", "1Min", *day(0))
 
-    def keep(known: int) -> None:
-        bars = bars_of(2, float(known))
-        cache.put("AAPL", "1Min", *day(0), bars, wanted=lambda: known == version)
+    def put(current: int) -> None:
+        bars = bars_of(2, float(current))
+        cache.put("AAPL", "1Min", *day(0), bars, wanted=lambda: current == version)
 
-    def keeps() -> None:
+    def write() -> None:
         while not stopped.is_set():
-            keep(version)
+            put(version)
 
-    threads = [threading.Thread(target=work) for work in (reads, keeps, keeps)]
+    threads = [threading.Thread(target=work) for work in (read, write, write)]
     for thread in threads:
         thread.start()
-    met = 0
+    hits = 0
     try:
         for _ in range(300):
             version += 1
@@ -343,19 +347,19 @@ def test_what_one_thread_lets_go_of_another_one_does_not_bring_back(tmp_path: Pa
             for one in (cache, DataCache(cache_dir=tmp_path)):
                 found = one.get("AAPL", "1Min", *day(0))
                 assert found is None or found[0].close == version
-                met += found is not None
+                hits += found is not None
             time.sleep(0.001)
     finally:
         stopped.set()
         for thread in threads:
             thread.join()
-    assert met
+    assert hits
     assert (cache.corrupt, cache.failed) == (0, 0)
 
 
 @contextmanager
 def no_file_above(size: int) -> Iterator[None]:
-    """Let the system refuse to write larger files, as a full disk does."""
+    """Make the system refuse to write larger files, as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -366,7 +370,7 @@ def no_file_above(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_what_a_full_disk_refuses_is_counted_and_leaves_nothing_behind(
+def test_a_write_to_a_full_disk_is_counted_and_leaves_no_file(
     cache: DataCache, tmp_path: Path
 ) -> None:
     cache.put("AAPL", "1Min", *day(0), bars_of(3))
@@ -377,10 +381,10 @@ def test_what_a_full_disk_refuses_is_counted_and_leaves_nothing_behind(
     assert len(files_in(tmp_path / "cache")) == 1
     cache.put("AAPL", "1Min", *day(1), bars_of(1_000))
     assert cache.failed == 1
-    assert fresh(cache, tmp_path).get("AAPL", "1Min", *day(1)) is not None
+    assert reopened(tmp_path).get("AAPL", "1Min", *day(1)) is not None
 
 
-def test_a_read_only_folder_is_read_and_what_is_let_go_of_stays_away(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_read_and_removed_entries_are_ignored(tmp_path: Path) -> None:
     with mounted(tmp_path / "disk") as disk:
         for number in range(3):
             DataCache(cache_dir=disk).put("AAPL", "1Min", *day(number), bars_of(3))
@@ -405,20 +409,20 @@ def test_a_read_only_folder_is_read_and_what_is_let_go_of_stays_away(tmp_path: P
         assert len(cache.get("AAPL", "1Min", *day(0)) or ()) == 7
 
 
-def test_threads_find_only_what_was_kept_under_a_key(tmp_path: Path) -> None:
+def test_threads_get_only_bars_of_their_key(tmp_path: Path) -> None:
     cache = DataCache(4, tmp_path, max_bytes=40 * ROW_BYTES, max_disk_bytes=20_000)
     failed: list[object] = []
 
     def work(worker: int) -> None:
-        for turn in range(60):
-            number = (worker + turn) % 6
+        for step in range(60):
+            number = (worker + step) % 6
             cache.put("AAPL", "1Min", *day(number), bars_of(number + 1, float(number)))
-            found = cache.get("AAPL", "1Min", *day(turn % 6))
-            if found is not None and list(found) != bars_of(turn % 6 + 1, float(turn % 6)):
+            found = cache.get("AAPL", "1Min", *day(step % 6))
+            if found is not None and list(found) != bars_of(step % 6 + 1, float(step % 6)):
                 failed.append(found)
-            if turn % 10 == worker:
+            if step % 10 == worker:
                 cache.invalidate("AAPL", *day(number))
-            if turn % 30 == 2 * worker:
+            if step % 30 == 2 * worker:
                 cache.clear()
 
     threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
@@ -434,34 +438,34 @@ def test_threads_find_only_what_was_kept_under_a_key(tmp_path: Path) -> None:
     assert (len(cache), cache.utilization, list(tmp_path.iterdir())) == (0, 0.0, [])
 
 
-# Few enough that many meet again; some overlap, some only touch, one is empty.
+# Few, so that keys repeat; some overlap, some only touch, one is empty.
 spans = st.sampled_from([(0, 1), (0, 3), (1, 2), (2, 3), (4, 4)])
 symbols = st.sampled_from(["AAPL", "MSFT"])
 resolutions = st.sampled_from(["1Min", "5Min"])
-Named = tuple[str, str, tuple[int, int]]
+Name = tuple[str, str, tuple[int, int]]
 names = st.tuples(symbols, resolutions, spans)
-acts = st.sampled_from(["put", "get", "invalidate", "clear"])
+calls = st.sampled_from(["put", "get", "invalidate", "clear"])
 
 
 class CacheMachine(RuleBasedStateMachine):
-    """Compare a cache with a list of what was used, the oldest first, and what is on disk."""
+    """Compare a cache with an LRU list of its entries in memory and a dict of those on disk."""
 
     @initialize(size=st.integers(1, 4), rows=st.integers(1, 12), disk=st.booleans())
-    def begin(self, size: int, rows: int, *, disk: bool) -> None:
+    def start(self, size: int, rows: int, *, disk: bool) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.bounds = (size, rows * ROW_BYTES)
         self.disk = disk
-        self.memory: OrderedDict[Named, list[TradeBar]] = OrderedDict()
-        self.files: dict[Named, list[TradeBar]] = {}
-        self.damaged: set[Named] = set()
-        self.turns: dict[object, Named] = {}
-        self.starts_again()
+        self.memory: OrderedDict[Name, list[TradeBar]] = OrderedDict()
+        self.files: dict[Name, list[TradeBar]] = {}
+        self.damaged: set[Name] = set()
+        self.operations: dict[object, Name] = {}
+        self.reopen()
 
     @rule()
-    def starts_again(self) -> None:
+    def reopen(self) -> None:
         size, bound = self.bounds
         self.cache = DataCache(size, self.folder.name, max_bytes=bound, disk=self.disk)
-        self.slow = slowed(self.cache) if self.disk else None
+        self.interrupted = interrupt(self.cache) if self.disk else None
         self.memory.clear()
         self.hits = self.misses = self.corrupt = 0
 
@@ -473,85 +477,85 @@ class CacheMachine(RuleBasedStateMachine):
             TradeBar(symbol, START + n * MINUTE, 1, 2, 1, 1, n, resolution=length)
             for n in range(count)
         ]
-        self.overtake({name})
-        self.remember(name, bars)
+        self.supersede({name})
+        self.put_in_memory(name, bars)
         self.files.pop(name, None)
-        turn = self.turn(name)
+        operation = self.start_operation(name)
         self.cache.put(symbol, resolution, *ends(span), bars)
-        if self.turns.pop(turn, None) is not None and self.disk:
+        if self.operations.pop(operation, None) is not None and self.disk:
             self.files[name] = bars
             self.damaged.discard(name)
 
     @rule(symbol=symbols, resolution=resolutions, span=spans)
     def get(self, symbol: str, resolution: str, span: tuple[int, int]) -> None:
-        self.look((symbol, resolution, span))
+        self.get_and_compare((symbol, resolution, span))
 
     @rule(which=st.integers(0, 99))
-    def get_what_was_kept(self, which: int) -> None:
-        if known := sorted({*self.memory, *self.files}):
-            self.look(known[which % len(known)])
+    def get_a_cached_entry(self, which: int) -> None:
+        if names := sorted({*self.memory, *self.files}):
+            self.get_and_compare(names[which % len(names)])
 
     @rule(symbol=symbols, resolution=st.none() | resolutions, span=spans)
     def invalidate(self, symbol: str, resolution: str | None, span: tuple[int, int]) -> None:
         start, end = ends(span)
-        touched = {
+        superseded = {
             name
-            for name in {*self.memory, *self.files, *self.turns.values()}
-            if name[0] == symbol and resolution in (None, name[1]) and touch(name[2], span)
+            for name in {*self.memory, *self.files, *self.operations.values()}
+            if name[0] == symbol and resolution in (None, name[1]) and overlap(name[2], span)
         }
-        gone = touched & {*self.memory, *self.files}
-        assert self.cache.invalidate(symbol, start, end, resolution) == len(gone)
-        self.overtake(touched)
-        for name in gone:
+        removed = superseded & {*self.memory, *self.files}
+        assert self.cache.invalidate(symbol, start, end, resolution) == len(removed)
+        self.supersede(superseded)
+        for name in removed:
             self.memory.pop(name, None)
             self.files.pop(name, None)
 
     @rule(
-        keeps=st.booleans(),
+        writes=st.booleans(),
         name=names,
         count=st.integers(0, 6),
-        act=acts,
-        another=st.none() | names,
+        call=calls,
+        other_name=st.none() | names,
     )
-    def something_happens_meanwhile(
-        self, *, keeps: bool, name: Named, count: int, act: str, another: Named | None
+    def interrupt_a_read_or_write(
+        self, *, writes: bool, name: Name, count: int, call: str, other_name: Name | None
     ) -> None:
-        """Happen when an entry is about to be written, or was just read from the disk."""
-        if self.slow is None:
+        """Make a call when an entry is about to be written, or was just read from the disk."""
+        if self.interrupted is None:
             return
-        other = another or name
-        self.slow.happening = {
+        other = other_name or name
+        self.interrupted.interruption = {
             "put": lambda: self.put(*other, count + 1),
-            "get": lambda: self.look(other),
+            "get": lambda: self.get_and_compare(other),
             "invalidate": lambda: self.invalidate(other[0], other[1], other[2]),
             "clear": self.clear,
-        }[act]
-        if keeps:
+        }[call]
+        if writes:
             self.put(*name, count)
         else:
-            self.look(name)
-        self.slow.happening = None
-        self.look(name)
-        self.starts_again()
-        self.look(name)
+            self.get_and_compare(name)
+        self.interrupted.interruption = None
+        self.get_and_compare(name)
+        self.reopen()
+        self.get_and_compare(name)
 
     @rule()
     def clear(self) -> None:
         self.cache.clear()
-        self.turns.clear()
+        self.operations.clear()
         self.memory.clear()
         self.files.clear()
         assert not list(Path(self.folder.name).iterdir())
 
     @rule(which=st.integers(0, 99), cut=st.booleans())
-    def a_file_is_damaged(self, which: int, *, cut: bool) -> None:
-        if whole := sorted(self.files.keys() - self.damaged):
-            name = whole[which % len(whole)]
+    def damage_a_file(self, which: int, *, cut: bool) -> None:
+        if intact := sorted(self.files.keys() - self.damaged):
+            name = intact[which % len(intact)]
             file = Path(self.folder.name, file_name(name))
             data = file.read_bytes()
-            place = which % len(data)
-            rest = b"" if cut else bytes([data[place] ^ 1]) + data[place + 1 :]
-            file.write_bytes(data[:place] + rest)
+            at = which % len(data)
+            rest = b"" if cut else bytes([data[at] ^ 1]) + data[at + 1 :]
+            file.write_bytes(data[:at] + rest)
             self.damaged.add(name)
 
     @invariant()
@@ -559,21 +563,21 @@ class CacheMachine(RuleBasedStateMachine):
         if not hasattr(self, "cache"):
             return
         assert list(self.cache._entries) == [key_of(name) for name in self.memory]
-        taken = sum(map(len, self.memory.values())) * ROW_BYTES
-        share = max(len(self.memory) / self.bounds[0], taken / self.bounds[1])
+        used = sum(map(len, self.memory.values())) * ROW_BYTES
+        share = max(len(self.memory) / self.bounds[0], used / self.bounds[1])
         assert self.cache.utilization == pytest.approx(100 * share)
         assert len(self.cache) == len(self.memory)
         assert (self.cache.hits, self.cache.misses) == (self.hits, self.misses)
         assert (self.cache.corrupt, self.cache.failed) == (self.corrupt, 0)
         files = files_in(Path(self.folder.name))
-        places = {str(file.relative_to(self.folder.name)) for file in files}
-        assert places == {file_name(name) for name in self.files}
+        paths = {str(file.relative_to(self.folder.name)) for file in files}
+        assert paths == {file_name(name) for name in self.files}
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
             self.folder.cleanup()
 
-    def look(self, name: Named) -> None:
+    def get_and_compare(self, name: Name) -> None:
         symbol, resolution, span = name
         expected: Sequence[TradeBar] | None = self.memory.get(name)
         is_new = expected is None
@@ -584,24 +588,24 @@ class CacheMachine(RuleBasedStateMachine):
             del self.files[name]
         else:
             expected = self.files.get(name)
-        turn = self.turn(name)
+        operation = self.start_operation(name)
         found = self.cache.get(symbol, resolution, *ends(span))
         assert (None if found is None else list(found)) == expected
-        is_newest = self.turns.pop(turn, None) is not None
+        is_newest = self.operations.pop(operation, None) is not None
         if is_new and is_newest and expected is not None:
-            self.remember(name, list(expected))
+            self.put_in_memory(name, list(expected))
         self.hits += found is not None
         self.misses += found is None
 
-    def turn(self, name: Named) -> object:
-        turn = object()
-        self.turns[turn] = name
-        return turn
+    def start_operation(self, name: Name) -> object:
+        operation = object()
+        self.operations[operation] = name
+        return operation
 
-    def overtake(self, names: set[Named]) -> None:
-        self.turns = {turn: name for turn, name in self.turns.items() if name not in names}
+    def supersede(self, names: set[Name]) -> None:
+        self.operations = {one: name for one, name in self.operations.items() if name not in names}
 
-    def remember(self, name: Named, bars: list[TradeBar]) -> None:
+    def put_in_memory(self, name: Name, bars: list[TradeBar]) -> None:
         size, bound = self.bounds
         self.memory.pop(name, None)
         if len(bars) * ROW_BYTES > bound:
@@ -612,22 +616,22 @@ class CacheMachine(RuleBasedStateMachine):
 
 
 CacheMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-test_a_cache_is_a_list_of_what_was_used_lately_and_a_folder = CacheMachine.TestCase
+test_a_cache_behaves_like_an_lru_list_over_a_dict = CacheMachine.TestCase
 
 
 def ends(span: tuple[int, int]) -> tuple[datetime, datetime]:
     return START + span[0] * DAY, START + span[1] * DAY
 
 
-def touch(one: tuple[int, int], other: tuple[int, int]) -> bool:
+def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def key_of(name: Named) -> Key:
+def key_of(name: Name) -> Key:
     start, end = ends(name[2])
     return Key(name[0], {"1Min": 60, "5Min": 300}[name[1]], to_ns(start), to_ns(end))
 
 
-def file_name(name: Named) -> str:
+def file_name(name: Name) -> str:
     symbol, *numbers = key_of(name)
     return f"{symbol}_/{'_'.join(map(str, numbers))}.bars"

@@ -283,7 +283,7 @@ async def test_the_disk_is_used_in_a_thread_and_bars_corrected_meanwhile_are_not
     client: Client, cache: DataCache, tmp_path: Path
 ) -> None:
     loop, threads = asyncio.get_running_loop(), list[threading.Thread]()
-    cache._folder = disk = ObservedDisk(tmp_path, 10**6)
+    cache._disk = disk = ObservedDisk(tmp_path, 10**6)
 
     def correct() -> None:
         threads.append(threading.current_thread())

@@ -1,4 +1,4 @@
-"""Bar by bar and over history, corrections and strange numbers included, values are the same."""
+"""Values bar by bar and over history are the same, with corrections and extreme numbers too."""
 
 import pickle
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from lean_lite.data.bars import Bars
 from lean_lite.data.indicators import ATR, EMA, MACD, RSI, SMA, VWAP, Bollinger, Indicators
 from lean_lite.model import DataQualityLevel, TradeBar
 from tests.harness.indicator_bars import (
-    STRANGE,
+    EXTREME,
     Floats,
     bar,
+    bar_by_bar,
     bars_of,
-    live,
+    over_history,
     recorded,
     streams,
-    whole,
 )
 
 periods = st.integers(1, 5)
@@ -40,19 +40,19 @@ SMOOTHED: dict[str, Callable[[int], Any]] = {
 KINDS = EXACT | SMOOTHED
 
 
-def final(stream: list[TradeBar]) -> list[TradeBar]:
+def latest_versions(stream: list[TradeBar]) -> list[TradeBar]:
     """Return the last version of each bar."""
     return list({one.timestamp: one for one in stream}.values())
 
 
 def scale(stream: list[TradeBar]) -> float:
-    """Return how large the prices are of which differences are made."""
+    """Return the magnitude of the prices."""
     sizes = [abs(price) for one in stream for price in (one.high, one.low, one.close)]
     return max((size for size in sizes if size < 1e6), default=1.0)
 
 
 def assert_same(name: str, found: Floats, expected: Floats, stream: list[TradeBar]) -> None:
-    """Compare exactly what is summed, and to twelve digits what is smoothed."""
+    """Compare sums exactly, and smoothed values to twelve digits."""
     if name in EXACT:
         np.testing.assert_array_equal(found, expected)
     else:
@@ -60,49 +60,49 @@ def assert_same(name: str, found: Floats, expected: Floats, stream: list[TradeBa
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * unit, equal_nan=True)
 
 
-def settled(stream: list[TradeBar], rows: Floats) -> Floats:
-    """Return the rows of the last versions."""
-    last = {one.timestamp: place for place, one in enumerate(stream)}
+def rows_of_latest(stream: list[TradeBar], rows: Floats) -> Floats:
+    """Return the rows of the last version of each bar."""
+    last = {one.timestamp: row for row, one in enumerate(stream)}
     return rows[list(last.values())]
 
 
 @pytest.mark.parametrize("name", KINDS)
 @given(stream=streams(), period=periods)
-def test_bar_by_bar_is_as_over_the_final_versions(
+def test_values_bar_by_bar_are_those_over_the_latest_versions(
     name: str, stream: list[TradeBar], period: int
 ) -> None:
-    found = settled(stream, live(KINDS[name](period), stream))
-    assert_same(name, found, whole(KINDS[name](period), final(stream)), stream)
+    found = rows_of_latest(stream, bar_by_bar(KINDS[name](period), stream))
+    assert_same(name, found, over_history(KINDS[name](period), latest_versions(stream)), stream)
 
 
 @pytest.mark.parametrize("name", KINDS)
 @given(stream=streams(), period=periods)
-def test_a_value_is_as_if_earlier_versions_had_never_come(
+def test_earlier_versions_of_a_bar_have_no_effect(
     name: str, stream: list[TradeBar], period: int
 ) -> None:
-    found = settled(stream, live(KINDS[name](period), stream))
-    np.testing.assert_array_equal(found, live(KINDS[name](period), final(stream)))
+    found = rows_of_latest(stream, bar_by_bar(KINDS[name](period), stream))
+    np.testing.assert_array_equal(found, bar_by_bar(KINDS[name](period), latest_versions(stream)))
 
 
 @pytest.mark.parametrize("name", KINDS)
 @given(stream=streams(max_size=12), period=st.integers(1, 3))
-def test_at_every_moment_a_value_is_as_over_what_came_until_then(
+def test_every_value_is_that_over_the_bars_so_far(
     name: str, stream: list[TradeBar], period: int
 ) -> None:
-    found = live(KINDS[name](period), stream)
+    found = bar_by_bar(KINDS[name](period), stream)
     for count in range(1, len(stream) + 1):
-        expected = whole(KINDS[name](period), stream[:count])[-1]
+        expected = over_history(KINDS[name](period), stream[:count])[-1]
         assert_same(name, found[count - 1], expected, stream)
 
 
 @pytest.mark.parametrize("name", EXACT)
-@given(stream=streams(STRANGE), period=periods)
-def test_sums_of_strange_numbers_are_the_same_too(
+@given(stream=streams(EXTREME), period=periods)
+def test_sums_of_extreme_numbers_are_the_same(
     name: str, stream: list[TradeBar], period: int
 ) -> None:
-    bars = final(stream)
-    found = live(EXACT[name](period), bars)
-    np.testing.assert_array_equal(found, whole(EXACT[name](period), bars))
+    bars = latest_versions(stream)
+    found = bar_by_bar(EXACT[name](period), bars)
+    np.testing.assert_array_equal(found, over_history(EXACT[name](period), bars))
 
 
 @pytest.mark.parametrize("name", SMOOTHED)
@@ -110,28 +110,31 @@ def test_sums_of_strange_numbers_are_the_same_too(
     stream=streams(st.sampled_from([0.0, -37.63, nan, np.inf, -np.inf, 1e200])),
     period=st.integers(1, 3),
 )
-def test_strange_numbers_interrupt_averages_in_the_same_places(
+def test_extreme_numbers_reset_averages_at_the_same_bars(
     name: str, stream: list[TradeBar], period: int
 ) -> None:
-    bars = final(stream)
-    found, expected = live(SMOOTHED[name](period), bars), whole(SMOOTHED[name](period), bars)
+    bars = latest_versions(stream)
+    found, expected = (
+        bar_by_bar(SMOOTHED[name](period), bars),
+        over_history(SMOOTHED[name](period), bars),
+    )
     assert_same(name, found, expected, bars)
 
 
 @given(stream=streams(), order=st.randoms(use_true_random=False))
-def test_history_may_come_in_any_order(stream: list[TradeBar], order: Random) -> None:
-    bars = final(stream)
-    places = order.sample(range(len(bars)), len(bars))
-    found = whole(Indicators(), [bars[place] for place in places])
-    np.testing.assert_array_equal(found, whole(Indicators(), bars)[places])
+def test_history_may_be_in_any_order(stream: list[TradeBar], order: Random) -> None:
+    bars = latest_versions(stream)
+    positions = order.sample(range(len(bars)), len(bars))
+    found = over_history(Indicators(), [bars[position] for position in positions])
+    np.testing.assert_array_equal(found, over_history(Indicators(), bars)[positions])
 
 
 @given(stream=streams())
 def test_every_version_of_a_bar_has_the_value_of_the_last_one(stream: list[TradeBar]) -> None:
-    bars = final(stream)
-    place = {one.timestamp: place for place, one in enumerate(bars)}
-    expected = whole(Indicators(), bars)[[place[one.timestamp] for one in stream]]
-    np.testing.assert_array_equal(whole(Indicators(), stream), expected)
+    bars = latest_versions(stream)
+    row = {one.timestamp: row for row, one in enumerate(bars)}
+    expected = over_history(Indicators(), bars)[[row[one.timestamp] for one in stream]]
+    np.testing.assert_array_equal(over_history(Indicators(), stream), expected)
 
 
 def test_an_older_bar_is_refused_and_changes_nothing() -> None:
@@ -146,13 +149,13 @@ def test_an_older_bar_is_refused_and_changes_nothing() -> None:
         np.testing.assert_equal(disturbed.update(one), indicator.update(one))
 
 
-def test_a_late_correction_is_felt_when_history_is_computed_again() -> None:
+def test_a_late_correction_counts_when_history_is_computed_again() -> None:
     bars = [bar(float(minute), minute) for minute in range(4)]
     found = SMA(2).over([*bars, bar(100.0, 1)])
     np.testing.assert_array_equal(found, [nan, 50.0, 51.0, 2.5, 50.0])
 
 
-def test_an_invalid_row_counts_for_nothing() -> None:
+def test_an_invalid_row_is_skipped() -> None:
     bars = recorded("SPY")[:300]
     levels = np.full(len(bars), DataQualityLevel.EXCELLENT.code, np.uint8)
     levels[[0, 7, 150, 299]] = DataQualityLevel.INVALID.code
@@ -163,37 +166,44 @@ def test_an_invalid_row_counts_for_nothing() -> None:
         np.testing.assert_array_equal(line[levels > 0], Indicators().over(valid)[name])
 
 
-def test_an_invalid_version_replaces_no_valid_one() -> None:
+def test_an_invalid_version_does_not_replace_a_valid_one() -> None:
     bars = bars_of(start_ns=[0, 60, 60], close=[1.0, 3.0, 9.0])
     graded = Bars(bars.block.with_columns(level=np.array([4, 4, 0], np.uint8)))
     np.testing.assert_array_equal(SMA(2).over(graded), [nan, 2.0, nan])
 
 
-@pytest.mark.parametrize("strange", [nan, np.inf, 1e149, 1e200, -1e12])
+@pytest.mark.parametrize("extreme", [nan, np.inf, 1e149, 1e200, -1e12])
 @pytest.mark.parametrize("kind", [SMA, Bollinger])
-def test_a_strange_price_is_forgotten_with_its_window(kind: Any, strange: float) -> None:
+def test_an_extreme_price_has_no_effect_after_its_window(kind: Any, extreme: float) -> None:
     close = np.array(recorded("SPY").block["close"])
-    expected = whole(kind(20), bars_of(close=close))
-    close[1_000] = strange
-    spoilt = bars_of(close=close)
-    for found in (whole(kind(20), spoilt), live(kind(20), list(spoilt))):
+    expected = over_history(kind(20), bars_of(close=close))
+    close[1_000] = extreme
+    disturbed = bars_of(close=close)
+    for found in (over_history(kind(20), disturbed), bar_by_bar(kind(20), list(disturbed))):
         np.testing.assert_array_equal(found[1_020:], expected[1_020:])
         np.testing.assert_array_equal(found[:1_000], expected[:1_000])
 
 
-@pytest.mark.parametrize("strange", [nan, np.inf, 1e200])
+@pytest.mark.parametrize("extreme", [nan, np.inf, 1e200])
 @pytest.mark.parametrize("kind", [EMA, RSI, ATR, lambda period: MACD(2, period, 5)])
-def test_behind_a_price_that_is_no_number_an_average_begins_anew(kind: Any, strange: float) -> None:
+def test_an_average_starts_again_after_a_price_that_is_not_finite(
+    kind: Any, extreme: float
+) -> None:
     close = np.array(recorded("SPY").block["close"])
-    close[1_000] = strange
-    found = whole(kind(14), bars_of(close=close))
+    close[1_000] = extreme
+    found = over_history(kind(14), bars_of(close=close))
     np.testing.assert_allclose(
-        found[1_001:], whole(kind(14), bars_of(close=close[1_001:])), rtol=1e-12, equal_nan=True
+        found[1_001:],
+        over_history(kind(14), bars_of(close=close[1_001:])),
+        rtol=1e-12,
+        equal_nan=True,
     )
-    np.testing.assert_array_equal(found[:1_000], whole(kind(14), bars_of(close=close[:1_000])))
+    np.testing.assert_array_equal(
+        found[:1_000], over_history(kind(14), bars_of(close=close[:1_000]))
+    )
 
 
-def test_what_was_large_leaves_no_trace_after_a_hundred_thousand_bars() -> None:
+def test_a_large_price_leaves_no_error_after_a_hundred_thousand_bars() -> None:
     close = 100 + np.random.default_rng(7).normal(0, 0.01, 100_000)
     close[10] = 1e12
     bars = bars_of(close=close)
@@ -209,7 +219,7 @@ def test_what_was_large_leaves_no_trace_after_a_hundred_thousand_bars() -> None:
     assert Bollinger(20).over(bars).upper[-1] == band.upper
 
 
-def test_an_indicator_stays_as_small_as_its_periods() -> None:
+def test_the_state_of_an_indicator_is_bounded_by_its_periods() -> None:
     indicator, sizes = Indicators(), {}
     for count, one in enumerate(recorded("SPY"), 1):
         indicator.update(one)
@@ -218,11 +228,11 @@ def test_an_indicator_stays_as_small_as_its_periods() -> None:
     assert max(sizes.values()) < 10_000
 
 
-def test_an_indicator_goes_on_after_it_was_stored() -> None:
+def test_a_pickled_indicator_continues() -> None:
     bars = recorded("AAPL")
     indicator = Indicators()
     for one in bars[:77]:
         indicator.update(one)
-    stored = pickle.loads(pickle.dumps(indicator))
+    restored = pickle.loads(pickle.dumps(indicator))
     for one in bars[76:160]:
-        np.testing.assert_equal(stored.update(one), indicator.update(one))
+        np.testing.assert_equal(restored.update(one), indicator.update(one))

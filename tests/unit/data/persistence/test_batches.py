@@ -1,4 +1,4 @@
-"""What a batch holds is its opener's alone, whatever tasks and threads do meanwhile."""
+"""A batch holds only its owner's rows, whatever other tasks and threads save meanwhile."""
 
 import asyncio
 import threading
@@ -18,35 +18,35 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[DataPersistence]:
-    with DataPersistence(tmp_path / "pipeline.db") as persistence:
-        yield persistence
+def persistence(tmp_path: Path) -> Iterator[DataPersistence]:
+    with DataPersistence(tmp_path / "pipeline.db") as opened:
+        yield opened
 
 
-def errors(kept: DataPersistence) -> list[str]:
-    return [row["message"] for row in kept.get_errors()]
+def errors(persistence: DataPersistence) -> list[str]:
+    return [row["message"] for row in persistence.get_errors()]
 
 
-async def test_a_task_that_fails_in_its_batch_takes_no_row_of_another_with_it(
-    kept: DataPersistence,
+async def test_a_failed_batch_discards_no_row_of_another_task(
+    persistence: DataPersistence,
 ) -> None:
     inside, saved = asyncio.Event(), asyncio.Event()
 
     async def fail() -> None:
-        with kept.batch():
-            kept.save_error("batch", "mine")
+        with persistence.batch():
+            persistence.save_error("batch", "inside")
             inside.set()
             await saved.wait()
             raise LookupError
 
     failing = asyncio.create_task(fail())
     await inside.wait()
-    kept.save_error("order", "another's")
-    assert errors(kept) == ["another's"]
+    persistence.save_error("order", "other task")
+    assert errors(persistence) == ["other task"]
     saved.set()
     with pytest.raises(LookupError):
         await failing
-    assert errors(kept) == ["another's"]
+    assert errors(persistence) == ["other task"]
 
 
 @settings(max_examples=30, deadline=None)
@@ -57,16 +57,16 @@ async def test_a_task_that_fails_in_its_batch_takes_no_row_of_another_with_it(
         max_size=6,
     )
 )
-def test_batches_of_many_tasks_are_all_or_nothing_in_any_order(
+def test_interleaved_batches_of_tasks_are_each_all_or_nothing(
     tmp_path_factory: pytest.TempPathFactory, tasks: list[tuple[list[int], bool]]
 ) -> None:
-    kept = DataPersistence(tmp_path_factory.mktemp("batches") / "pipeline.db")
+    persistence = DataPersistence(tmp_path_factory.mktemp("batches") / "pipeline.db")
 
-    async def run(number: int, naps: list[int], fails: bool) -> None:  # noqa: FBT001
-        with kept.batch():
-            for step, nap in enumerate(naps):
-                kept.save_error("step", f"{number}.{step}")
-                for _ in range(nap):
+    async def run(number: int, sleeps: list[int], fails: bool) -> None:  # noqa: FBT001
+        with persistence.batch():
+            for step, count in enumerate(sleeps):
+                persistence.save_error("step", f"{number}.{step}")
+                for _ in range(count):
                     await asyncio.sleep(0)
             if fails:
                 raise LookupError
@@ -75,35 +75,37 @@ def test_batches_of_many_tasks_are_all_or_nothing_in_any_order(
         runs = (run(number, *task) for number, task in enumerate(tasks))
         return await asyncio.gather(*runs, return_exceptions=True)
 
-    ends = asyncio.run(run_all())
-    assert [isinstance(end, LookupError) for end in ends] == [fails for _, fails in tasks]
-    assert sorted(errors(kept)) == sorted(
+    results = asyncio.run(run_all())
+    assert [isinstance(result, LookupError) for result in results] == [fails for _, fails in tasks]
+    assert sorted(errors(persistence)) == sorted(
         f"{number}.{step}"
-        for number, (naps, fails) in enumerate(tasks)
+        for number, (sleeps, fails) in enumerate(tasks)
         if not fails
-        for step in range(len(naps))
+        for step in range(len(sleeps))
     )
-    kept.close()
+    persistence.close()
 
 
-async def test_a_thread_that_a_batch_waits_for_saves_on_its_own(kept: DataPersistence) -> None:
-    with kept.batch():
-        kept.save_error("batch", "inside")
-        await asyncio.wait_for(asyncio.to_thread(kept.save_error, "thread", "beside"), 10)
-        assert errors(kept) == ["beside"]
-    assert errors(kept) == ["inside", "beside"]
+async def test_a_thread_started_in_a_batch_saves_outside_of_it(
+    persistence: DataPersistence,
+) -> None:
+    with persistence.batch():
+        persistence.save_error("batch", "inside")
+        await asyncio.wait_for(asyncio.to_thread(persistence.save_error, "thread", "beside"), 10)
+        assert errors(persistence) == ["beside"]
+    assert errors(persistence) == ["inside", "beside"]
 
 
-async def test_a_task_that_was_started_in_a_batch_saves_on_its_own(kept: DataPersistence) -> None:
-    over = asyncio.Event()
+async def test_a_task_started_in_a_batch_saves_outside_of_it(persistence: DataPersistence) -> None:
+    failed = asyncio.Event()
 
     async def beside() -> None:
-        kept.save_error("task", "during")
-        await over.wait()
-        kept.save_error("task", "after")
+        persistence.save_error("task", "during")
+        await failed.wait()
+        persistence.save_error("task", "after")
 
     async def fail() -> None:
-        with kept.batch():
+        with persistence.batch():
             tasks.append(asyncio.create_task(beside()))
             await asyncio.sleep(0)
             raise LookupError
@@ -111,15 +113,15 @@ async def test_a_task_that_was_started_in_a_batch_saves_on_its_own(kept: DataPer
     tasks: list[asyncio.Task[None]] = []
     with pytest.raises(LookupError):
         await fail()
-    over.set()
+    failed.set()
     await tasks[0]
-    assert errors(kept) == ["during", "after"]
+    assert errors(persistence) == ["during", "after"]
 
 
-async def test_a_cancelled_batch_leaves_nothing(kept: DataPersistence) -> None:
+async def test_a_cancelled_batch_writes_nothing(persistence: DataPersistence) -> None:
     async def wait() -> None:
-        with kept.batch():
-            kept.save_error("batch", "cancelled")
+        with persistence.batch():
+            persistence.save_error("batch", "cancelled")
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
@@ -127,116 +129,116 @@ async def test_a_cancelled_batch_leaves_nothing(kept: DataPersistence) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert errors(kept) == []
+    assert errors(persistence) == []
 
 
-def test_threads_do_not_wait_for_the_batch_of_another(kept: DataPersistence) -> None:
-    together = threading.Barrier(4)
+def test_threads_do_not_wait_for_each_others_batches(persistence: DataPersistence) -> None:
+    barrier = threading.Barrier(4)
 
     def save(number: int) -> None:
-        with kept.batch():
-            kept.save_error("thread", str(number))
-            together.wait(timeout=10)
+        with persistence.batch():
+            persistence.save_error("thread", str(number))
+            barrier.wait(timeout=10)
             if number % 2:
                 raise LookupError
 
     with ThreadPoolExecutor(4) as threads:
-        ends = [threads.submit(save, number) for number in range(4)]
-        assert [type(end.exception()) for end in ends] == [type(None), LookupError] * 2
-    assert sorted(errors(kept)) == ["0", "2"]
+        futures = [threads.submit(save, number) for number in range(4)]
+        assert [type(future.exception()) for future in futures] == [type(None), LookupError] * 2
+    assert sorted(errors(persistence)) == ["0", "2"]
 
 
-def test_what_is_saved_in_a_batch_can_be_read_when_it_has_ended(kept: DataPersistence) -> None:
-    with kept.batch():
-        kept.save_error("batch", "first")
-        kept.save_market_data("AAPL", NOW, "trade", {})
-        kept.save_error("batch", "second")
-        assert errors(kept) == []
-        assert kept.get_recent_data("AAPL") == []
-    assert errors(kept) == ["first", "second"]
-    assert len(kept.get_recent_data("AAPL")) == 1
+def test_rows_of_a_batch_are_visible_after_it_has_ended(persistence: DataPersistence) -> None:
+    with persistence.batch():
+        persistence.save_error("batch", "first")
+        persistence.save_market_data("AAPL", NOW, "trade", {})
+        persistence.save_error("batch", "second")
+        assert errors(persistence) == []
+        assert persistence.get_recent_data("AAPL") == []
+    assert errors(persistence) == ["first", "second"]
+    assert len(persistence.get_recent_data("AAPL")) == 1
 
 
-def test_a_batch_in_another_is_part_of_it(kept: DataPersistence) -> None:
-    with kept.batch():
-        kept.save_error("outer", "1")
-        with kept.batch():
-            kept.save_error("inner", "2")
-        assert errors(kept) == []
-        kept.save_error("outer", "3")
-    assert errors(kept) == ["1", "2", "3"]
+def test_a_nested_batch_is_written_with_the_outer_one(persistence: DataPersistence) -> None:
+    with persistence.batch():
+        persistence.save_error("outer", "1")
+        with persistence.batch():
+            persistence.save_error("inner", "2")
+        assert errors(persistence) == []
+        persistence.save_error("outer", "3")
+    assert errors(persistence) == ["1", "2", "3"]
 
 
-def test_a_batch_in_another_takes_back_only_itself(kept: DataPersistence) -> None:
+def test_a_failed_nested_batch_discards_only_its_own_rows(persistence: DataPersistence) -> None:
     def fail() -> None:
-        with kept.batch():
-            kept.save_error("inner", "2")
+        with persistence.batch():
+            persistence.save_error("inner", "2")
             raise LookupError
 
-    with kept.batch():
-        kept.save_error("outer", "1")
+    with persistence.batch():
+        persistence.save_error("outer", "1")
         with pytest.raises(LookupError):
             fail()
-        kept.save_error("outer", "3")
-    assert errors(kept) == ["1", "3"]
+        persistence.save_error("outer", "3")
+    assert errors(persistence) == ["1", "3"]
 
 
-def test_generators_may_end_their_batches_in_any_order(kept: DataPersistence) -> None:
+def test_batches_of_generators_may_end_in_any_order(persistence: DataPersistence) -> None:
     def save(name: str) -> Iterator[None]:
-        with kept.batch():
-            kept.save_error("generator", name)
+        with persistence.batch():
+            persistence.save_error("generator", name)
             yield
 
     first, second = save("first"), save("second")
     next(first)
     next(second)
     assert list(first) == []
-    assert errors(kept) == ["first"]
-    kept.save_error("generator", "third")
+    assert errors(persistence) == ["first"]
+    persistence.save_error("generator", "third")
     assert list(second) == []
-    kept.save_error("generator", "fourth")
-    assert errors(kept) == ["first", "second", "third", "fourth"]
+    persistence.save_error("generator", "fourth")
+    assert errors(persistence) == ["first", "second", "third", "fourth"]
 
 
-async def test_a_batch_may_be_ended_by_another_task(kept: DataPersistence) -> None:
+async def test_a_batch_may_be_ended_by_another_task(persistence: DataPersistence) -> None:
     async def source() -> AsyncIterator[str]:
-        with kept.batch():
-            kept.save_error("generator", "inside")
+        with persistence.batch():
+            persistence.save_error("generator", "inside")
             yield "inside"
 
-    async def begin() -> str:
+    async def first_bar() -> str:
         return await anext(bars)
 
     bars = source()
-    assert await asyncio.create_task(begin()) == "inside"
-    assert errors(kept) == []
+    assert await asyncio.create_task(first_bar()) == "inside"
+    assert errors(persistence) == []
     assert [bar async for bar in bars] == []
-    kept.save_error("generator", "outside")
-    assert errors(kept) == ["inside", "outside"]
+    persistence.save_error("generator", "outside")
+    assert errors(persistence) == ["inside", "outside"]
 
 
-def test_a_batch_has_a_bound_and_says_so(kept: DataPersistence) -> None:
+def test_a_batch_beyond_its_bound_is_refused(persistence: DataPersistence) -> None:
     text = "a" * (65 * 2**20)
-    with kept.batch():
-        kept.save_error("first", text)
-        with kept.batch(), pytest.raises(StoreError, match="a batch holds 128 MiB"):
-            kept.save_error("second", text)
-        kept.save_error("third", "small")
-    assert [row["error_type"] for row in kept.get_errors()] == ["first", "third"]
+    with persistence.batch():
+        persistence.save_error("first", text)
+        with persistence.batch(), pytest.raises(StoreError, match="a batch holds at most 128 MiB"):
+            persistence.save_error("second", text)
+        persistence.save_error("third", "small")
+    assert [row["error_type"] for row in persistence.get_errors()] == ["first", "third"]
 
 
-def test_a_wrong_row_is_refused_before_it_is_in_the_batch(kept: DataPersistence) -> None:
-    with kept.batch():
-        kept.save_error("batch", "kept")
-        with pytest.raises(TypeError, match="symbol is text, not 5"):
-            kept.save_market_data(5, NOW, "trade", {})  # type: ignore[arg-type]
-    assert errors(kept) == ["kept"]
+def test_an_invalid_row_is_refused_before_it_enters_the_batch(persistence: DataPersistence) -> None:
+    with persistence.batch():
+        persistence.save_error("batch", "valid")
+        with pytest.raises(TypeError, match="symbol must be text, not 5"):
+            persistence.save_market_data(5, NOW, "trade", {})  # type: ignore[arg-type]
+    assert errors(persistence) == ["valid"]
 
 
-def test_a_batch_that_a_closed_file_can_not_take_says_so(kept: DataPersistence) -> None:
-    batch = kept.batch()
+def test_a_batch_that_ends_after_the_file_was_closed_raises(persistence: DataPersistence) -> None:
+    batch = persistence.batch()
     batch.__enter__()
-    kept.save_error("batch", "late")
-    kept.close()
+    persistence.save_error("batch", "late")
+    persistence.close()
     with pytest.raises(StoreError, match="is closed"):
         batch.__exit__(None, None, None)

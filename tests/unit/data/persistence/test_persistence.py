@@ -13,7 +13,7 @@ import pytest
 
 from lean_lite.data import DataMetrics, DataPersistence
 from lean_lite.data.persistence import Record, Retention
-from lean_lite.data.persistence.persistence import MIGRATIONS
+from lean_lite.data.persistence.database import MIGRATIONS
 from lean_lite.errors import StoreError
 from lean_lite.model import TradeBar
 
@@ -29,14 +29,14 @@ def bar(close: float = 1.0) -> TradeBar:
     return TradeBar("AAPL", NOW, 1, 2, 0.5, close, 100)
 
 
-def saved_days_ago(path: Path, days: int) -> None:
-    # Of the same SQLite: two of them in one process do not see each other's locks.
+def set_saved_at(path: Path, days_ago: int) -> None:
+    # With apsw: two copies of SQLite in one process do not see each other's locks.
     with closing(apsw.Connection(str(path))) as connection:
-        saved_at = (NOW - timedelta(days=days)).isoformat()
+        saved_at = (NOW - timedelta(days=days_ago)).isoformat()
         connection.execute("UPDATE market_data SET saved_at = ?", (saved_at,))
 
 
-def test_a_bar_comes_back_with_its_score(path: Path) -> None:
+def test_a_saved_bar_is_returned_with_its_score(path: Path) -> None:
     with DataPersistence(path) as persistence:
         persistence.save_market_data("AAPL", NOW, "trade", bar(), quality_score=0.95)
         (row,) = persistence.get_recent_data("AAPL", hours=24)
@@ -45,7 +45,7 @@ def test_a_bar_comes_back_with_its_score(path: Path) -> None:
     assert (row["data"]["close"], row["data"]["resolution"]) == (1.0, "minute")
 
 
-def test_only_what_was_asked_for_comes_back_in_order_of_time(path: Path) -> None:
+def test_queries_filter_and_sort_by_time(path: Path) -> None:
     persistence = DataPersistence(path)
     for hours in (30, 1, 3):
         persistence.save_market_data("AAPL", NOW - timedelta(hours=hours), "trade", {"at": hours})
@@ -56,7 +56,7 @@ def test_only_what_was_asked_for_comes_back_in_order_of_time(path: Path) -> None
     assert [row["data"]["at"] for row in persistence.get_recent_data("AAPL", 48)] == [30, 3, 1, 0]
 
 
-def test_metrics_and_errors_have_a_history(path: Path) -> None:
+def test_saved_metrics_and_errors_are_returned(path: Path) -> None:
     metrics = DataMetrics()
     metrics.increment_messages(7)
     with DataPersistence(path) as persistence:
@@ -74,26 +74,26 @@ def test_metrics_and_errors_have_a_history(path: Path) -> None:
     assert (raised["message"], raised["symbol"]) == ("no such thing", None)
 
 
-def test_what_was_saved_too_long_ago_goes(path: Path) -> None:
-    kept = Retention(market_data=timedelta(days=1), errors=None)
-    with DataPersistence(path, retention=kept) as persistence:
+def test_prune_deletes_rows_older_than_the_retention(path: Path) -> None:
+    retention = Retention(market_data=timedelta(days=1), errors=None)
+    with DataPersistence(path, retention=retention) as persistence:
         persistence.save_market_data("AAPL", NOW, "trade", {"saved": "long ago"})
-        saved_days_ago(path, 2)
+        set_saved_at(path, 2)
         persistence.save_market_data("AAPL", NOW, "trade", {"saved": "now"})
         assert persistence.prune() == 1
         (row,) = persistence.get_recent_data("AAPL")
         assert row["data"] == {"saved": "now"}
 
 
-def test_opening_removes_what_was_saved_too_long_ago(path: Path) -> None:
+def test_opening_deletes_rows_older_than_the_retention(path: Path) -> None:
     with DataPersistence(path) as persistence:
         persistence.save_market_data("AAPL", NOW, "trade", {})
-    saved_days_ago(path, 31)
+    set_saved_at(path, 31)
     with DataPersistence(path) as persistence:
         assert persistence.get_recent_data("AAPL", hours=10_000) == []
 
 
-def test_an_old_bar_that_was_saved_now_is_kept(path: Path) -> None:
+def test_an_old_bar_saved_now_is_not_pruned(path: Path) -> None:
     then = datetime(2018, 1, 2, 14, 30, tzinfo=UTC)
     with DataPersistence(path) as persistence:
         persistence.save_market_data("AAPL", then, "trade", bar())
@@ -103,7 +103,7 @@ def test_an_old_bar_that_was_saved_now_is_kept(path: Path) -> None:
     assert row["timestamp"] == then
 
 
-def test_a_file_of_the_first_version_keeps_its_rows_as_if_they_were_saved_now(path: Path) -> None:
+def test_rows_of_the_first_schema_version_count_as_saved_now(path: Path) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(MIGRATIONS[0] + "PRAGMA user_version=1")
@@ -124,7 +124,7 @@ def test_a_file_of_the_first_version_keeps_its_rows_as_if_they_were_saved_now(pa
     assert abs(datetime.fromisoformat(saved_at) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_an_old_file_is_migrated_once_by_many_who_open_it(path: Path) -> None:
+def test_an_old_file_opened_by_many_threads_is_migrated_once(path: Path) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(MIGRATIONS[0] + "PRAGMA user_version=1")
@@ -138,20 +138,18 @@ def test_an_old_file_is_migrated_once_by_many_who_open_it(path: Path) -> None:
 @pytest.mark.parametrize(
     ("age", "error"), [(30, TypeError), (timedelta(days=-1), ValueError), ("30 days", TypeError)]
 )
-def test_a_retention_that_is_no_length_of_time_is_refused(
-    age: object, error: type[Exception]
-) -> None:
-    with pytest.raises(error, match="market_data is a timedelta from nought, or None, not"):
+def test_an_invalid_retention_is_refused(age: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match="market_data must be a timedelta of 0 or more, or None, not"):
         Retention(market_data=age)  # type: ignore[arg-type]
 
 
-def test_a_retention_beyond_the_calendar_keeps_all(path: Path) -> None:
+def test_a_retention_beyond_the_calendar_deletes_nothing(path: Path) -> None:
     with DataPersistence(path, retention=Retention(market_data=timedelta.max)) as persistence:
         persistence.save_market_data("AAPL", NOW, "trade", {})
         assert persistence.prune() == 0
 
 
-def test_a_batch_that_fails_leaves_nothing(path: Path) -> None:
+def test_a_failed_batch_writes_nothing(path: Path) -> None:
     persistence = DataPersistence(path)
 
     def fail() -> None:
@@ -165,16 +163,16 @@ def test_a_batch_that_fails_leaves_nothing(path: Path) -> None:
     assert persistence.get_recent_data("AAPL") == persistence.get_errors() == []
 
 
-def test_what_json_can_not_carry_is_refused_before_anything_is_kept(path: Path) -> None:
+def test_one_invalid_record_refuses_all_of_save_many(path: Path) -> None:
     persistence = DataPersistence(path)
-    with pytest.raises(TypeError, match=r"it has a builtins\.object; give numbers"):
+    with pytest.raises(TypeError, match=r"it contains a builtins\.object; use numbers"):
         persistence.save_many(
             [Record("AAPL", NOW, "trade", {}), Record("AAPL", NOW, "trade", object())]
         )
     assert persistence.get_recent_data("AAPL") == []
 
 
-def test_threads_lose_nothing(path: Path) -> None:
+def test_concurrent_threads_lose_no_row(path: Path) -> None:
     persistence = DataPersistence(path)
 
     def save(number: int) -> None:
@@ -191,7 +189,7 @@ def test_threads_lose_nothing(path: Path) -> None:
     assert len(persistence.get_recent_data("AAPL")) == len(persistence.get_errors()) == 200
 
 
-def test_two_processes_open_a_new_file_at_once(path: Path) -> None:
+def test_processes_that_create_the_same_file_lose_no_row(path: Path) -> None:
     code = (
         "import sys; from datetime import *; from lean_lite.data import DataPersistence\n"
         "p = DataPersistence(sys.argv[1])\n"
@@ -202,11 +200,11 @@ def test_two_processes_open_a_new_file_at_once(path: Path) -> None:
     assert len(DataPersistence(path).get_recent_data("AAPL")) == 150
 
 
-def test_many_who_open_a_new_file_at_one_moment_all_get_it(tmp_path: Path) -> None:
-    together = threading.Barrier(8)
+def test_threads_that_create_the_same_file_all_open_it(tmp_path: Path) -> None:
+    barrier = threading.Barrier(8)
 
     def open_and_write(path: Path) -> int:
-        together.wait()
+        barrier.wait()
         with DataPersistence(path) as persistence:
             for _ in range(10):
                 persistence.save_market_data("AAPL", NOW, "trade", {})
@@ -218,7 +216,7 @@ def test_many_who_open_a_new_file_at_one_moment_all_get_it(tmp_path: Path) -> No
             assert max(rows) == 80
 
 
-def test_any_sqlite_tool_reads_the_tables(path: Path) -> None:
+def test_another_sqlite_library_reads_the_tables(path: Path) -> None:
     with DataPersistence(path) as persistence:
         persistence.save_market_data("AAPL", NOW, "trade", bar(2.5), quality_score=1.0)
     with closing(sqlite3.connect(path)) as connection:
@@ -228,7 +226,7 @@ def test_any_sqlite_tool_reads_the_tables(path: Path) -> None:
     assert (close, day) == (2.5, NOW.date().isoformat())
 
 
-def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
+def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     DataPersistence(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
@@ -236,25 +234,25 @@ def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
         DataPersistence(path)
 
 
-def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to look like a file of some other kind" * 20)
     with pytest.raises(StoreError, match=r"notes\.txt can't be opened"):
         DataPersistence(path)
 
 
-def test_a_file_that_another_program_writes_says_so(path: Path) -> None:
+def test_a_file_locked_by_another_program_raises(path: Path) -> None:
     persistence = DataPersistence(path)
-    persistence._connection.set_busy_timeout(1)
+    persistence._database._connection.set_busy_timeout(1)
     with closing(apsw.Connection(str(path))) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="is being written by another program"):
+        with pytest.raises(StoreError, match="has been locked by another program"):
             persistence.save_error("late", "too late")
     persistence.save_error("late", "in time")
     assert len(persistence.get_errors()) == 1
 
 
-def test_a_closed_file_says_so(path: Path) -> None:
+def test_saving_to_a_closed_file_raises(path: Path) -> None:
     persistence = DataPersistence(path)
     persistence.close()
     persistence.close()

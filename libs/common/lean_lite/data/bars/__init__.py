@@ -1,4 +1,4 @@
-"""Sequences of bars."""
+"""Bars, the sequence that history returns."""
 
 from lean_lite.data.bars.bars import Bars
 

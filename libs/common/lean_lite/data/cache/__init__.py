@@ -1,4 +1,4 @@
-"""Cache of history."""
+"""Cache of historical bars."""
 
 from lean_lite.data.cache.cache import DataCache
 

@@ -1,4 +1,4 @@
-"""History that was asked for before, in memory and on disk."""
+"""DataCache: history in memory, LRU, over a disk cache that processes share."""
 
 import threading
 from collections import OrderedDict
@@ -27,12 +27,25 @@ class _Entry(NamedTuple):
 
 class DataCache:
     """
-    Keep bars by symbol, resolution and span; what was used longest ago goes first.
+    Cache of bars by symbol, resolution and span, in memory and on disk.
 
-    Memory is bounded by `max_size` entries and `max_bytes`, the folder by `max_disk_bytes`. What
-    leaves memory stays on disk, where another process, or the next run, finds it; a file that was
-    damaged is skipped and counted in `corrupt`. Without `disk` nothing is written. Every method is
-    thread-safe.
+    The least recently used entries are evicted first, from memory and from disk each by its own
+    bound. What leaves memory stays on disk, where another process or the next run finds it.
+    Thread-safe; `invalidate` and `clear` do not wait for reads and writes of other threads.
+
+    Args:
+        max_size: maximum number of entries in memory.
+        cache_dir: folder of the disk cache; by default that of the user.
+        max_bytes: bound of the entries in memory, in bytes.
+        max_disk_bytes: bound of the disk cache, in bytes.
+        disk: False writes nothing to disk.
+
+    Attributes:
+        hits: calls of `get` that found an entry.
+        misses: calls of `get` that found none.
+
+    Raises:
+        ValueError: a bound is below 1.
     """
 
     def __init__(
@@ -44,9 +57,8 @@ class DataCache:
         max_disk_bytes: int = MAX_DISK_BYTES,
         disk: bool = True,
     ) -> None:
-        """Use a folder, or the one of this user; ValueError when a bound leaves no room."""
         if min(max_size, max_bytes, max_disk_bytes) < 1:
-            message = "a cache needs room: max_size, max_bytes and max_disk_bytes are 1 or more"
+            message = "max_size, max_bytes and max_disk_bytes must be 1 or more"
             raise ValueError(message)
         self.max_size = max_size
         self.max_bytes = max_bytes
@@ -54,11 +66,13 @@ class DataCache:
         self.misses = 0
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._bytes = 0
-        # What is being read or written, until it is overtaken by a newer state of its entry.
-        self._turns: dict[object, Key] = {}
+        # Reads and writes of the disk in progress. One that a newer put, invalidate or clear of
+        # its key has superseded is removed here: its result reaches neither memory nor disk.
+        # Locking the key instead would make the event loop's `invalidate` wait for the disk.
+        self._operations: dict[object, Key] = {}
         self._lock = threading.Lock()
         folder = Path(cache_dir) if cache_dir is not None else cache_folder()
-        self._folder = DiskCache(folder, max_disk_bytes) if disk else None
+        self._disk = DiskCache(folder, max_disk_bytes) if disk else None
 
     def __len__(self) -> int:
         """Return the number of entries in memory."""
@@ -66,24 +80,24 @@ class DataCache:
 
     @property
     def hit_rate(self) -> float:
-        """Return the share of looks that found something, 0 to 1; 0 of none."""
-        looks = self.hits + self.misses
-        return self.hits / looks if looks else 0.0
+        """Share of `get` calls that found an entry, 0 to 1; 0 before the first call."""
+        calls = self.hits + self.misses
+        return self.hits / calls if calls else 0.0
 
     @property
     def utilization(self) -> float:
-        """Return how full memory is, 0 to 100, by whichever bound is nearer."""
+        """Percentage of memory in use, 0 to 100, by the bound that is nearer."""
         return 100.0 * max(len(self._entries) / self.max_size, self._bytes / self.max_bytes)
 
     @property
     def corrupt(self) -> int:
-        """Return how many damaged files were skipped."""
-        return self._folder.corrupt if self._folder else 0
+        """Number of damaged files that were skipped and removed."""
+        return self._disk.corrupt if self._disk else 0
 
     @property
     def failed(self) -> int:
-        """Return how many files a full or read-only disk did not let us write or remove."""
-        return self._folder.failed if self._folder else 0
+        """Number of files that a full or read-only disk did not allow to write or remove."""
+        return self._disk.failed if self._disk else 0
 
     def put(
         self,
@@ -96,31 +110,55 @@ class DataCache:
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """
-        Keep bars; a full or read-only disk is logged and counted, and memory alone serves.
+        Store bars; if the disk is full or read-only, in memory only.
 
-        `wanted` is asked at the very moment when the bars would be kept: no `invalidate` comes
-        between. ValueError for bars of another symbol or resolution.
+        Args:
+            symbol: symbol of all bars.
+            resolution: resolution of all bars, also as text (`"1Min"`, `"5min"`) or timedelta.
+            start: start of the span that the bars answer for, inclusive.
+            end: end of the span, exclusive.
+            bars: the bars; they are copied unless they own their memory.
+            wanted: called under the cache's lock, so that no `invalidate` runs between the call
+                and the put; the bars are discarded if it returns False.
+
+        Raises:
+            ValueError: a bar has another symbol or resolution, or the resolution is invalid.
         """
         key = _key(symbol, resolution, start, end)
-        kept = _compact(bars, symbol, Resolution.of(resolution))
+        compact = _compact(bars, symbol, Resolution.of(resolution))
         with self._lock:
             if not wanted():
                 return
             self._supersede(lambda other: other == key)
-            self._put_in_memory(key, kept)
-            turn = self._begin_io(key)
-            if self._folder is not None:
-                # Memory may lose the bars before they are written.
-                self._folder.drop(key)
+            self._put_in_memory(key, compact)
+            if self._disk is None:
+                return
+            # Memory may evict the entry before it is written: the old file must not be found.
+            self._disk.discard(key)
+            operation = self._start_operation(key)
         try:
-            if self._folder is not None:
-                self._folder.write(key, kept, lambda: turn in self._turns)
+            self._disk.write(key, compact, lambda: operation in self._operations)
         finally:
             with self._lock:
-                self._turns.pop(turn, None)
+                self._operations.pop(operation, None)
 
     def get(self, symbol: str, resolution: Length, start: datetime, end: datetime) -> Bars | None:
-        """Return the bars that were kept for exactly this; None when there are none."""
+        """
+        Return the bars that were put under exactly this key.
+
+        Args:
+            symbol: symbol of the bars.
+            resolution: resolution of the bars, also as text or timedelta.
+            start: start of the span, inclusive.
+            end: end of the span, exclusive.
+
+        Returns:
+            The bars with their gaps and grades, or None if there is no entry for this symbol,
+            resolution and span.
+
+        Raises:
+            ValueError: the resolution is invalid.
+        """
         key = _key(symbol, resolution, start, end)
         with self._lock:
             entry = self._entries.get(key)
@@ -128,16 +166,19 @@ class DataCache:
                 self._entries.move_to_end(key)
                 self.hits += 1
                 return entry.bars
-            turn = self._begin_io(key)
+            if self._disk is None:
+                self.misses += 1
+                return None
+            operation = self._start_operation(key)
         found = None
         try:
-            found = self._folder.read(key) if self._folder is not None else None
+            found = self._disk.read(key)
         finally:
             with self._lock:
-                is_newest = self._turns.pop(turn, None) is not None
+                is_current = self._operations.pop(operation, None) is not None
                 self.hits += found is not None
                 self.misses += found is None
-                if found is not None and is_newest:
+                if found is not None and is_current:
                     self._put_in_memory(key, found)
         return found
 
@@ -148,44 +189,59 @@ class DataCache:
         end: datetime,
         resolution: Length | None = None,
     ) -> int:
-        """Let go of every entry of a symbol whose span touches this one; return how many."""
-        wanted = _key(symbol, resolution or Resolution.MINUTE, start, end)
+        """
+        Remove the entries of a symbol whose span overlaps the given one.
 
-        def touches(key: Key) -> bool:
-            same = resolution is None or key.resolution_s == wanted.resolution_s
-            near = key.start_ns < wanted.end_ns and wanted.start_ns < key.end_ns
-            return key.symbol == symbol and same and near
+        Args:
+            symbol: symbol of the entries.
+            start: start of the span, inclusive.
+            end: end of the span, exclusive.
+            resolution: only entries of this resolution; None removes all.
+
+        Returns:
+            The number of removed entries.
+
+        Raises:
+            ValueError: the resolution is invalid.
+        """
+        span = _key(symbol, resolution or Resolution.MINUTE, start, end)
+
+        def overlaps(key: Key) -> bool:
+            same_resolution = resolution is None or key.resolution_s == span.resolution_s
+            same_time = key.start_ns < span.end_ns and span.start_ns < key.end_ns
+            return key.symbol == symbol and same_resolution and same_time
 
         with self._lock:
-            self._supersede(touches)
-            held = {key for key in self._entries if touches(key)}
-            for key in held:
+            self._supersede(overlaps)
+            removed = {key for key in self._entries if overlaps(key)}
+            for key in removed:
                 self._bytes -= self._entries.pop(key).size
-            gone = self._folder.remove(touches, symbol=symbol) if self._folder else set()
-        return len(gone | held)
+            if self._disk is not None:
+                removed |= self._disk.remove(overlaps, symbol=symbol)
+        return len(removed)
 
     def clear(self) -> None:
-        """Remove everything, from the disk too."""
+        """Remove all entries from memory and disk."""
         with self._lock:
-            self._turns.clear()
+            self._operations.clear()
             self._entries.clear()
             self._bytes = 0
-            if self._folder is not None:
-                self._folder.remove(lambda _: True)
+            if self._disk is not None:
+                self._disk.remove(lambda _: True)
 
-    def _begin_io(self, key: Key) -> object:
-        turn = object()
-        self._turns[turn] = key
-        return turn
+    def _start_operation(self, key: Key) -> object:
+        operation = object()
+        self._operations[operation] = key
+        return operation
 
-    def _supersede(self, chosen: Callable[[Key], bool]) -> None:
-        for turn in [turn for turn, key in self._turns.items() if chosen(key)]:
-            del self._turns[turn]
+    def _supersede(self, matches: Callable[[Key], bool]) -> None:
+        for operation in [one for one, key in self._operations.items() if matches(key)]:
+            del self._operations[operation]
 
     def _put_in_memory(self, key: Key, bars: Bars) -> None:
         size = bars.partial.nbytes + sum(one.nbytes for one in bars.block.columns.values())
-        if (known := self._entries.pop(key, None)) is not None:
-            self._bytes -= known.size
+        if (previous := self._entries.pop(key, None)) is not None:
+            self._bytes -= previous.size
         if size > self.max_bytes:
             return
         self._entries[key] = _Entry(bars, size)
@@ -200,16 +256,16 @@ def _key(symbol: str, resolution: Length, start: datetime, end: datetime) -> Key
 
 
 def _compact(bars: Sequence[TradeBar], symbol: str, resolution: Resolution) -> Bars:
-    """Return bars that hold no more memory than their own."""
+    """Return bars that reference no larger arrays; ValueError if they do not match the key."""
     given = Bars.of(bars, resolution=resolution)
     block = given.block
     if {*given.symbols} - {symbol} or block.resolution != resolution:
         message = (
-            f"{given!r} can't be kept as {resolution.value} bars of {symbol}: "
-            "put them under their own symbol and resolution"
+            f"{given!r} can't be cached as {resolution.value} bars of {symbol}: "
+            "use their own symbol and resolution"
         )
         raise ValueError(message)
-    # A slice would hold the whole that it was cut from.
+    # A slice would keep the array that it was cut from in memory.
     columns = {name: _owned_copy(column) for name, column in block.columns.items()}
     return Bars(block.replace(columns), given.gaps, given.expected, _owned_copy(given.partial))
 

@@ -1,10 +1,10 @@
 """
-The files of a cache: one for each entry, whole or not there.
+Disk cache: one file per entry, written atomically, shared by processes.
 
-A symbol has a folder of its own, so that its entries are found without a look at all others. A file
-is written beside those and moved to its place at once, so that a process that is killed leaves only
-whole files and some that are ignored. Layout: magic, CRC-32 of the rest, then a MessagePack array
-of the key, what `Bars` knows, and the encoded blocks.
+A file is written under a temporary name and renamed, so a killed process leaves complete entries
+and temporary files only. Each symbol has a folder, so its entries are found without listing all
+others. Layout of a file: magic, CRC-32 of the rest, then a MessagePack array of the key, the
+fields of `Bars`, and the encoded blocks. Why not SQLite: docs/decisions/0012-disk-cache-files.md.
 """
 
 import logging
@@ -30,17 +30,18 @@ from lean_lite.protocol.history import Gap
 
 MAGIC = b"LLC1"
 SUFFIX = ".bars"
-PART = ".part"
-HEAD = len(MAGIC) + 4
+TEMPORARY_SUFFIX = ".part"
+HEADER_BYTES = len(MAGIC) + 4
+# Far longer than writing a file takes: its writer was killed.
 ABANDONED_S = 3_600.0
-# So often another process may take the empty folder away that a file is just moved into.
-MOVES = 100
+# Each try fails only if another process removes the empty folder of the symbol in that instant.
+MOVE_TRIES = 100
 
 log = logging.getLogger(__name__)
 
 
 class Key(NamedTuple):
-    """Name an entry: one symbol, one resolution, `start_ns <= start < end_ns`."""
+    """Name of an entry: one symbol, one resolution, `start_ns <= start < end_ns`."""
 
     symbol: str
     resolution_s: int
@@ -53,7 +54,7 @@ class _File(msgspec.Struct, array_like=True, frozen=True):
     expected: int
     gaps: tuple[Gap, ...]
     blocks: list[bytes]
-    partial: bytes = b""  # one bit for each bar; empty when none is partial
+    partial: bytes = b""  # one bit per bar; empty if no bar is partial
 
 
 _decode = msgspec.msgpack.Decoder(_File).decode
@@ -62,178 +63,178 @@ _encode = msgspec.msgpack.Encoder().encode
 
 class DiskCache:
     """
-    Keep entries in a folder that several processes may share.
+    Entries in a folder that several processes may share, bounded, LRU by modification time.
 
-    Each of them looks at its size when it has written a sixteenth of what is allowed, so that
-    together they may exceed that by as much. `corrupt` counts damaged files that were skipped,
-    `failed` those that a full or read-only disk did not let us write or remove. Every method is
-    thread-safe; only `write` may wait until another thread has made room.
+    Each process checks the folder's size after it has written a sixteenth of `max_bytes`, so that
+    each of several may exceed the bound by as much. `corrupt` counts damaged files that were
+    skipped, `failed` those that a full or read-only disk did not allow to write or remove.
+    Thread-safe; only `write` may wait, for the eviction of another thread. Nothing is created
+    before the first write.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        """Write nothing before the first entry."""
         self.path = path
         self.corrupt = 0
         self.failed = 0
         self._max_bytes = max_bytes
-        self._room = 0
-        # What is removed but still there, because the disk is read-only.
-        self._removed: set[Key] = set()
+        # Bytes that may be written before the folder's size is checked again.
+        self._budget = 0
+        # Removed entries whose files are still there, because the disk is read-only.
+        self._ignored: set[Key] = set()
         self._lock = threading.Lock()
-        self._tidying = threading.Lock()
+        self._eviction_lock = threading.Lock()
 
     def write(self, key: Key, bars: Bars, wanted: Callable[[], bool] = lambda: True) -> None:
         """
-        Keep an entry if it is still wanted when its file is whole.
+        Write an entry, unless `wanted` returns False when its file is complete.
 
-        A disk that is full or read-only is logged and counted in `failed`.
+        An entry larger than the folder's bound is skipped; a full or read-only disk is logged and
+        counted in `failed`.
         """
-        data = _packed(key, bars)
+        data = _encode_entry(key, bars)
         if len(data) > self._max_bytes:
             return
         try:
-            part = self._write_part(data)
+            temporary = self._write_temporary(data)
             try:
-                self._commit(part, key, wanted, len(data))
+                self._commit(temporary, key, wanted, len(data))
             finally:
-                part.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
             self._evict()
         except OSError as error:
             with self._lock:
-                self._fail("cache.not_written", error)
+                self._fail("could not write to the cache %s: %s", self.path, error)
 
     def read(self, key: Key) -> Bars | None:
-        """Return an entry; None when there is none, or a damaged one."""
-        if key in self._removed:
+        """Read an entry and mark it as used; None if it is missing or damaged."""
+        if key in self._ignored:
             return None
-        place = self._path(key)
+        path = self._path(key)
         try:
-            data = place.read_bytes()
+            data = path.read_bytes()
         except OSError:
             return None
         with suppress(OSError):
-            os.utime(place)
+            os.utime(path)
         try:
-            file = _opened(data)
-            return _unpacked(file) if file.key == key else None
+            file = _decode_entry(data)
+            return _to_bars(file) if file.key == key else None
         except (DecodeError, ValueError) as error:
-            self._skip(place, error)
+            self._skip(path, error)
             return None
 
-    def drop(self, key: Key) -> None:
-        """Let go of an entry that is about to be written anew, or to be too large for that."""
+    def discard(self, key: Key) -> None:
+        """Remove an entry that is about to be replaced; a failure is not counted."""
         with self._lock:
             try:
                 _unlink(self._path(key))
             except OSError:
-                self._removed.add(key)
+                self._ignored.add(key)
 
-    def remove(self, chosen: Callable[[Key], bool], *, symbol: str | None = None) -> set[Key]:
-        """Remove the entries that are chosen, of one symbol or of all; return their keys."""
-        gone = set()
+    def remove(self, matches: Callable[[Key], bool], *, symbol: str | None = None) -> set[Key]:
+        """Remove the matching entries, of one symbol or of all; return their keys."""
+        removed = set()
         with self._lock:
-            homes = _listed(self.path) if symbol is None else [self._home(symbol)]
-            for place in _entries(homes):
-                key = self._parse_key(place)
-                if key is None or not chosen(key):
+            folders = _list(self.path) if symbol is None else [self._symbol_folder(symbol)]
+            for path in _list_entries(folders):
+                key = self._parse_key(path)
+                if key is None or not matches(key):
                     continue
-                gone.add(key)
+                removed.add(key)
                 try:
-                    _unlink(place)
+                    _unlink(path)
                 except OSError as error:
-                    self._removed.add(key)
-                    self._fail("cache.not_removed", error)
-        return gone
+                    self._ignored.add(key)
+                    self._fail("could not remove %s, which is ignored now: %s", path, error)
+        return removed
 
-    def _home(self, symbol: str) -> Path:
-        # The end of the name keeps `..` and no symbol at all apart from folders that there are.
+    def _symbol_folder(self, symbol: str) -> Path:
+        # The suffix makes valid names of `..` and of an empty symbol.
         return self.path / f"{quote(symbol, safe='')}_"
 
     def _path(self, key: Key) -> Path:
-        return self._home(key.symbol) / ("_".join(map(str, key[1:])) + SUFFIX)
+        return self._symbol_folder(key.symbol) / ("_".join(map(str, key[1:])) + SUFFIX)
 
-    def _parse_key(self, place: Path) -> Key | None:
-        """Return the key that a file's name tells; None for a file that is not ours."""
-        symbol = unquote(place.parent.name.removesuffix("_"))
+    def _parse_key(self, path: Path) -> Key | None:
+        """Return the key in a file's name; None for a file of another origin."""
+        symbol = unquote(path.parent.name.removesuffix("_"))
         try:
-            key = Key(symbol, *map(int, place.stem.split("_")))
+            key = Key(symbol, *map(int, path.stem.split("_")))
         except (TypeError, ValueError):
             return None
-        return key if self._path(key) == place else None
+        return key if self._path(key) == path else None
 
-    def _write_part(self, data: bytes) -> Path:
-        """Return a file that holds the data, and that nobody reads yet."""
+    def _write_temporary(self, data: bytes) -> Path:
+        """Write data to a temporary file, synced to disk."""
         self.path.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.path, suffix=PART)
-        part = Path(name)
+        handle, name = tempfile.mkstemp(dir=self.path, suffix=TEMPORARY_SUFFIX)
+        temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:
-            part.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
-        return part
+        return temporary
 
-    def _commit(self, part: Path, key: Key, wanted: Callable[[], bool], size: int) -> None:
-        """Put a file in its place, if it is wanted in the very moment."""
+    def _commit(self, temporary: Path, key: Key, wanted: Callable[[], bool], size: int) -> None:
+        """Move a temporary file to its path if it is still wanted."""
+        # Under the lock of `remove`: an entry that is removed after the check is removed here too.
         with self._lock:
             if wanted():
-                _move(part, self._path(key))
-                self._removed.discard(key)
-                self._room -= size
+                _move(temporary, self._path(key))
+                self._ignored.discard(key)
+                self._budget -= size
 
     def _evict(self) -> None:
-        """Make room when there is none left; one thread does it, the others may write."""
-        with self._tidying:
+        """Evict entries once the budget is spent; meanwhile other threads may commit."""
+        with self._eviction_lock:
             with self._lock:
-                if self._room >= 0:
+                if self._budget >= 0:
                     return
-                self._room = 0
-            room = self._make_room()
+                self._budget = 0
+            budget = self._make_room()
             with self._lock:
-                self._room += room
+                self._budget += budget
 
     def _make_room(self) -> int:
-        """
-        Remove what was used longest ago, and what killed processes have left.
-
-        Return how much may be written before the next look.
-        """
-        inside = _listed(self.path)
-        for part in inside:
+        """Remove least recently used entries and abandoned files; return the next budget."""
+        paths = _list(self.path)
+        for path in paths:
             with suppress(OSError):
-                if part.suffix == PART and part.stat().st_mtime < time.time() - ABANDONED_S:
-                    part.unlink()
-        known = []
-        for place in _entries(inside):
+                if path.suffix == TEMPORARY_SUFFIX and _age_s(path) > ABANDONED_S:
+                    path.unlink()
+        entries = []
+        for path in _list_entries(paths):
             with suppress(OSError):
-                stat = place.stat()
-                known.append((stat.st_mtime_ns, stat.st_size, place))
-        total = sum(size for _, size, _ in known)
+                stat = path.stat()
+                entries.append((stat.st_mtime_ns, stat.st_size, path))
+        total = sum(size for _, size, _ in entries)
         share = self._max_bytes // 16
         if total > self._max_bytes:
-            for _, size, place in sorted(known):
+            # A sixteenth is freed, so that not every write lists the folder.
+            for _, size, path in sorted(entries):
                 if total <= self._max_bytes - share:
                     break
-                _unlink(place)
+                _unlink(path)
                 total -= size
         return min(self._max_bytes - total, share)
 
-    def _skip(self, place: Path, why: Exception) -> None:
+    def _skip(self, path: Path, why: Exception) -> None:
         with self._lock:
             self.corrupt += 1
-        log.warning("cache.corrupt", extra={"file": str(place), "error": str(why)})
+        log.warning("skipped the damaged cache file %s: %s", path, why)
         with suppress(OSError):
-            _unlink(place)
+            _unlink(path)
 
-    def _fail(self, what: str, why: OSError) -> None:
+    def _fail(self, text: str, path: Path, why: OSError) -> None:
         self.failed += 1
-        log.warning(what, extra={"folder": str(self.path), "error": str(why)})
+        log.warning(text, path, why)
 
 
-def _packed(key: Key, bars: Bars) -> bytes:
+def _encode_entry(key: Key, bars: Bars) -> bytes:
     block = bars.block
     parts = [block.take(slice(at, at + ROWS_MAX)) for at in range(0, len(block), ROWS_MAX)]
     blocks = [encode_block(part) for part in parts or [block]]
@@ -242,20 +243,20 @@ def _packed(key: Key, bars: Bars) -> bytes:
     return MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
 
 
-def _opened(data: bytes) -> _File:
-    """Return what a file holds; ValueError or DecodeError when it is damaged."""
-    body = data[HEAD:]
-    if data[:HEAD] != MAGIC + zlib.crc32(body).to_bytes(4, "little"):
-        message = "its checksum is wrong"
+def _decode_entry(data: bytes) -> _File:
+    """Decode a file's content; DecodeError if it is damaged."""
+    body = data[HEADER_BYTES:]
+    if data[:HEADER_BYTES] != MAGIC + zlib.crc32(body).to_bytes(4, "little"):
+        message = "wrong checksum"
         raise DecodeError(message)
     try:
         return _decode(body)
     except (msgspec.MsgspecError, RecursionError) as error:
-        message = f"it can't be read: {error}"
+        message = f"unreadable: {error}"
         raise DecodeError(message) from error
 
 
-def _unpacked(file: _File) -> Bars:
+def _to_bars(file: _File) -> Bars:
     block = concat([decode_block(part) for part in file.blocks])
     if not file.partial:
         return Bars(block, file.gaps, file.expected)
@@ -263,29 +264,33 @@ def _unpacked(file: _File) -> Bars:
     return Bars(block, file.gaps, file.expected, bits.astype(np.bool_))
 
 
-def _listed(folder: Path) -> list[Path]:
-    """Return what is in a folder; nothing when it is none, or can't be read."""
+def _list(folder: Path) -> list[Path]:
+    """List a folder; empty if it is missing, no folder or unreadable."""
     with suppress(OSError):
         return list(folder.iterdir())
     return []
 
 
-def _entries(homes: Iterable[Path]) -> list[Path]:
-    return [place for home in homes for place in _listed(home) if place.suffix == SUFFIX]
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
 
 
-def _move(part: Path, place: Path, tries: int = MOVES) -> None:
+def _list_entries(folders: Iterable[Path]) -> list[Path]:
+    return [path for folder in folders for path in _list(folder) if path.suffix == SUFFIX]
+
+
+def _move(temporary: Path, path: Path, tries: int = MOVE_TRIES) -> None:
     try:
-        place.parent.mkdir(exist_ok=True)
-        part.replace(place)
+        path.parent.mkdir(exist_ok=True)
+        temporary.replace(path)
     except (FileNotFoundError, FileExistsError):
         if not tries:
             raise
-        _move(part, place, tries - 1)
+        _move(temporary, path, tries - 1)
 
 
-def _unlink(place: Path) -> None:
-    place.unlink(missing_ok=True)
-    # A symbol that has nothing left needs no folder.
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    # A symbol without entries needs no folder; rmdir fails if there are any.
     with suppress(OSError):
-        place.parent.rmdir()
+        path.parent.rmdir()

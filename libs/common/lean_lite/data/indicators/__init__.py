@@ -1,12 +1,13 @@
 """
-Technical indicators, bar by bar and over history, with the same numbers.
+Technical indicators, bar by bar and over history, with the same values.
 
-`update` takes the next bar, or another version of the last one, and returns the value now. `over`
-takes history and returns one value for each bar: of bars with one start the last given counts, in
-whatever order they come, and each of them has the value of that start; a bar that is graded INVALID
-counts for nothing and has NaN. Conventions are those of TA-Lib. Values are NaN until there are
-enough bars, and again after a price that is no number, which is forgotten with its window; what is
-smoothed begins anew behind it.
+`update` adds the next bar, or a correction of the last one, and returns the current value. `over`
+computes history and returns one value per bar: bars may be in any order; of several bars with one
+start the last one counts, and all of them have its value; INVALID bars are skipped and have NaN.
+
+Conventions are those of TA-Lib. Values are NaN until there are enough bars (warm-up). A price that
+is not finite makes them NaN again: rolling values until it has left the window, smoothed ones until
+they have warmed up again after it.
 """
 
 from lean_lite.data.indicators.atr import ATR

@@ -1,4 +1,4 @@
-"""What all indicators have in common: one symbol, order, and versions of a bar."""
+"""Base classes of indicators: one symbol, bars in order, corrections of the last bar."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,56 +15,59 @@ from lean_lite.model import TradeBar
 
 class Indicator[State](ABC):
     """
-    Compute one or more lines from the bars of one symbol and one resolution.
+    One or more lines computed from the bars of one symbol and one resolution.
 
-    A subclass says what a bar makes of what is known before it (`step`), and the same for columns
-    (`lines`). What is known before the last bar is kept, so that another version of that bar steps
-    from there.
+    A subclass implements `step`, from one state to the next by one bar, and `lines`, the same for
+    the columns of a block. The state before the last bar is stored, so that a correction of that
+    bar steps from there.
+
+    Args:
+        start: state before the first bar.
     """
 
     def __init__(self, start: State) -> None:
-        """Take what is known before any bar."""
         self.start = start
-        self._before = start
-        self._now = start
+        self._previous = start
+        self._current = start
         self._last: TradeBar | None = None
 
     @abstractmethod
     def step(self, state: State, bar: TradeBar) -> tuple[State, tuple[float, ...]]:
-        """Return what is known after a bar, and the value of every line."""
+        """Return the state after a bar, and the value of each line."""
 
     @abstractmethod
     def lines(self, block: Block) -> tuple[Floats, ...]:
-        """Return every line over bars of one symbol, each later than the one before it."""
+        """Return each line, shape (n,), of bars of one symbol in strict order of start."""
 
     def _update(self, bar: TradeBar) -> tuple[float, ...]:
-        """Take the next bar, or another version of the last one."""
-        if self._follows(bar):
-            self._before = self._now
-        self._now, values = self.step(self._before, bar)
+        """Add the next bar, or a correction of the last one; return the value of each line."""
+        if self._is_next(bar):
+            self._previous = self._current
+        self._current, values = self.step(self._previous, bar)
         self._last = bar
         return values
 
     def _over(self, bars: Sequence[TradeBar]) -> tuple[Floats, ...]:
-        """Return the lines over any bars of one symbol, one value for each of them."""
+        """Return the lines over any bars of one symbol, one value per bar."""
         block = Bars.of(bars).block
         block.require_one_symbol()
         with np.errstate(over="ignore", invalid="ignore"):
-            if _is_plain(block):
+            if _is_ordered(block):
                 return self.lines(block)
-            rows, places = _versions(block)
+            rows, positions = _latest_versions(block)
             lines = self.lines(block.take(rows))
-        return tuple(np.append(line, nan)[places] for line in lines)
+        return tuple(np.append(line, nan)[positions] for line in lines)
 
-    def _follows(self, bar: TradeBar) -> bool:
-        """Tell whether a bar is later than the last one; ValueError when it can not be taken."""
+    def _is_next(self, bar: TradeBar) -> bool:
+        """Return whether a bar is later than the last one; ValueError if it can't be added."""
         last = self._last
         if last is None:
             return True
         if bar.symbol != last.symbol or bar.resolution != last.resolution:
             message = (
-                f"this indicator follows {last.resolution.value} bars of {last.symbol}, "
-                f"not {bar.resolution.value} bars of {bar.symbol}: make one for each series"
+                f"this indicator has {last.resolution.value} bars of {last.symbol}, "
+                f"not {bar.resolution.value} bars of {bar.symbol}: use one for each symbol and "
+                "resolution"
             )
             raise ValueError(message)
         if bar.timestamp < last.timestamp:
@@ -77,31 +80,53 @@ class Indicator[State](ABC):
 
 
 class Line[State](Indicator[State]):
-    """Compute one line."""
+    """Indicator with one line."""
 
     def update(self, bar: TradeBar) -> float:
-        """Take the next bar, or another version of the last one; return the value now."""
+        """
+        Add the next bar, or a correction of the last one.
+
+        Args:
+            bar: bar of the same symbol and resolution as before, not older than the last one.
+
+        Returns:
+            The current value; NaN during the warm-up.
+
+        Raises:
+            ValueError: the bar is older than the last one, or of another symbol or resolution.
+        """
         return self._update(bar)[0]
 
     def over(self, bars: Sequence[TradeBar]) -> Floats:
-        """Return the value at each bar of history; what `update` knows stays as it is."""
+        """
+        Compute the indicator over history, without changing the state of `update`.
+
+        Args:
+            bars: bars of one symbol and one resolution.
+
+        Returns:
+            float64 array of shape (n,), the value at each bar.
+
+        Raises:
+            ValueError: the bars are of several symbols or resolutions.
+        """
         return self._over(bars)[0]
 
 
-def _is_plain(block: Block) -> bool:
-    """Tell whether every row is valid and later than the one before it."""
+def _is_ordered(block: Block) -> bool:
+    """Return whether each row is valid and later than the one before it."""
     starts = block["start_ns"]
     levels = block.columns.get("level")
     return bool((starts[1:] > starts[:-1]).all() and (levels is None or levels.all()))
 
 
-def _versions(block: Block) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return the rows that count, in order of start, and where in them each row finds its own."""
+def _latest_versions(block: Block) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the last valid row of each start, in order, and the position of each row in them."""
     levels = block.columns.get("level")
     valid = np.flatnonzero(np.ones(len(block)) if levels is None else levels)
     starts, inverse = np.unique(block["start_ns"][valid], return_inverse=True)
     rows = np.empty(len(starts), np.intp)
-    rows[inverse] = valid  # of several versions the last one stays
-    places = np.full(len(block), -1)
-    places[valid] = inverse
-    return rows, places
+    rows[inverse] = valid  # of several rows with one start the last one stays
+    positions = np.full(len(block), -1)
+    positions[valid] = inverse
+    return rows, positions

@@ -1,26 +1,31 @@
-"""The exponential moving average."""
+"""Exponential moving average."""
 
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Line
 from lean_lite.data.indicators.numeric import Floats, validate_period
-from lean_lite.data.indicators.smoothing import Level, Smoothing
+from lean_lite.data.indicators.smoothing import Smoothing, SmoothingState
 from lean_lite.model import TradeBar
 
 
-class EMA(Line[Level]):
+class EMA(Line[SmoothingState]):
     """
-    Follow the exponential average of closes, in which a new one weighs 2 / (period + 1).
+    Exponential moving average of closes: EMA[t] = EMA[t-1] + 2 / (n + 1) * (C[t] - EMA[t-1]).
 
-    As TA-Lib's EMA: seeded by the mean of the first `period` closes, where the first value stands.
+    As TA-Lib's EMA; the first value, at bar `period`, is the mean of the first `period` closes.
+
+    Args:
+        period: number of bars n.
+
+    Raises:
+        ValueError: the period is not a whole number of 1 or more.
     """
 
     def __init__(self, period: int) -> None:
-        """Take the number of bars; ValueError when it is not positive."""
         self._smoothing = Smoothing.exponential(validate_period(period))
         super().__init__(self._smoothing.start)
 
-    def step(self, state: Level, bar: TradeBar) -> tuple[Level, tuple[float]]:
-        """Return what is known after a bar, and the average."""
+    def step(self, state: SmoothingState, bar: TradeBar) -> tuple[SmoothingState, tuple[float]]:
+        """Return the state after a bar, and the average."""
         state, average = self._smoothing.step(state, bar.close)
         return state, (average,)
 

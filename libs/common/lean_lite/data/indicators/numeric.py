@@ -1,4 +1,4 @@
-"""Which periods and which numbers an indicator takes."""
+"""Checks of periods and of numbers that an indicator can compute with."""
 
 import sys
 from math import nan
@@ -8,26 +8,27 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# Nothing within these overflows when it is squared and summed, nor loses digits when it decays.
+# Values below LARGEST can be squared and summed without overflow, and those above TINY scaled down
+# without losing digits to denormal numbers.
 LARGEST = 1e150
 TINY = sys.float_info.min / sys.float_info.epsilon
 
 
 def validate_period(period: int, name: str = "period") -> int:
-    """Return a period; ValueError when it is no whole number of bars."""
+    """Return a period as int; ValueError if it is not a whole number of 1 or more."""
     if not (period >= 1 and period % 1 == 0):
-        message = f"{name} is a whole number of bars, at least 1, not {period}"
+        message = f"{name} must be a whole number of bars, 1 or more, not {period}"
         raise ValueError(message)
     return int(period)
 
 
 def usable(value: float) -> float:
-    """Return a number that can be computed with; NaN for others."""
+    """Return a number that can be computed with, or NaN."""
     return value if -LARGEST < value < LARGEST else nan
 
 
 def usable_values(values: Floats) -> Floats:
-    """Return the numbers that can be computed with; NaN in place of others."""
+    """Return the numbers, with NaN in place of those that can't be computed with."""
     if len(values) and values.min() > -LARGEST and values.max() < LARGEST:
         return values
     return np.where(np.abs(values) < LARGEST, values, nan)

@@ -1,4 +1,4 @@
-"""The mean and the variance of the last values, without a sum that drifts."""
+"""Rolling mean and variance, of single values and of arrays, without drift."""
 
 from itertools import accumulate
 from math import nan
@@ -7,95 +7,99 @@ import numpy as np
 
 from lean_lite.data.indicators.numeric import Floats, usable, usable_values
 
-# Values of the block, how many of them count, what its window has of the block before (sums and
-# squares, by place), and the sum and the squares of the block itself.
+# Values of the current chunk, how many of them are used, the suffix sums of the previous chunk
+# (of values and of squares), and sum and sum of squares of the current chunk.
 type RollingState = tuple[list[float], int, list[float], list[float], float, float]
 
-STRIP = 512  # blocks at a time, so that what is made of them stays in the processor's cache
+# Chunks per pass: their intermediate results fit into the processor's cache.
+STRIP = 512
 
 
 class RollingMoments:
     """
-    Follow the mean and the population variance of the last `period` values.
+    Mean and population variance of the last `period` values.
 
-    Values stand in blocks of `period`; a window is the end of one block and the beginning of the
-    next. Sums of the ends are made once per block, those of the beginnings grow by one value at a
-    time, and nothing is ever subtracted from a sum. All are sums of distances from the first
-    value of the later block, which is in every window that ends there: so the variance keeps its
-    digits, and no value is felt once it has left. Before the first value stands a block of NaN.
+    Values are split into chunks of `period`, so a window is the end of one chunk and the start of
+    the next. The sums of the ends are computed once per chunk, those of the starts grow by one
+    value at a time, and nothing is ever subtracted from a sum, so rounding errors do not
+    accumulate. All sums are of distances from the first value of the later chunk, which is in
+    every window that ends there: so the variance keeps its digits, and a value has no effect after
+    it has left the window. A chunk of NaN precedes the first value.
+
+    Args:
+        period: number of values.
     """
 
     def __init__(self, period: int) -> None:
-        """Take the number of values."""
         self._period = period
         self.start: RollingState = ([nan] * period, period, [], [], 0.0, 0.0)
 
-    def step(self, pane: RollingState, value: float) -> tuple[RollingState, float, float]:
+    def step(self, state: RollingState, value: float) -> tuple[RollingState, float, float]:
         """
         Return the state after a value, the mean and the variance.
 
-        A state may step again, until the one that it has returned does.
+        A state can step again, for a correction, until the state that it returned has stepped.
         """
         value = usable(value)
-        block, place, sums, squares, total, square = pane
-        if place == self._period:
-            sums, squares = _ends(block, value)
-            block, place, total, square = [], 0, 0.0, 0.0
+        chunk, position, sums, squares, total, square = state
+        if position == self._period:
+            sums, squares = _suffix_sums(chunk, value)
+            chunk, position, total, square = [], 0, 0.0, 0.0
         else:
-            del block[place:]
-        block.append(value)
-        anchor = block[0]
+            del chunk[position:]
+        chunk.append(value)
+        anchor = chunk[0]
         distance = value - anchor
         total += distance
         square += distance * distance
-        mean = (total + sums[place]) / self._period
-        variance = (square + squares[place]) / self._period - mean * mean
-        pane = (block, place + 1, sums, squares, total, square)
-        return pane, anchor + mean, max(variance, 0.0)
+        mean = (total + sums[position]) / self._period
+        variance = (square + squares[position]) / self._period - mean * mean
+        state = (chunk, position + 1, sums, squares, total, square)
+        return state, anchor + mean, max(variance, 0.0)
 
     def over(self, values: Floats) -> tuple[Floats, Floats]:
         """Return mean and variance after each value: exactly the numbers of `step`."""
         length, period = len(values), self._period
         count = -(-length // period)
-        blocks = np.full((count + 1, period), nan)
-        blocks.reshape(-1)[period : period + length] = usable_values(values)
+        chunks = np.full((count + 1, period), nan)
+        chunks.reshape(-1)[period : period + length] = usable_values(values)
         mean, variance = np.empty((2, count, period))
         for first in range(0, count, STRIP):
             strip = slice(first, first + STRIP)
-            mean[strip].T[:], variance[strip].T[:] = self._moments(blocks[first:][: STRIP + 1].T)
+            mean[strip].T[:], variance[strip].T[:] = self._moments(chunks[first:][: STRIP + 1].T)
         return mean.reshape(-1)[:length], variance.reshape(-1)[:length]
 
-    def _moments(self, places: Floats) -> tuple[Floats, Floats]:
+    def _moments(self, columns: Floats) -> tuple[Floats, Floats]:
         """
-        Return mean and variance of a strip of blocks but the first, one row for each place.
+        Return mean and variance of all chunks but the first, one row per position in a chunk.
 
-        What is done once per place is done for all blocks.
+        Each chunk is a column, so that one operation handles a position of all chunks.
         """
-        places = places.copy()
-        anchors = places[0, 1:]
-        begun, ended = places[:, 1:] - anchors, places[:, :-1] - anchors
-        squares = _sums(begun * begun, ended * ended)
-        mean = _sums(begun, ended) / self._period
+        columns = columns.copy()
+        anchors = columns[0, 1:]
+        current, previous = columns[:, 1:] - anchors, columns[:, :-1] - anchors
+        squares = _window_sums(current * current, previous * previous)
+        mean = _window_sums(current, previous) / self._period
         return anchors + mean, np.maximum(squares / self._period - mean * mean, 0.0)
 
 
-def _ends(block: list[float], anchor: float) -> tuple[list[float], list[float]]:
-    """Return, for each place, the sums of what comes after it in a block."""
-    distances = [value - anchor for value in block[:0:-1]]
+def _suffix_sums(chunk: list[float], anchor: float) -> tuple[list[float], list[float]]:
+    """Return for each position the sums of distances and of squares of the values after it."""
+    distances = [value - anchor for value in chunk[:0:-1]]
     sums = accumulate(distances, initial=0.0)
     squares = accumulate((distance * distance for distance in distances), initial=0.0)
     return list(sums)[::-1], list(squares)[::-1]
 
 
-def _sums(begun: Floats, ended: Floats) -> Floats:
-    """Add, in place, up to each row of one and what comes after that row in the other."""
-    _add_up(begun)
-    _add_up(ended[::-1])
-    begun[:-1] += ended[1:]
-    return begun
+def _window_sums(current: Floats, previous: Floats) -> Floats:
+    """Return, in place, the sums of the current rows up to each one and the previous after it."""
+    _cumulate(current)
+    _cumulate(previous[::-1])
+    current[:-1] += previous[1:]
+    return current
 
 
-def _add_up(rows: Floats) -> None:
-    """Do what cumsum does along the first axis, but row by row, which is several times faster."""
-    for place in range(1, len(rows)):
-        rows[place] += rows[place - 1]
+def _cumulate(rows: Floats) -> None:
+    """Do in place what cumsum does along the first axis; row by row is several times faster."""
+    for row in range(1, len(rows)):
+        rows[row] += rows[row - 1]

@@ -1,4 +1,4 @@
-"""The relative strength index."""
+"""Relative strength index."""
 
 from math import nan
 
@@ -7,32 +7,37 @@ import numpy as np
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Line
 from lean_lite.data.indicators.numeric import TINY, Floats, usable, usable_values, validate_period
-from lean_lite.data.indicators.smoothing import Level, Smoothing
+from lean_lite.data.indicators.smoothing import Smoothing, SmoothingState
 from lean_lite.model import TradeBar
 
 # The last close, and the smoothed gains and losses.
-type Changes = tuple[float, Level, Level]
+type RSIState = tuple[float, SmoothingState, SmoothingState]
 
 
-class RSI(Line[Changes]):
+class RSI(Line[RSIState]):
     """
-    Follow the share of gains in all changes of the close, 0 to 100.
+    Relative strength index: RSI = 100 * G / (G + L), 0 to 100; 0 if no price has changed.
 
-    Wilder's ("New Concepts in Technical Trading Systems", 1978) in the form of TA-Lib's RSI:
-    100 * gain / (gain + loss), both smoothed with weight 1 / period and seeded by the mean of the
-    first `period` changes, where the first value stands. It is 0 when nothing has changed.
+    G and L are the gains and losses from close to close, each smoothed with the weight 1 / n.
+    Source: Wilder, "New Concepts in Technical Trading Systems", 1978, as TA-Lib's RSI. The first
+    value, at bar `period` + 1, has the means of the first `period` changes.
+
+    Args:
+        period: number of changes n.
+
+    Raises:
+        ValueError: the period is not a whole number of 1 or more.
     """
 
     def __init__(self, period: int = 14) -> None:
-        """Take the number of changes; ValueError when it is not positive."""
         self._smoothing = Smoothing.wilder(validate_period(period))
         super().__init__((nan, self._smoothing.start, self._smoothing.start))
 
-    def step(self, state: Changes, bar: TradeBar) -> tuple[Changes, tuple[float]]:
-        """Return what is known after a bar, and the index."""
-        before, gains, losses = state
-        change = usable(bar.close - before)
-        # The change comes first: of NaN and a number, max returns the first.
+    def step(self, state: RSIState, bar: TradeBar) -> tuple[RSIState, tuple[float]]:
+        """Return the state after a bar, and the index."""
+        previous, gains, losses = state
+        change = usable(bar.close - previous)
+        # The change is the first argument: of NaN and a number, max returns the first.
         gains, gain = self._smoothing.step(gains, max(change, 0.0))
         losses, loss = self._smoothing.step(losses, max(-change, 0.0))
         change = gain + loss

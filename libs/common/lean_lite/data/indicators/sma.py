@@ -1,4 +1,4 @@
-"""The simple moving average."""
+"""Simple moving average."""
 
 from lean_lite.blocks import Block
 from lean_lite.data.indicators.base import Line
@@ -9,18 +9,23 @@ from lean_lite.model import TradeBar
 
 class SMA(Line[RollingState]):
     """
-    Follow the mean of the last `period` closes.
+    Simple moving average of closes: SMA = (C[t] + … + C[t - n + 1]) / n.
 
-    As TA-Lib's SMA; the first value stands at bar `period`.
+    As TA-Lib's SMA; the first value is at bar `period`.
+
+    Args:
+        period: number of bars n.
+
+    Raises:
+        ValueError: the period is not a whole number of 1 or more.
     """
 
     def __init__(self, period: int) -> None:
-        """Take the number of bars; ValueError when it is not positive."""
         self._window = RollingMoments(validate_period(period))
         super().__init__(self._window.start)
 
     def step(self, state: RollingState, bar: TradeBar) -> tuple[RollingState, tuple[float]]:
-        """Return what is known after a bar, and the mean."""
+        """Return the state after a bar, and the mean."""
         state, mean, _ = self._window.step(state, bar.close)
         return state, (mean,)
 

@@ -1,4 +1,4 @@
-"""The exponential average: of all values, the older the less."""
+"""Exponential smoothing with a seed, of single values and of arrays."""
 
 from math import nan
 
@@ -7,40 +7,43 @@ import numpy.typing as npt
 
 from lean_lite.data.indicators.numeric import LARGEST, TINY, Floats
 
-# How many values there were, at most `period`, and their sum, or the average once it is there.
-type Level = tuple[int, float]
+# Number of values so far, at most `period`, and their sum, or the average once there are `period`.
+type SmoothingState = tuple[int, float]
 
 
 class Smoothing:
     """
-    Follow an exponential average whose seed is the plain mean of its first `period` values.
+    Exponential average, seeded by the mean of its first `period` values.
 
-    `weight` is that of the newest value. The first `skipped` values count for nothing. A value
-    that is no number ends the average, and the next one begins another.
+    A value that is not usable resets the average: it starts again with the next value.
+
+    Args:
+        period: number of values of the seed.
+        weight: weight of the newest value.
+        skipped: number of values to skip before the seed.
     """
 
     def __init__(self, period: int, weight: float, *, skipped: int = 0) -> None:
-        """Take how to begin and how much a new value weighs."""
         self._period = period
         self._weight = weight
         self._skipped = skipped
-        self.start: Level = (-skipped, 0.0)
+        self.start: SmoothingState = (-skipped, 0.0)
 
     @classmethod
     def exponential(cls, period: int, *, skipped: int = 0) -> "Smoothing":
-        """Return the one in which a new value weighs 2 / (period + 1)."""
+        """Return the average of an EMA: the newest value has the weight 2 / (period + 1)."""
         return cls(period, 2.0 / (period + 1), skipped=skipped)
 
     @classmethod
     def wilder(cls, period: int) -> "Smoothing":
-        """Return the one in which a new value weighs 1 / period, as Wilder has it."""
+        """Return Wilder's average: the newest value has the weight 1 / period."""
         return cls(period, 1.0 / period)
 
-    def step(self, level: Level, value: float) -> tuple[Level, float]:
-        """Return the state after a value, and the average; NaN while there is none."""
+    def step(self, state: SmoothingState, value: float) -> tuple[SmoothingState, float]:
+        """Return the state after a value, and the average; NaN before the seed."""
         if not -LARGEST < value < LARGEST:
             return self.start, nan
-        count, average = level
+        count, average = state
         if count == self._period:
             average += (value - average) * self._weight
             return (count, average), average
@@ -67,7 +70,7 @@ class Smoothing:
 
 
 def _runs(usable: npt.NDArray[np.bool_], needed: int) -> list[list[int]]:
-    """Return the first place and the end of all runs that are long enough."""
+    """Return start and end of all runs of usable values that are long enough."""
     edges = np.diff(usable, prepend=False, append=False)
     runs = np.flatnonzero(edges).reshape(-1, 2)
     long_enough: list[list[int]] = runs[runs[:, 1] - runs[:, 0] >= needed].tolist()
@@ -76,13 +79,13 @@ def _runs(usable: npt.NDArray[np.bool_], needed: int) -> list[list[int]]:
 
 def _add_decayed(values: Floats, decay: float) -> None:
     """
-    Add to each value, in place, `decay` times the sum before it.
+    Add to each value, in place, `decay` times the result before it.
 
-    Every pass doubles how far back a sum reaches, until what is further away weighs nothing.
+    Each pass doubles how many values a sum covers, until older ones no longer have any weight.
     """
     decayed = np.empty_like(values)
-    reach = 1
-    while reach < len(values) and (weight := decay**reach) > TINY:
-        np.multiply(values[:-reach], weight, out=decayed[reach:])
-        values[reach:] += decayed[reach:]
-        reach *= 2
+    covered = 1
+    while covered < len(values) and (weight := decay**covered) > TINY:
+        np.multiply(values[:-covered], weight, out=decayed[covered:])
+        values[covered:] += decayed[covered:]
+        covered *= 2

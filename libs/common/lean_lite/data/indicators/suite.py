@@ -1,4 +1,4 @@
-"""The usual indicators together."""
+"""Indicators: thirteen usual indicator lines together."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -32,20 +32,19 @@ NAMES = (
     "vwap",
 )
 
+# The state of each indicator.
+type SuiteState = tuple[Any, ...]
 
-# What each of them knows.
-type States = tuple[Any, ...]
 
-
-class Indicators(Indicator[States]):
+class Indicators(Indicator[SuiteState]):
     """
-    Follow thirteen lines at once, by name, each as its own indicator has it.
+    Thirteen indicator lines by name, with the values of the single indicators.
 
-    SMA of 20 and 50 bars, EMA of 12 and 26, MACD, RSI of 14, Bollinger, ATR of 14, and VWAP.
+    `sma_20`, `sma_50`, `ema_12`, `ema_26`, `macd`, `macd_signal`, `macd_hist` (12, 26, 9), `rsi`
+    (14), `bollinger_upper`, `bollinger_middle`, `bollinger_lower` (20, 2), `atr` (14) and `vwap`.
     """
 
     def __init__(self) -> None:
-        """Begin with each of them."""
         self._parts: tuple[Indicator[Any], ...] = (
             SMA(20),
             SMA(50),
@@ -60,16 +59,38 @@ class Indicators(Indicator[States]):
         super().__init__(tuple(part.start for part in self._parts))
 
     def update(self, bar: TradeBar) -> dict[str, float]:
-        """Take the next bar, or another version of the last one; return the values now."""
+        """
+        Add the next bar, or a correction of the last one.
+
+        Args:
+            bar: bar of the same symbol and resolution as before, not older than the last one.
+
+        Returns:
+            The current value of each line by name; NaN during its warm-up.
+
+        Raises:
+            ValueError: the bar is older than the last one, or of another symbol or resolution.
+        """
         return dict(zip(NAMES, self._update(bar), strict=True))
 
     def over(self, bars: Sequence[TradeBar]) -> dict[str, Floats]:
-        """Return the values at each bar of history; what `update` knows stays as it is."""
+        """
+        Compute all lines over history, without changing the state of `update`.
+
+        Args:
+            bars: bars of one symbol and one resolution.
+
+        Returns:
+            float64 arrays of shape (n,) by name, the values at each bar.
+
+        Raises:
+            ValueError: the bars are of several symbols or resolutions.
+        """
         return dict(zip(NAMES, self._over(bars), strict=True))
 
-    def step(self, state: States, bar: TradeBar) -> tuple[States, tuple[float, ...]]:
-        """Return what is known after a bar, and all values."""
-        steps = [part.step(known, bar) for part, known in zip(self._parts, state, strict=True)]
+    def step(self, state: SuiteState, bar: TradeBar) -> tuple[SuiteState, tuple[float, ...]]:
+        """Return the state after a bar, and all values."""
+        steps = [part.step(one, bar) for part, one in zip(self._parts, state, strict=True)]
         states, values = zip(*steps, strict=True)
         return states, tuple(chain.from_iterable(values))
 

@@ -1,4 +1,4 @@
-"""The average price of a session, weighted by volume."""
+"""Volume-weighted average price of the trading day."""
 
 from datetime import UTC, datetime
 from itertools import pairwise, starmap
@@ -14,30 +14,29 @@ from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import DAY_S, from_ns, to_ns
 
-# The end of the session, and its value and volume so far.
-type Turnover = tuple[datetime, float, float]
+# The end of the trading day, and its traded value and volume so far.
+type VWAPState = tuple[datetime, float, float]
 
 
-class VWAP(Line[Turnover]):
+class VWAP(Line[VWAPState]):
     """
-    Follow the mean price of the trading day so far, weighted by volume.
+    Volume-weighted average price of the trading day so far: VWAP = sum(P * V) / sum(V).
 
-    Berkowitz, Logue and Noser's (1988), the sum of price * volume over that of volume, made of
-    bars: the price of a bar is its own VWAP, or (high + low + close) / 3 where the feed has none.
-    It starts anew at midnight in New York for equities, at midnight UTC for crypto and at 17:00 in
-    New York for forex. It is NaN before any volume, and until the end of a day in which the price
-    or the volume of a bar is no number.
+    P of a bar is its own VWAP, or (high + low + close) / 3 where the feed has none. Source:
+    Berkowitz, Logue and Noser, "The Total Cost of Transactions on the NYSE", 1988. The sums are
+    reset at midnight in New York for equities, at midnight UTC for crypto and at 17:00 in New York
+    for forex. The value is NaN before any volume, and for the rest of a day after a price or
+    volume that is not finite.
     """
 
     def __init__(self) -> None:
-        """Know nothing yet."""
         super().__init__((datetime.min.replace(tzinfo=UTC), 0.0, 0.0))
 
-    def step(self, state: Turnover, bar: TradeBar) -> tuple[Turnover, tuple[float]]:
-        """Return what is known after a bar, and the price."""
+    def step(self, state: VWAPState, bar: TradeBar) -> tuple[VWAPState, tuple[float]]:
+        """Return the state after a bar, and the price."""
         end, value, volume = state
         if bar.timestamp >= end:
-            end, value, volume = _session_end(bar), 0.0, 0.0
+            end, value, volume = _trading_day_end(bar), 0.0, 0.0
         if bar.volume:
             value += _price(bar) * bar.volume
             volume += bar.volume
@@ -48,15 +47,15 @@ class VWAP(Line[Turnover]):
         volume = block["volume"]
         value = np.where(volume == 0, 0.0, _prices(block) * volume)
         volume = volume.copy()
-        for session in _sessions(block):
-            # Sums of one day each, so that no day is felt in the next one.
-            np.cumsum(value[session], out=value[session])
-            np.cumsum(volume[session], out=volume[session])
+        for day in _trading_days(block):
+            # One sum per day, so that rounding errors do not reach the next one.
+            np.cumsum(value[day], out=value[day])
+            np.cumsum(volume[day], out=volume[day])
         return (np.divide(value, volume, out=np.full(len(block), nan), where=volume != 0),)
 
 
 def _price(bar: TradeBar) -> float:
-    """Return the mean price of a bar, as far as it is known."""
+    """Return the VWAP of a bar, or its typical price."""
     if bar.vwap is None or isnan(bar.vwap):
         return (bar.high + bar.low + bar.close) / 3
     return bar.vwap
@@ -69,12 +68,12 @@ def _prices(block: Block) -> Floats:
     return prices
 
 
-def _session_end(bar: TradeBar) -> datetime:
+def _trading_day_end(bar: TradeBar) -> datetime:
     buckets = TimeBuckets(asset_class_of(bar.symbol), DAY_S)
     return from_ns(buckets.end(buckets.start(to_ns(bar.timestamp))))
 
 
-def _sessions(block: Block) -> list[slice]:
+def _trading_days(block: Block) -> list[slice]:
     """Return the rows of each trading day."""
     if not len(block):
         return []

@@ -1,4 +1,4 @@
-"""Metrics of a client process."""
+"""DataMetrics: counts, latencies and rates of a pipeline."""
 
 from lean_lite.data.metrics.metrics import DataMetrics, MetricsSnapshot
 

@@ -1,51 +1,54 @@
-"""Latencies in buckets that grow with them, as HdrHistogram has it."""
+"""Latency histogram with logarithmic buckets, as in HdrHistogram."""
 
 import math
 from collections.abc import Iterable
 
-# 128 buckets for each doubling: a value is told to within 0.6 %.
-STEPS = 128
+# 128 buckets per doubling make a relative error of at most 0.6 %.
+BUCKETS_PER_DOUBLING = 128
 LOWEST_MS = 0.001
 DOUBLINGS = 33  # up to 2**33 µs, about 2.4 hours
-BUCKETS = STEPS * DOUBLINGS
+BUCKETS = BUCKETS_PER_DOUBLING * DOUBLINGS
 
 
 class Histogram:
     """
-    Count latencies in milliseconds from 1 µs to 2.4 hours; others count at the ends.
+    Histogram of latencies in milliseconds.
 
-    The relative error of a percentile is 0.6 % at most.
+    The buckets reach from 1 µs to 2.4 hours; latencies outside count in the first or last one.
+    The relative error of a percentile is at most 0.6 %. Not thread-safe.
+
+    Args:
+        counts: initial counts by bucket, as `counts` returns them.
     """
 
     def __init__(self, counts: Iterable[tuple[int, int]] = ()) -> None:
-        """Start with counts by bucket, as `counts` returns them."""
         self._counts: dict[int, int] = {}
         self.total = 0
         for bucket, count in counts:
             self._add(bucket, count)
 
     def record(self, value_ms: float) -> None:
-        """Count one latency."""
+        """Count a latency."""
         self._add(_bucket_of(value_ms), 1)
 
     def counts(self) -> list[tuple[int, int]]:
-        """Return how many values each used bucket has, in order."""
+        """Return bucket and count of all buckets that are not empty, in order."""
         return sorted(self._counts.items())
 
     def merge(self, other: "Histogram") -> None:
-        """Add all that another one has counted."""
+        """Add the counts of another histogram."""
         for bucket, count in other.counts():
             self._add(bucket, count)
 
     def percentile(self, share: float) -> float:
-        """Return the latency that this share of all values, 0 to 1, does not exceed; 0 of none."""
+        """Return the percentile of a share of 0 to 1, in milliseconds; 0 if nothing was counted."""
         if not self.total:
             return 0.0
-        wanted = max(math.ceil(share * self.total), 1)
-        seen = 0
+        rank = max(math.ceil(share * self.total), 1)
+        cumulated = 0
         for bucket, count in self.counts():
-            seen += count
-            if seen >= wanted:
+            cumulated += count
+            if cumulated >= rank:
                 return _value_of(bucket)
         raise AssertionError
 
@@ -57,10 +60,10 @@ class Histogram:
 def _bucket_of(value_ms: float) -> int:
     if value_ms <= LOWEST_MS:
         return 0
-    bucket = int(math.log2(value_ms / LOWEST_MS) * STEPS)
+    bucket = int(math.log2(value_ms / LOWEST_MS) * BUCKETS_PER_DOUBLING)
     return min(bucket, BUCKETS - 1)
 
 
 def _value_of(bucket: int) -> float:
-    """Return the middle of a bucket."""
-    return float(LOWEST_MS * 2 ** ((bucket + 0.5) / STEPS))
+    """Return the (geometric) middle of a bucket in milliseconds."""
+    return float(LOWEST_MS * 2 ** ((bucket + 0.5) / BUCKETS_PER_DOUBLING))

@@ -1,4 +1,4 @@
-"""How a data pipeline is doing, in figures."""
+"""DataMetrics: thread-safe counters, latency percentiles and rates, merged across processes."""
 
 import math
 import threading
@@ -17,7 +17,22 @@ WINDOWS_S = (1, 10, 60)
 
 
 class MetricsSnapshot(msgspec.Struct, frozen=True):
-    """Carry the figures of one process to another; all of it adds up, but the maximum and level."""
+    """
+    Metrics of one process as a plain value, to encode and merge in another process.
+
+    Args:
+        messages: number of processed messages.
+        errors: number of errors.
+        latency_sum_ms: sum of all latencies, in milliseconds.
+        latency_max_ms: highest latency, in milliseconds.
+        latencies: histogram of latencies, bucket and count.
+        quality: number of records by name of their grade.
+        cache_hits: cache look-ups that found an entry.
+        cache_misses: cache look-ups that found none.
+        buffer_utilization: percentage of the buffer in use, 0 to 100.
+        uptime_s: seconds since the start.
+        rates: messages per second by window in seconds.
+    """
 
     messages: int = 0
     errors: int = 0
@@ -34,14 +49,16 @@ class MetricsSnapshot(msgspec.Struct, frozen=True):
 
 class DataMetrics:
     """
-    Count messages, latencies, errors, grades and cache hits; every method is thread-safe.
+    Counters of messages, latencies, errors, grades and cache look-ups. Thread-safe.
 
-    Latencies are milliseconds, utilisation is a percentage. Percentiles are told to within 0.6 %.
-    Numbers may be numpy's; a count that is not whole and a figure not finite are ValueErrors.
+    Latencies are milliseconds, utilisation is a percentage. The relative error of a percentile is
+    at most 0.6 %. Numbers may be numpy's.
+
+    Args:
+        clock: current time in seconds, monotonic; pass your own to make tests repeatable.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start at nought; `clock` tells seconds."""
         self._clock = clock
         self._started_s = clock()
         self._lock = threading.Lock()
@@ -59,22 +76,43 @@ class DataMetrics:
         self._merged_uptime_s = 0.0
 
     def increment_messages(self, count: int = 1) -> None:
-        """Count messages that were processed."""
+        """
+        Count processed messages.
+
+        Args:
+            count: number of messages.
+
+        Raises:
+            ValueError: the count is not a whole number.
+        """
         count = _as_count(count)
         with self._lock:
             self._messages += count
             self._rate.add(self._clock(), count)
 
     def update_latency(self, latency_ms: float) -> None:
-        """Count a latency; one below nought, as skewed clocks give, counts as nought."""
+        """
+        Count one latency.
+
+        Args:
+            latency_ms: milliseconds; a negative one, from clocks that differ, counts as 0.
+
+        Raises:
+            ValueError: the latency is not finite.
+        """
         self.update_latencies((latency_ms,))
 
     def update_latencies(self, latencies_ms: Sequence[float]) -> None:
-        """Count latencies as `update_latency` does; when one is no number, none is counted."""
-        counted = [
-            max(_finite("a latency is a number of milliseconds", latency_ms), 0.0)
-            for latency_ms in latencies_ms
-        ]
+        """
+        Count latencies, all or none.
+
+        Args:
+            latencies_ms: milliseconds; negative ones count as 0.
+
+        Raises:
+            ValueError: a latency is not finite.
+        """
+        counted = [max(_finite("a latency", latency_ms), 0.0) for latency_ms in latencies_ms]
         with self._lock:
             for latency_ms in counted:
                 self._histogram.record(latency_ms)
@@ -82,66 +120,104 @@ class DataMetrics:
             self._latency_max_ms = max(self._latency_max_ms, max(counted, default=0.0))
 
     def increment_errors(self, count: int = 1) -> None:
-        """Count errors."""
+        """
+        Count errors.
+
+        Args:
+            count: number of errors.
+
+        Raises:
+            ValueError: the count is not a whole number.
+        """
         count = _as_count(count)
         with self._lock:
             self._errors += count
 
     def record_quality(self, level: DataQualityLevel, count: int = 1) -> None:
-        """Count records of a grade."""
+        """
+        Count records of a grade.
+
+        Args:
+            level: the grade.
+            count: number of records.
+
+        Raises:
+            ValueError: the count is not a whole number.
+        """
         count = _as_count(count)
         with self._lock:
             self._quality[level.name] += count
 
-    def record_cache(self, hit: bool) -> None:  # noqa: FBT001 - the one thing there is to say
-        """Count a look into a cache."""
+    def record_cache(self, hit: bool) -> None:  # noqa: FBT001 - its only argument
+        """
+        Count a cache look-up.
+
+        Args:
+            hit: whether it found an entry.
+        """
         with self._lock:
             self._hits += bool(hit)
             self._misses += not hit
 
     def set_buffer_utilization(self, percent: float) -> None:
-        """Say how full the buffer is."""
-        self._utilization = _finite("utilisation is a percentage", percent)
+        """
+        Set the utilisation of the buffer.
+
+        Args:
+            percent: 0 to 100.
+
+        Raises:
+            ValueError: the percentage is not finite.
+        """
+        self._utilization = _finite("a utilisation", percent)
 
     @property
     def total_messages(self) -> int:
-        """Return how many messages were processed."""
+        """Number of processed messages."""
         return self._messages
 
     @property
     def messages_per_second(self) -> float:
-        """Return the mean rate of the last ten finished seconds, or of all when they are fewer."""
+        """Mean rate over the last ten finished seconds, or over all if fewer."""
         return self.snapshot().rates[10]
 
     @property
     def error_count(self) -> int:
-        """Return how many errors there were."""
+        """Number of errors."""
         return self._errors
 
     @property
     def average_latency_ms(self) -> float:
-        """Return the mean latency; 0 of none."""
+        """Mean latency in milliseconds; 0 if none was counted."""
         return self._latency_sum_ms / self._histogram.total if self._histogram.total else 0.0
 
     @property
     def average_quality_score(self) -> float | None:
-        """Return the mean score of all graded records; None of none."""
+        """Mean score of the graded records, 0 to 1; None if none was counted."""
         with self._lock:
             return _mean_score(self._quality)
 
     @property
     def cache_hit_rate(self) -> float:
-        """Return the share of looks that found something, 0 to 1; 0 of none."""
-        looks = self._hits + self._misses
-        return self._hits / looks if looks else 0.0
+        """Share of cache look-ups that found an entry, 0 to 1; 0 if none was counted."""
+        total = self._hits + self._misses
+        return self._hits / total if total else 0.0
 
     @property
     def buffer_utilization(self) -> float:
-        """Return how full the buffer is, 0 to 100."""
+        """Percentage of the buffer in use, 0 to 100."""
         return self._utilization
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all figures by name, as JSON can carry them."""
+        """
+        Return all metrics by name.
+
+        Returns:
+            A new dict that JSON can encode: counts, `messages_per_second` (over ten seconds),
+            `rates` by window (`"1s"`, `"10s"`, `"60s"`), latencies in milliseconds (mean, 50th
+            and 99th percentile, maximum), `quality` (count by grade), `cache_hit_rate` (0 to 1),
+            `buffer_utilization` (percent) and `uptime_s`.
+        """
         rates = self.snapshot().rates
         with self._lock:
             p50, p99 = self._histogram.percentile(0.5), self._histogram.percentile(0.99)
@@ -164,11 +240,16 @@ class DataMetrics:
             }
 
     def to_json(self) -> str:
-        """Return `to_dict` as JSON text."""
+        """Return `to_dict` as JSON."""
         return msgspec.json.encode(self.to_dict()).decode()
 
     def snapshot(self) -> MetricsSnapshot:
-        """Return what another process needs to add these figures to its own."""
+        """
+        Return the current metrics as a plain value.
+
+        Returns:
+            A snapshot that msgspec can encode, for `merge` in another process.
+        """
         with self._lock:
             now_s = self._clock()
             return MetricsSnapshot(
@@ -190,33 +271,44 @@ class DataMetrics:
 
     def merge(self, other: "DataMetrics | MetricsSnapshot") -> None:
         """
-        Add the figures of another process.
+        Add the metrics of another process.
 
-        Sums, rates and histograms add up; of the maxima, utilisations and uptimes the highest
-        counts. Rates stay as they were in the moment of the snapshot.
+        Counts, rates and histograms are summed; of maxima, utilisations and uptimes the highest
+        is taken. A merged rate stays as it was at the time of the snapshot.
+
+        Args:
+            other: metrics, or a snapshot of them.
         """
-        told = other.snapshot() if isinstance(other, DataMetrics) else other
+        snapshot = other.snapshot() if isinstance(other, DataMetrics) else other
         with self._lock:
-            self._messages += told.messages
-            self._errors += told.errors
-            self._latency_sum_ms += told.latency_sum_ms
-            self._latency_max_ms = max(self._latency_max_ms, told.latency_max_ms)
-            self._histogram.merge(Histogram(told.latencies))
-            self._quality.update(told.quality)
-            self._hits += told.cache_hits
-            self._misses += told.cache_misses
-            self._utilization = max(self._utilization, told.buffer_utilization)
-            self._merged_uptime_s = max(self._merged_uptime_s, told.uptime_s)
-            for window, rate in told.rates.items():
+            self._messages += snapshot.messages
+            self._errors += snapshot.errors
+            self._latency_sum_ms += snapshot.latency_sum_ms
+            self._latency_max_ms = max(self._latency_max_ms, snapshot.latency_max_ms)
+            self._histogram.merge(Histogram(snapshot.latencies))
+            self._quality.update(snapshot.quality)
+            self._hits += snapshot.cache_hits
+            self._misses += snapshot.cache_misses
+            self._utilization = max(self._utilization, snapshot.buffer_utilization)
+            self._merged_uptime_s = max(self._merged_uptime_s, snapshot.uptime_s)
+            for window, rate in snapshot.rates.items():
                 self._merged_rates[window] = self._merged_rates.get(window, 0.0) + rate
 
     @classmethod
     def merged(cls, parts: Iterable["DataMetrics | MetricsSnapshot"]) -> Self:
-        """Return the figures of several processes as one."""
-        whole = cls()
+        """
+        Merge the metrics of several processes.
+
+        Args:
+            parts: metrics or snapshots.
+
+        Returns:
+            New metrics; see `merge`.
+        """
+        total = cls()
         for part in parts:
-            whole.merge(part)
-        return whole
+            total.merge(part)
+        return total
 
 
 _BEST_FIRST = sorted(DataQualityLevel, reverse=True)
@@ -225,15 +317,15 @@ _BEST_FIRST = sorted(DataQualityLevel, reverse=True)
 def _as_count(count: int) -> int:
     if type(count) is int:
         return count
-    if not math.isfinite(count) or (whole := int(count)) != count:
-        message = f"a count is a whole number, not {count}"
+    if not math.isfinite(count) or (number := int(count)) != count:
+        message = f"a count must be a whole number, not {count}"
         raise ValueError(message)
-    return whole
+    return number
 
 
-def _finite(what: str, value: float) -> float:
+def _finite(name: str, value: float) -> float:
     if not math.isfinite(value):
-        message = f"{what}, not {value}"
+        message = f"{name} must be a finite number, not {value}"
         raise ValueError(message)
     return float(value)
 

@@ -1,20 +1,24 @@
-"""How many things happened lately."""
+"""Events per second over windows of up to a minute."""
 
 from collections import deque
 
-KEPT_S = 60
+MAX_WINDOW_S = 60
 
 
 class RateCounter:
-    """Count events by the second since the start, for windows of up to a minute."""
+    """
+    Counter of events by whole second since the start. Not thread-safe.
+
+    Args:
+        started_s: start of the first second, on the clock of `now_s`.
+    """
 
     def __init__(self, started_s: float = 0.0) -> None:
-        """Start with none; seconds begin at the start, so that the first one is a whole one."""
         self._started_s = started_s
-        self._seconds: deque[tuple[int, int]] = deque(maxlen=KEPT_S + 1)
+        self._seconds: deque[tuple[int, int]] = deque(maxlen=MAX_WINDOW_S + 1)
 
     def add(self, now_s: float, count: int = 1) -> None:
-        """Count events at a time that never runs backwards."""
+        """Count events; `now_s` must not decrease."""
         second = int(now_s - self._started_s)
         if self._seconds and self._seconds[-1][0] == second:
             count += self._seconds.pop()[1]
@@ -22,9 +26,10 @@ class RateCounter:
 
     def per_second(self, now_s: float, window_s: int) -> float:
         """
-        Return the mean rate of the last finished seconds, as many as the window or the age has.
+        Return the mean rate over the last finished seconds of a window, or of all if fewer.
 
-        The current second does not count; 0 before the first one is over.
+        The current second is left out, so that a steady stream has a steady rate; 0 in the first
+        second.
         """
         current = int(now_s - self._started_s)
         finished_s = min(window_s, current)

@@ -10,7 +10,7 @@ __all__ = ["DataPersistence", "Record", "Retention"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the module of a public name."""
+    """Import a public name on first use."""
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

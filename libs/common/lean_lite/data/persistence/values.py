@@ -1,79 +1,80 @@
-"""What the columns of DataPersistence's tables take, made of what a caller has at hand."""
+"""Conversions between the arguments of DataPersistence and the values of its columns."""
 
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import msgspec
 import numpy as np
 
 from lean_lite.model import DataQualityLevel
 
-# Text before any moment's.
-BEGINNING = ""
+# Sorts before every timestamp.
+EARLIEST = ""
+# Types of pandas' missing values, by name: pandas is an extra.
 MISSING = frozenset({"NaTType", "NAType"})
 
 
 def to_text(name: str, value: object) -> str:
-    """Return text; TypeError when it is none, ValueError when it is not Unicode."""
+    """Return plain text; TypeError if it is not a str, ValueError if it is not Unicode."""
     if not isinstance(value, str):
-        message = f"{name} is text, not {value!r}"
+        message = f"{name} must be text, not {value!r}"
         raise TypeError(message)
     text = str.__str__(value)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        message = f"{name} can't be kept: {error}; give text without lone surrogates"
+        message = f"{name} can't be saved: {error}; use text without lone surrogates"
         raise ValueError(message) from error
     return text
 
 
 def error_message(message: object) -> str:
-    """Return what an error says, and what it is when it says nothing; any text can be kept."""
+    """Return the message of an error, or its repr if empty; lone surrogates are escaped."""
     text = str(message)
     if isinstance(message, BaseException):
         text = text or repr(message)
     return text.encode(errors="backslashreplace").decode()
 
 
-def to_timestamp(name: str, moment: object) -> str:
-    """Return a datetime as text in UTC that sorts by time; a naive one is local time."""
-    if not isinstance(moment, datetime):
-        message = f"{name} is a datetime, as datetime.now(UTC), not {moment!r}"
+def to_timestamp(name: str, time: object) -> str:
+    """Return a datetime as UTC text that sorts by time; a naive one is local time."""
+    if not isinstance(time, datetime):
+        message = f"{name} must be a datetime, such as datetime.now(UTC), not {time!r}"
         raise TypeError(message)
     try:
-        if type(moment) is not datetime:  # A Timestamp of pandas, whose methods differ.
-            moment = datetime.fromisoformat(moment.isoformat())
-        there = moment.astimezone(UTC).replace(tzinfo=None)
+        if type(time) is not datetime:  # The methods of pandas' Timestamp differ.
+            time = datetime.fromisoformat(time.isoformat())
+        in_utc = time.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError) as error:
-        message = f"{name} is a moment of the years 2 to 9998, not {moment!r}"
+        message = f"{name} must lie in the years 2 to 9998, not {time!r}"
         raise ValueError(message) from error
-    return f"{there.isoformat(timespec='microseconds')}Z"
+    return f"{in_utc.isoformat(timespec='microseconds')}Z"
 
 
 def timestamp_ago(age: timedelta) -> str:
-    """Return the moment that was so long ago as text; `BEGINNING` when no calendar has it."""
+    """Return the timestamp `age` ago; `EARLIEST` if datetime can't represent it."""
     try:
         return to_timestamp("age", datetime.now(UTC) - age)
     except OverflowError:
-        return BEGINNING
+        return EARLIEST
 
 
 def timestamp_hours_ago(hours: object) -> str:
-    """Return the moment so many hours ago as text; any number from nought, also an endless one."""
+    """Return the timestamp `hours` ago; infinity gives `EARLIEST`."""
     number = _number("hours", hours, "a number")
     if not number >= 0:
-        message = f"hours is a number from 0, not {hours!r}"
+        message = f"hours must be 0 or more, not {hours!r}"
         raise ValueError(message)
     try:
         return timestamp_ago(timedelta(hours=number))
     except OverflowError:
-        return BEGINNING
+        return EARLIEST
 
 
 def to_score(score: object) -> float | None:
-    """Return the score of a grade or a number; None of none and of what is not finite."""
+    """Return the score of a grade or a number; None for None and numbers that are not finite."""
     if score is None:
         return None
     if isinstance(score, DataQualityLevel):
@@ -83,40 +84,49 @@ def to_score(score: object) -> float | None:
 
 
 def to_json(data: object) -> str:
-    """Return JSON; numbers and arrays of numpy, times of pandas and sequences are carried, too."""
+    """Return data as JSON, with numpy's numbers and arrays, pandas' times and any sequence."""
     try:
         return msgspec.json.encode(data, enc_hook=_plain).decode()
     except (TypeError, ValueError, RecursionError) as error:
         message = (
-            f"data can't be kept as JSON: {error}; "
-            "give numbers, text, times, lists, mappings by text, dataclasses or Structs"
+            f"data can't be saved as JSON: {error}; "
+            "use numbers, text, times, lists, mappings with text keys, dataclasses or Structs"
         )
         raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from error
 
 
-def _number(name: str, value: object, wanted: str) -> float:
+def decode_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Decode the timestamp and the JSON of a row, in place."""
+    row["timestamp"] = datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC)
+    if "data" in row:
+        row["data"] = msgspec.json.decode(row["data"])
+    return row
+
+
+def _number(name: str, value: object, expected: str) -> float:
     if not isinstance(value, SupportsFloat):
-        message = f"{name} is {wanted}, not {value!r}"
+        message = f"{name} must be {expected}, not {value!r}"
         raise TypeError(message)
     return float(value)
 
 
 def _plain(value: object) -> object:
+    """Return a value that msgspec does not know as one that it does; TypeError if there is none."""
     kind = type(value)
     if kind.__name__ in MISSING:
         return None
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "mM":
-        # In nanoseconds, numpy would make plain numbers of them.
+        # `tolist` of nanoseconds returns plain integers.
         return value.astype(f"{value.dtype.kind}8[us]").tolist()
     for name in ("isoformat", "tolist"):
         method = getattr(value, name, None)
-        # A long double makes itself of itself.
+        # `tolist` of a long double returns a long double.
         if method is not None and type(plain := method()) is not kind:
             return plain
-    # Those that JSON knows come here only as the key of a mapping, which they can't be.
+    # A dict, list or tuple gets here only as the key of a mapping, which JSON does not allow.
     if isinstance(value, Mapping) and not isinstance(value, dict):
         return dict(value)
     if isinstance(value, Sequence) and not isinstance(value, list | tuple):
         return list(value)
-    message = f"it has a {kind.__module__}.{kind.__qualname__}"
+    message = f"it contains a {kind.__module__}.{kind.__qualname__}"
     raise TypeError(message)

@@ -1,4 +1,4 @@
-"""How many bars a span should have, and until when it is complete."""
+"""Expected number of bars of a span, and until when it is complete."""
 
 from lean_lite.blocks import Block
 from lean_lite.market.calendar import calendar_of
@@ -7,13 +7,14 @@ from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import DAY_S, HOUR_NS, HOUR_S, MINUTE_NS
 
-# A bar that started so long ago is final, and fetched when it was not live.
+# Minutes are final 35 s after their end and days 3 h after it (docs/decisions/0006): a bar that
+# started this long ago is stored, or there was no trade.
 MINUTE_LATE_NS = 2 * MINUTE_NS
 DAY_LATE_NS = 27 * HOUR_NS
 
 
 def latest_expected_ns(block: Block, now_ns: int) -> int:
-    """Return the moment up to which bars can be expected: this one, or the end of a recording."""
+    """Return the time up to which bars can be expected: now, or the end of a recording."""
     if not block.simulated:
         return now_ns
     return int(block.end_ns[-1]) if len(block) else 0
@@ -21,10 +22,10 @@ def latest_expected_ns(block: Block, now_ns: int) -> int:
 
 def complete_until(stored: Block, end_ns: int, now_ns: int) -> int:
     """
-    Return up to when all bars of a span that ends at `end_ns` are here, asked for at a moment.
+    Return up to which time the stored bars of a span that ends at `end_ns` are complete.
 
-    That is the end of the last one, or later: what started long enough ago must have come. The time
-    of a recording is not ours, so there only its bars tell.
+    That is the end of the last bar, or later: bars that started long enough ago are final. A
+    recording has its own time, which is read from its bars.
     """
     if stored.simulated:
         return min(end_ns, latest_expected_ns(stored, now_ns))
@@ -35,10 +36,10 @@ def complete_until(stored: Block, end_ns: int, now_ns: int) -> int:
 
 def complete_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
     """
-    Return from when on a symbol is known by its first bar.
+    Return the time since which a symbol is complete, by the start of its first bar.
 
-    A whole day counts from where its trading day begins: Alpaca's day of crypto starts at midnight
-    in Chicago, and stands for the day of UTC.
+    A daily bar counts from the start of its trading day: Alpaca's daily bars of crypto start at
+    midnight in Chicago and stand for the UTC day.
     """
     if resolution.seconds < DAY_S:
         return start_ns
@@ -46,7 +47,7 @@ def complete_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
 
 
 def expected_bars(symbol: str, resolution: Resolution, start_ns: int, end_ns: int) -> int:
-    """Return how many bars that hold regular trading start in a span."""
+    """Return the number of bars with regular trading that start in a span."""
     asset_class = asset_class_of(symbol)
     length_s = resolution.seconds
     if length_s == DAY_S or HOUR_S % length_s == 0:

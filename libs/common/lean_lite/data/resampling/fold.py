@@ -1,4 +1,4 @@
-"""Bars made into longer ones, with what is known of their span."""
+"""Fold `Bars` into longer ones; mark partial ones and carry gaps and expectations over."""
 
 from typing import NamedTuple
 
@@ -25,58 +25,58 @@ def fold_bars(
     end_ns: int | None = None,
 ) -> Bars:
     """
-    Return bars folded into longer ones, those marked that were made of less than their time.
+    Fold bars into longer ones and mark those that lack trading time as partial.
 
-    What is known reaches from `start_ns` to `end_ns`, or without those from the first bar to the
-    last. Bars that are as long already stay as they are. ValueError when the bars do not add up to
+    The bars are complete from `start_ns` to `end_ns`, by default from each symbol's first bar to
+    its last. Bars of the same resolution are not changed. ValueError if the bars do not add up to
     the resolution.
     """
     if bars.resolution is resolution:
         return _filtered(bars, extended=extended)
     folded = resample(bars.block, resolution, extended=extended)
-    known = _complete_spans(bars)
+    spans = _complete_spans(bars)
     if start_ns is not None:
-        known = known._replace(since_ns=np.full_like(known.since_ns, start_ns))
+        spans = spans._replace(since_ns=np.full_like(spans.since_ns, start_ns))
     if end_ns is not None:
-        known = known._replace(until_ns=np.full_like(known.until_ns, end_ns))
-    partial = _partial(folded, known, extended=extended)
+        spans = spans._replace(until_ns=np.full_like(spans.until_ns, end_ns))
+    partial = _partial(folded, spans, extended=extended)
     return Bars(folded, bars.gaps, _expected(bars, resolution), partial)
 
 
 class _CompleteSpans(NamedTuple):
-    """Say from when until when each symbol of a block is known."""
+    """Complete span of each symbol of a block, by symbol code."""
 
     since_ns: Instants
     until_ns: Instants
 
 
 def _filtered(bars: Bars, *, extended: bool) -> Bars:
-    """Return the bars that count, in order."""
-    marked = bars.block.with_columns(partial=bars.partial)
-    columns = dict(resample(marked, bars.resolution, extended=extended).columns)
+    """Drop repeated bars, without `extended` also those outside the regular session, and sort."""
+    with_partial = bars.block.with_columns(partial=bars.partial)
+    columns = dict(resample(with_partial, bars.resolution, extended=extended).columns)
     partial = columns.pop("partial")
     return Bars(bars.block.replace(columns), bars.gaps, bars.expected, partial)
 
 
 def _complete_spans(bars: Bars) -> _CompleteSpans:
-    """Return the times from the first bar of each symbol to its last; a partial one is none."""
+    """Return the span from the first to the last bar of each symbol that is not partial."""
     block = bars.block.take(~bars.partial)
     symbols = len(block.symbols)
-    known = _CompleteSpans(np.full(symbols, LATEST_NS), np.full(symbols, -LATEST_NS))
-    np.minimum.at(known.since_ns, block["symbol"], block["start_ns"])
-    np.maximum.at(known.until_ns, block["symbol"], block.end_ns)
+    spans = _CompleteSpans(np.full(symbols, LATEST_NS), np.full(symbols, -LATEST_NS))
+    np.minimum.at(spans.since_ns, block["symbol"], block["start_ns"])
+    np.maximum.at(spans.until_ns, block["symbol"], block.end_ns)
     for code in np.unique(block["symbol"]).tolist():
-        since_ns = int(known.since_ns[code])
-        known.since_ns[code] = complete_since(block.symbols[code], block.resolution, since_ns)
-    return known
+        since_ns = int(spans.since_ns[code])
+        spans.since_ns[code] = complete_since(block.symbols[code], block.resolution, since_ns)
+    return spans
 
 
 def _expected(bars: Bars, resolution: Resolution) -> int:
     """
-    Return how many longer bars are expected where shorter ones were; 0 when nothing tells.
+    Return the number of longer bars expected in the span of the shorter ones; 0 if unknown.
 
-    The bars do not say for which span they were asked. It is known where all that was expected of
-    them lies from the first of the longer bars to the last.
+    `Bars` do not hold the requested span. It is the span from the first to the last longer bar if
+    the number of expected shorter bars fits that; else it is unknown.
     """
     if not bars.expected or len(bars.symbols) != 1:
         return 0
@@ -91,12 +91,12 @@ def _expected(bars: Bars, resolution: Resolution) -> int:
     return expected_bars(symbol, resolution, start_ns, end_ns)
 
 
-def _partial(folded: Block, known: _CompleteSpans, *, extended: bool) -> npt.NDArray[np.bool_]:
+def _partial(folded: Block, spans: _CompleteSpans, *, extended: bool) -> npt.NDArray[np.bool_]:
     """
-    Return which bars have trading before what is known of their symbol, or after it.
+    Return which bars have trading time outside the complete span of their symbol.
 
-    What did not trade in between is no matter of this: only the first and the last bar of a symbol
-    can be partial.
+    Minutes without a trade in between do not make a bar partial: only the first and the last bar
+    of a symbol can be.
     """
     partial = np.zeros(len(folded), np.bool_)
     codes, starts_ns = folded["symbol"], folded["start_ns"]
@@ -107,5 +107,5 @@ def _partial(folded: Block, known: _CompleteSpans, *, extended: bool) -> npt.NDA
         trading = buckets.trading(int(starts_ns[row]), extended=extended)
         if trading is not None:
             since_ns, until_ns = trading
-            partial[row] = known.since_ns[code] > since_ns or known.until_ns[code] < until_ns
+            partial[row] = spans.since_ns[code] > since_ns or spans.until_ns[code] < until_ns
     return partial

@@ -1,44 +1,52 @@
-"""Bars whose date is too far ahead to be believed at once."""
+"""
+Guard against one bar with an implausible date.
+
+A graded live stream yields none: validate's B10_FUTURE makes a bar that starts after its arrival
+INVALID. But `Resampler` takes any `TradeBar`, without grade or clock: bars of a file or of a user's
+own source, of a replay, and the INVALID ones that callbacks get. One date far ahead would close the
+open bar and make every bar behind it late, for good, so the page of DataTransformer promises that
+it does not.
+"""
 
 from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import SECOND_NS
 
-Dated = tuple[int, TradeBar]
+# A bar with its start in nanoseconds.
+StampedBar = tuple[int, TradeBar]
 
 
 class TimestampGuard:
     """
-    Hold back a bar that starts far after all others of its symbol.
+    Holds back a bar that starts far after all others of its symbol until another one confirms it.
 
-    It is believed with the next one that starts after it or near it, and refused when time goes on
-    where it was: one wrong date would make all that comes after it late. Bars come and go with
-    their start in nanoseconds.
+    It is confirmed by the next bar that starts after it or near it, and rejected if the next one
+    continues where the others were. `rejected` counts those.
     """
 
-    def __init__(self, far_ns: int) -> None:
-        """Start with nothing held back."""
-        self.refused = 0
-        self._far_ns = far_ns
-        self._held: Dated | None = None
+    def __init__(self, max_jump_ns: int) -> None:
+        self.rejected = 0
+        self._max_jump_ns = max_jump_ns
+        self._held: StampedBar | None = None
 
-    def accept(self, dated: Dated, newest_ns: int) -> list[Dated]:
-        """Take a bar, when the newest one starts at `newest_ns`; return those to be believed."""
-        start_ns, bar = dated
-        far_ns = self._far_ns + bar.resolution.seconds * SECOND_NS
+    def accept(self, stamped: StampedBar, newest_ns: int) -> list[StampedBar]:
+        """Return the bars to use now, in order, if the newest used one starts at `newest_ns`."""
+        start_ns, bar = stamped
+        max_jump_ns = self._max_jump_ns + bar.resolution.seconds * SECOND_NS
         held = self._held
+        # A correction of an earlier bar neither confirms nor rejects the held one.
         if held is not None and newest_ns < start_ns != held[0]:
             self._held = None
-            if held[0] <= start_ns + far_ns:
+            if held[0] <= start_ns + max_jump_ns:
                 is_later = start_ns > held[0]
-                return [held, *self.accept(dated, held[0])] if is_later else [dated, held]
-            self.refused += 1
-        if start_ns <= newest_ns + far_ns:
-            return [dated]
-        self._held = dated
+                return [held, *self.accept(stamped, held[0])] if is_later else [stamped, held]
+            self.rejected += 1
+        if start_ns <= newest_ns + max_jump_ns:
+            return [stamped]
+        self._held = stamped
         return []
 
-    def release(self, now_ns: int) -> list[Dated]:
-        """Return what was held back and has started by a moment."""
+    def release(self, now_ns: int) -> list[StampedBar]:
+        """Return the held bar if it has started by `now_ns`."""
         held = self._held
         if held is None or held[0] > now_ns:
             return []
