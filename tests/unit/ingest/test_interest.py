@@ -41,7 +41,7 @@ def test_well_formed_symbols_have_no_fault(symbol: str) -> None:
 def test_other_texts_are_named_with_an_example(symbol: str) -> None:
     fault = invalid_reason(symbol)
     assert fault is not None
-    assert fault.startswith(repr(symbol))
+    assert fault.startswith(f"invalid symbol {symbol!r}")
     assert "BRK.B" in fault
 
 

@@ -85,7 +85,7 @@ def invalid_reason(symbol: str) -> str | None:
         )
     form = CRYPTO if asset_class == "crypto" else EQUITY
     if not form.fullmatch(symbol):
-        return f"{symbol!r} is no symbol: equities look like AAPL or BRK.B, crypto like BTC/USD"
+        return f"invalid symbol {symbol!r}: expected e.g. AAPL, BRK.B or BTC/USD"
     return None
 
 
