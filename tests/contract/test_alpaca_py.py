@@ -13,7 +13,8 @@ from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
 
 from lean_lite_ingest.alpaca import stream
-from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoStream, Hooks, Message, StockStream
+from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoStream, StockStream
+from lean_lite_ingest.alpaca.wire import Message
 from lean_lite_sim import Faults, Simulator
 from tests.harness.simulator_clients import fast
 
@@ -72,8 +73,8 @@ def test_the_source_that_ingest_was_written_against_is_unchanged(name: str) -> N
     source = inspect.getsource(getattr(DataStream, name))
     found = hashlib.sha256(source.encode()).hexdigest()
     assert found == expected, (
-        f"alpaca-py has another DataStream.{name}: review lean_lite_ingest/stream.py, because "
-        f"{review}; then record {found}"
+        f"alpaca-py has another DataStream.{name}: review lean_lite_ingest/alpaca/stream.py, "
+        f"because {review}; then record {found}"
     )
 
 
@@ -102,13 +103,15 @@ class Heard:
         self.batches: list[list[Message]] = []
         self.controls: list[Message] = []
         self.disconnects = 0
-        self.hooks = Hooks(self._on_batch, self.controls.append, self._on_disconnected)
 
-    def _on_batch(self, messages: list[Message], wall_ns: int) -> None:
+    def on_batch(self, messages: list[Message], wall_ns: int) -> None:
         assert wall_ns > 0
         self.batches.append(messages)
 
-    def _on_disconnected(self) -> None:
+    def on_control(self, message: Message) -> None:
+        self.controls.append(message)
+
+    def on_disconnected(self) -> None:
         self.disconnects += 1
 
     def subscriptions(self, channel: str = "bars") -> list[list[str]]:
@@ -122,13 +125,13 @@ async def until(happened: Callable[[], object]) -> None:
 
 
 def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockStream:
-    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard.hooks)
+    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard)
     frames._reconnect_min_backoff = BACKOFF_S
     return frames
 
 
 @asynccontextmanager
-async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
+async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[str]]:
     """Run a stream, and prove that it stops quickly."""
     task = asyncio.create_task(frames.run_connected())
     try:
@@ -174,7 +177,7 @@ async def test_a_batch_of_frames_arrives_whole(simulator: Simulator) -> None:
 
 async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
     heard = Heard()
-    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard.hooks)
+    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard)
     frames.add_symbols(["BTC/USD"])
     async with staying(frames):
         await until(lambda: heard.batches)
@@ -217,7 +220,7 @@ async def test_a_server_that_does_not_greet_is_tried_again(monkeypatch: pytest.M
             await until(lambda: connections(simulator)["total"] >= 2)
             simulator.clear_faults()
             await until(lambda: heard.batches)
-    assert frames.refusal is None
+    assert frames.refusal == ""
 
 
 async def test_a_stream_without_a_greeting_stops_at_once() -> None:
@@ -232,8 +235,8 @@ async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
     frames = stocks(simulator, Heard(), secret="wrong")
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await frames.run_connected()
-    assert frames.refusal == (402, "auth failed")
+        reason = await frames.run_connected()
+    assert reason.startswith("auth failed (402); check the keys")
     assert connections(simulator)["total"] == 1
 
 
@@ -242,9 +245,9 @@ async def test_a_feed_that_is_not_in_the_plan_ends_the_stay() -> None:
         frames = stocks(simulator, Heard())
         frames.add_symbols(["SPY"])
         async with asyncio.timeout(WAIT_S):
-            await frames.run_connected()
+            reason = await frames.run_connected()
         assert connections(simulator)["total"] == 1
-    assert frames.refusal == (409, "insufficient subscription")
+    assert reason.startswith("insufficient subscription (409)")
 
 
 async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
@@ -253,9 +256,7 @@ async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
     frames = stocks(simulator, heard)
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        await frames.run_connected()
-    assert frames.refusal is not None
-    frames.refusal = None
+        assert await frames.run_connected()
     async with staying(frames):
         await until(lambda: heard.batches)
 
@@ -270,7 +271,7 @@ async def test_a_place_that_is_taken_is_waited_for(simulator: Simulator) -> None
             await until(lambda: first.batches or second.batches)
         await until(lambda: second.batches)
         assert not waiting.done()
-    assert waiter.refusal is None
+    assert waiter.refusal == ""
 
 
 async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulator) -> None:
@@ -316,8 +317,8 @@ async def test_a_stream_stops_quickly_before_anything_is_wanted(simulator: Simul
 
 
 async def test_a_stream_stops_quickly_while_nobody_listens() -> None:
-    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
+    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard())
     frames.add_symbols(["SPY"])
     async with staying(frames):
         await asyncio.sleep(0.1)
-    assert frames.refusal is None
+    assert frames.refusal == ""
