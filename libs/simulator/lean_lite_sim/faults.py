@@ -69,7 +69,7 @@ class Faults:
         _require_status(self.rest_status, _REST_STATUSES, "rest_status")
 
     def is_late(self, bar: Bar) -> bool:
-        """Tell whether a bar is first sent with part of its volume."""
+        """Return whether a bar is first sent with part of its volume."""
         return bar.volume > 1 and happens(
             self.late_fraction,
             self.seed,
@@ -79,11 +79,11 @@ class Faults:
         )
 
     def is_duplicate(self, bar: Bar) -> bool:
-        """Tell whether a bar is sent twice."""
+        """Return whether a bar is sent twice."""
         return happens(self.duplicate_fraction, self.seed, "duplicate", bar.symbol, bar.start_ns)
 
     def is_out_of_order(self, bar: Bar) -> bool:
-        """Tell whether a bar is sent after its successor."""
+        """Return whether a bar is sent after its successor."""
         return happens(self.out_of_order_fraction, self.seed, "order", bar.symbol, bar.start_ns)
 
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
-    """A span of one symbol that is fetched once, whoever requests it."""
+    """A span of one symbol, fetched once for all clients that request it."""
 
     symbol: str
     resolution_s: int

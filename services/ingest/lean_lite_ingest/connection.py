@@ -60,7 +60,7 @@ class FeedConnection:
 
     @property
     def connect_error(self) -> str:
-        """Why the last attempt to connect failed; empty while the first one is under way."""
+        """Why the last attempt to connect failed; empty during the first one."""
         return self._stream.connect_error
 
     async def run(self) -> None:
@@ -113,7 +113,7 @@ class FeedConnection:
         log.warning("message.decode_failed", extra={"feed": self._feed, "error": repr(error)})
 
     def on_subscribed(self, symbols: frozenset[str]) -> None:
-        """Take over what the vendor has confirmed; its first reply makes a feed connected."""
+        """Store the confirmed symbols; the first confirmation makes the feed connected."""
         self._subscribed = symbols
         self._listener.on_subscribed(symbols)
         if not self.connected:
@@ -124,7 +124,7 @@ class FeedConnection:
         self._reply_received.set()
 
     def on_error(self, reason: str) -> None:
-        """Take an error message as the reply to the last subscription."""
+        """Store an error message: it is the reply to the last subscription."""
         self._error = reason
         log.error("feed.error_received", extra={"feed": self._feed, "error": reason})
         self._reply_received.set()

@@ -34,7 +34,7 @@ class Feed:
     One feed of an account: connection, lanes, gaps and history.
 
     It listens to its connection. `loaded` is set once the lanes are owned and the interest of the
-    former owner is known.
+    former owner is loaded.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Feed:
         self.loaded = asyncio.Event()
 
     def failing(self) -> Iterable[str]:
-        """Yield what keeps this feed from delivering bars."""
+        """Yield the reasons why this feed has no bars."""
         if self._connection.refusal:
             yield ExternalReason(
                 f"{self._source.vendor} refuses the feed {self.name}: {self._connection.refusal}"
@@ -97,7 +97,8 @@ class Feed:
             yield f"the lanes of feed {self.name} are being taken over"
         elif self._interests.since_ns and not self._connection.connected:
             reason, why = f"the feed {self.name} is not connected", self._connection.connect_error
-            # While the first attempt is under way, a start waits for it.
+            # The start of a stack waits for a reason of its own, such as the first attempt, but not
+            # for an external one.
             yield ExternalReason(f"{reason}: {why}") if why else reason
 
     async def run(self) -> None:

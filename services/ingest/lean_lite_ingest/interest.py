@@ -1,4 +1,4 @@
-"""Interests: the symbols that clients want of one feed, since when, and when they expire."""
+"""Interests: the symbols of one feed with interest, since when, and when it expires."""
 
 import logging
 import time

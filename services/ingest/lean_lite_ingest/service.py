@@ -46,7 +46,7 @@ class IngestService:
         await self._balancer.run()
 
     def failing(self) -> Iterable[str]:
-        """Yield what keeps bars from being published."""
+        """Yield the reasons why bars are not published."""
         if not self._feeds:
             yield "another ingest owns this account, or its lease has not expired yet"
         elif not self._replying:

@@ -37,7 +37,7 @@ class StreamHooks(Protocol):
 
 class LiveStream(Protocol):
     """
-    Live bars and their corrections over a connection that is kept up.
+    Live bars and their corrections, over a connection that reconnects by itself.
 
     `connect_error` is why the last attempt to connect failed, empty while there is no such failure.
     """

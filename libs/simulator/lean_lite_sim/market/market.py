@@ -134,6 +134,6 @@ _PAIR: Final = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}")
 
 
 def is_well_formed(symbol: str, kind: Kind) -> bool:
-    """Tell whether a symbol could exist: `BRK.B` for stocks, `BTC/USD` for crypto."""
+    """Return whether a symbol could exist: `BRK.B` for stocks, `BTC/USD` for crypto."""
     form = _PAIR if kind == "crypto" else _STOCK
     return form.fullmatch(symbol) is not None

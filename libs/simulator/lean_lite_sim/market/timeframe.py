@@ -115,7 +115,7 @@ def round_vwap(bar: Bar) -> Bar:
 
 
 def is_regular(bar: Bar) -> bool:
-    """Tell whether a bar is in the regular session; crypto always is."""
+    """Return whether a bar is in the regular session; crypto always is."""
     if kind_of(bar.symbol) == "crypto":
         return True
     opens = local_instant(local_day(bar.start_ns, NEW_YORK), REGULAR_OPEN, NEW_YORK)

@@ -16,7 +16,7 @@ _SATURDAY: Final = 5
 
 
 def is_full_day(day: date) -> bool:
-    """Tell whether the exchange has a full session; beyond the table every weekday has one."""
+    """Return whether the exchange has a full session; beyond the table every weekday has one."""
     return day.weekday() < _SATURDAY and day not in _closed_and_half_days()
 
 

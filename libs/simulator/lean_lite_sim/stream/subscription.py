@@ -20,7 +20,7 @@ class Selection(NamedTuple):
     daily_bars: frozenset[str]
 
     def includes(self, message: Message) -> bool:
-        """Tell whether a message belongs to the selection."""
+        """Return whether a message belongs to the selection."""
         if message.channel is None:
             return True
         symbols = {

@@ -49,7 +49,7 @@ class SimulatorClock:
         await self._is_set.wait()
 
     def invalidate(self) -> None:
-        """Mark the clock as not set: another simulator may have taken over the address."""
+        """Mark the clock as not set: the next simulator at this address has another time."""
         self._is_set.clear()
 
     def feed_ns(self, wall_ns: int) -> int:

@@ -1,7 +1,7 @@
 """
 StockStream, CryptoStream: alpaca-py's websocket client, hardened.
 
-The greeting has a timeout, lasting refusals end the stream, and frames are delivered as they come.
+The greeting has a timeout, lasting refusals end the stream, and frames are delivered undivided.
 The classes override private methods of alpaca-py 0.44.0; a contract test compares them.
 """
 
@@ -22,7 +22,7 @@ from lean_lite_ingest.alpaca.wire import Message, explain
 
 GREETING_S = 10.0
 STOP_S = 1.0
-# A fast simulator sends frames without a pause, and other tasks need their turn.
+# A fast simulator sends frames without a pause, and other tasks must run.
 YIELD_EVERY = 2_000
 CHANNELS = ("bars", "updatedBars")
 # Errors that last until keys or plan are changed, found by words of their text: alpaca-py raises

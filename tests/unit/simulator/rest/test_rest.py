@@ -167,8 +167,8 @@ async def test_control_paths_show_clock_counters_and_recording(simulator: Simula
     assert stats["rest_requests"] == 1
     assert stats["connections"]["/v2/iex"] == {"open": 0, "total": 0, "most": 0}
     assert stats == simulator.stats
-    known = (await call(simulator, "/sim/symbols", headers={})).body["symbols"]
-    assert {"SPY", "AAPL", "BTC/USD", "SYN0001", "FAKEPACA"} <= set(known)
+    symbols = (await call(simulator, "/sim/symbols", headers={})).body["symbols"]
+    assert {"SPY", "AAPL", "BTC/USD", "SYN0001", "FAKEPACA"} <= set(symbols)
     for symbol in ("SPY", "BTC/USD", "SYN0001"):
         rows = (await call(simulator, "/sim/recording", {"symbol": symbol}, {})).body["bars"]
         assert [(row["start_ns"], row["c"]) for row in rows] == [
