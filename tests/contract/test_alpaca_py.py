@@ -131,7 +131,7 @@ def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> Sto
 
 
 @asynccontextmanager
-async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[str]]:
+async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
     """Run a stream, and prove that it stops quickly."""
     task = asyncio.create_task(frames.run_connected())
     try:
@@ -235,8 +235,8 @@ async def test_wrong_keys_end_the_stay(simulator: Simulator) -> None:
     frames = stocks(simulator, Heard(), secret="wrong")
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        reason = await frames.run_connected()
-    assert reason.startswith("auth failed (402); check the keys")
+        await frames.run_connected()
+    assert frames.refusal.startswith("auth failed (402); check the keys")
     assert connections(simulator)["total"] == 1
 
 
@@ -245,9 +245,9 @@ async def test_a_feed_that_is_not_in_the_plan_ends_the_stay() -> None:
         frames = stocks(simulator, Heard())
         frames.add_symbols(["SPY"])
         async with asyncio.timeout(WAIT_S):
-            reason = await frames.run_connected()
+            await frames.run_connected()
         assert connections(simulator)["total"] == 1
-    assert reason.startswith("insufficient subscription (409)")
+    assert frames.refusal.startswith("insufficient subscription (409)")
 
 
 async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
@@ -256,7 +256,8 @@ async def test_a_stay_can_follow_a_refusal(simulator: Simulator) -> None:
     frames = stocks(simulator, heard)
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
-        assert await frames.run_connected()
+        await frames.run_connected()
+    assert frames.refusal
     async with staying(frames):
         await until(lambda: heard.batches)
 

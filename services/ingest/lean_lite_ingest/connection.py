@@ -41,8 +41,8 @@ class FeedConnection:
     """
     Connection of one feed; its stream calls the hooks.
 
-    `connected` is true once the vendor has confirmed a subscription. `refusal` is why it refuses
-    the account, empty when it does not. `disconnects` counts the connections that have ended.
+    `connected` is true once the vendor has confirmed a subscription. `disconnects` counts the
+    connections that have ended.
     """
 
     def __init__(self, bus: Bus, source: MarketDataSource, listener: ConnectionListener) -> None:
@@ -54,9 +54,13 @@ class FeedConnection:
         self._reply_received = asyncio.Event()
         self._subscribed: frozenset[str] = frozenset()
         self._error = ""
-        self.refusal = ""
         self.connected = False
         self.disconnects = 0
+
+    @property
+    def refusal(self) -> str:
+        """Why the vendor refuses the account; empty when it does not."""
+        return self._stream.refusal
 
     @property
     def connect_error(self) -> str:
@@ -67,14 +71,13 @@ class FeedConnection:
         """Stay connected until cancelled, from the first symbol on."""
         while True:
             await self._has_symbols.wait()
-            self.refusal = await self._stream.run_connected()
+            await self._stream.run_connected()
             if self.refusal:
                 # It is also the reply to a subscription that waits for one.
                 self._reply_received.set()
                 log.error("feed.refused", extra={"feed": self._feed, "error": self.refusal})
                 await self.publish_state("refused", self.refusal)
                 await asyncio.sleep(REFUSED_WAIT_S)
-                self.refusal = ""
 
     def add_symbols(self, symbols: Collection[str]) -> None:
         """Add symbols to those that every connection subscribes; the first ones connect."""

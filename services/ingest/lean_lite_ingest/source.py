@@ -39,13 +39,15 @@ class LiveStream(Protocol):
     """
     Live bars and their corrections, over a connection that reconnects by itself.
 
-    `connect_error` is why the last attempt to connect failed, empty while there is no such failure.
+    `connect_error` is why the last attempt to connect failed, and `refusal` why the vendor refuses
+    the account until keys or plan change; each is empty without such a failure.
     """
 
     connect_error: str
+    refusal: str
 
-    async def run_connected(self) -> str:
-        """Stay connected until cancelled; return why, once the vendor refuses the account."""
+    async def run_connected(self) -> None:
+        """Stay connected until cancelled; return only with a refusal, and clear an earlier one."""
 
     def add_symbols(self, symbols: Collection[str]) -> None:
         """Add symbols to those that every connection subscribes; nothing is sent."""

@@ -23,10 +23,15 @@ class Stream:
 
     def __init__(self) -> None:
         self.symbols: set[str] = set()
-        self.refusal: asyncio.Future[str] = asyncio.Future()
+        self.refusal = ""
+        self._refused = asyncio.Event()
 
-    async def run_connected(self) -> str:
-        return await self.refusal
+    def refuse(self, reason: str) -> None:
+        self.refusal = reason
+        self._refused.set()
+
+    async def run_connected(self) -> None:
+        await self._refused.wait()
 
     def add_symbols(self, symbols: Collection[str]) -> None:
         self.symbols |= {*symbols}
@@ -122,7 +127,7 @@ async def test_a_refused_account_is_the_reply(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(setup.connection, "publish_state", publish_state)
     running = asyncio.create_task(setup.connection.run())
     reply = await setup.subscribe("SPY")
-    setup.source.stream.refusal.set_result("auth failed (402)")
+    setup.source.stream.refuse("auth failed (402)")
     assert await reply == "auth failed (402)"
     assert setup.connection.refusal == "auth failed (402)"
     running.cancel()

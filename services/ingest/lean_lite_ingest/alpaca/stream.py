@@ -67,8 +67,8 @@ class _AlpacaStream(DataStream):
     refusal: str = ""
     connect_error: str = ""
 
-    async def run_connected(self) -> str:
-        """Stay connected until cancelled; return why, once Alpaca refuses the account."""
+    async def run_connected(self) -> None:
+        """Stay connected until cancelled; return only with a refusal, and clear an earlier one."""
         self.refusal = ""
         work = asyncio.create_task(self._run_forever())
         try:
@@ -79,7 +79,6 @@ class _AlpacaStream(DataStream):
             await asyncio.wait([work], timeout=STOP_S)
             work.cancel()
             await self.close()
-        return self.refusal
 
     def add_symbols(self, symbols: Collection[str]) -> None:
         """Add symbols to those that every connection subscribes; nothing is sent."""
