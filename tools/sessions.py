@@ -1,8 +1,8 @@
 """
-Write libs/common/lean_lite/market/sessions.csv, the closed and half days of NYSE and Nasdaq.
+Write the table of closed and half days of NYSE and Nasdaq, for the library and the simulator.
 
 Run it with `make sessions`. The table ends with the year after next: the exchanges announce their
-days three years at a time.
+days three years at a time. The simulator imports nothing of the library, so it has a copy.
 """
 
 import warnings
@@ -11,7 +11,11 @@ from pathlib import Path
 
 import exchange_calendars  # type: ignore[import-untyped]
 
-TABLE = Path(__file__).parents[1] / "libs/common/lean_lite/market/sessions.csv"
+ROOT = Path(__file__).parents[1]
+TABLES = (
+    ROOT / "libs/common/lean_lite/market/sessions.csv",
+    ROOT / "libs/simulator/lean_lite_sim/market/sessions.csv",
+)
 FIRST = date(1993, 1, 1)  # since then every session has had today's hours
 FULL = time(9, 30), time(16)
 HALF = time(9, 30), time(13)
@@ -52,4 +56,6 @@ def _kind_of(day: date, hours: tuple[time, time] | None) -> str | None:
 
 
 if __name__ == "__main__":
-    TABLE.write_text(text_of_table(FIRST, date(datetime.now(UTC).year + 2, 12, 31)))
+    text = text_of_table(FIRST, date(datetime.now(UTC).year + 2, 12, 31))
+    for table in TABLES:
+        table.write_text(text)

@@ -13,7 +13,8 @@ from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
 
 from lean_lite_ingest.alpaca import stream
-from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoStream, Hooks, Message, StockStream
+from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoStream, StockStream
+from lean_lite_ingest.alpaca.wire import Message
 from lean_lite_sim import Faults, Simulator
 from tests.harness.simulator_clients import fast
 
@@ -102,13 +103,15 @@ class Heard:
         self.batches: list[list[Message]] = []
         self.controls: list[Message] = []
         self.disconnects = 0
-        self.hooks = Hooks(self._on_batch, self.controls.append, self._on_disconnected)
 
-    def _on_batch(self, messages: list[Message], wall_ns: int) -> None:
+    def on_batch(self, messages: list[Message], wall_ns: int) -> None:
         assert wall_ns > 0
         self.batches.append(messages)
 
-    def _on_disconnected(self) -> None:
+    def on_control(self, message: Message) -> None:
+        self.controls.append(message)
+
+    def on_disconnected(self) -> None:
         self.disconnects += 1
 
     def subscriptions(self, channel: str = "bars") -> list[list[str]]:
@@ -122,7 +125,7 @@ async def until(happened: Callable[[], object]) -> None:
 
 
 def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockStream:
-    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard.hooks)
+    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard)
     frames._reconnect_min_backoff = BACKOFF_S
     return frames
 
@@ -174,7 +177,7 @@ async def test_a_batch_of_messages_is_delivered_completely(simulator: Simulator)
 
 async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
     heard = Heard()
-    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard.hooks)
+    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard)
     frames.add_symbols(["BTC/USD"])
     async with staying(frames):
         await until(lambda: heard.batches)
@@ -217,7 +220,7 @@ async def test_a_server_without_a_greeting_is_retried(monkeypatch: pytest.Monkey
             await until(lambda: connections(simulator)["total"] >= 2)
             simulator.clear_faults()
             await until(lambda: heard.batches)
-    assert frames.refusal is None
+    assert frames.refusal == ""
 
 
 async def test_a_stream_without_a_greeting_stops_immediately() -> None:
@@ -233,7 +236,7 @@ async def test_wrong_keys_end_the_run(simulator: Simulator) -> None:
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
         await frames.run_connected()
-    assert frames.refusal == (402, "auth failed")
+    assert frames.refusal.startswith("auth failed (402); check the keys")
     assert connections(simulator)["total"] == 1
 
 
@@ -244,7 +247,7 @@ async def test_a_feed_that_is_not_in_the_plan_ends_the_run() -> None:
         async with asyncio.timeout(WAIT_S):
             await frames.run_connected()
         assert connections(simulator)["total"] == 1
-    assert frames.refusal == (409, "insufficient subscription")
+    assert frames.refusal.startswith("insufficient subscription (409)")
 
 
 async def test_a_stream_can_run_again_after_a_refusal(simulator: Simulator) -> None:
@@ -254,8 +257,7 @@ async def test_a_stream_can_run_again_after_a_refusal(simulator: Simulator) -> N
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
         await frames.run_connected()
-    assert frames.refusal is not None
-    frames.refusal = None
+    assert frames.refusal
     async with staying(frames):
         await until(lambda: heard.batches)
 
@@ -270,7 +272,7 @@ async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> N
             await until(lambda: first.batches or second.batches)
         await until(lambda: second.batches)
         assert not waiting.done()
-    assert waiter.refusal is None
+    assert waiter.refusal == ""
 
 
 async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulator) -> None:
@@ -316,8 +318,8 @@ async def test_a_stream_without_symbols_stops_quickly(simulator: Simulator) -> N
 
 
 async def test_a_stream_without_a_server_stops_quickly() -> None:
-    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard().hooks)
+    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard())
     frames.add_symbols(["SPY"])
     async with staying(frames):
         await asyncio.sleep(0.1)
-    assert frames.refusal is None
+    assert frames.refusal == ""

@@ -1,4 +1,4 @@
-"""Plain clients that show what the simulator really sends."""
+"""Plain websocket and HTTP clients of the simulator, without alpaca-py."""
 
 import asyncio
 import json
@@ -33,8 +33,8 @@ class StreamClient:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
 
-    async def send(self, **request: object) -> None:
-        await self.connection.send(msgspec.msgpack.encode(request))
+    async def send(self, **message: object) -> None:
+        await self.connection.send(msgspec.msgpack.encode(message))
 
     async def receive(self) -> list[Record]:
         async with asyncio.timeout(WAIT_S):
@@ -46,15 +46,15 @@ class StreamClient:
                 message["t"] = round(message["t"].timestamp()) * SECOND_NS
         return messages
 
-    async def ask(self, **request: object) -> Record:
-        await self.send(**request)
+    async def request(self, **message: object) -> Record:
+        await self.send(**message)
         while (reply := (await self.receive())[0])["T"] not in CONTROL_TYPES:
             pass
         return reply
 
     async def login(self, key: str = "simulator", secret: str = "simulator") -> Record:
         assert await self.receive() == [{"T": "success", "msg": "connected"}]
-        return await self.ask(action="auth", key=key, secret=secret)
+        return await self.request(action="auth", key=key, secret=secret)
 
     async def data(self, count: int) -> list[Record]:
         found: list[Record] = []
@@ -88,7 +88,7 @@ async def subscribed(
 ) -> AsyncIterator[StreamClient]:
     async with stream(simulator, path) as client:
         assert (await client.login())["msg"] == "authenticated"
-        assert (await client.ask(action="subscribe", **channels))["T"] == "subscription"
+        assert (await client.request(action="subscribe", **channels))["T"] == "subscription"
         yield client
 
 

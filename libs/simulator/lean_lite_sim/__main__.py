@@ -1,4 +1,4 @@
-"""`python -m lean_lite_sim`."""
+"""Run the simulator."""
 
 import sys
 

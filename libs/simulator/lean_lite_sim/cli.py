@@ -1,4 +1,4 @@
-"""The command line."""
+"""Command line of the simulator."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 
-from lean_lite_sim.faults import ConnectionFault, Faults, read_order
+from lean_lite_sim.faults import ConnectionFault, Faults, parse_faults
 from lean_lite_sim.settings import DEFAULT_KEY, SimulatorSettings
 from lean_lite_sim.simulator import Simulator
 
@@ -19,13 +19,13 @@ _COULD_NOT_START = 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Run a simulator until SIGTERM or SIGINT; 3 when it can't start.
+    Run a simulator until SIGTERM or SIGINT; return 3 when it cannot start.
 
-    Prints one JSON line with its addresses when it listens; everything else goes to stderr.
+    Prints one JSON line with its addresses when it listens; the log goes to stderr.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     try:
-        asyncio.run(_serve(settings_from(arguments)))
+        asyncio.run(_run(settings_from(arguments)))
     except (ValueError, OSError) as error:
         print(f"can't start: {error}", file=sys.stderr)  # noqa: T201
         return _COULD_NOT_START
@@ -33,15 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def settings_from(arguments: Sequence[str] | None) -> SimulatorSettings:
-    """Read command line options; raises ValueError for values that make no sense."""
+    """Read command line options; raise ValueError for invalid ones."""
     options = vars(_parser().parse_args(arguments))
     keys = dict(options.pop("keys") or [(DEFAULT_KEY, DEFAULT_KEY)])
-    known = {field.name for field in fields(SimulatorSettings)}
-    given = {name: value for name, value in options.items() if name in known and value is not None}
+    names = {field.name for field in fields(SimulatorSettings)}
+    given = {name: value for name, value in options.items() if name in names and value is not None}
     return SimulatorSettings(keys=keys, **given)
 
 
-async def _serve(settings: SimulatorSettings) -> None:
+async def _run(settings: SimulatorSettings) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,21 +58,33 @@ async def _serve(settings: SimulatorSettings) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     defaults = SimulatorSettings()
-    parser = argparse.ArgumentParser(prog="lean-lite-sim", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="lean-lite-sim",
+        description="An Alpaca-compatible market data server with recorded days and faults.",
+    )
     option = parser.add_argument
     option("--host", default=defaults.host, help="address to listen on")
-    option("--port", type=int, default=0, help="REST and control port; 0 takes a free one")
-    option("--stream-port", type=int, default=0, help="websocket port; 0 takes a free one")
+    option("--port", type=int, default=0, help="REST and control port; 0: a free one")
+    option("--stream-port", type=int, default=0, help="websocket port; 0: a free one")
     option("--start", default=defaults.start, help="feed time at the start: RFC-3339, open or last")
     option("--speed", type=float, default=defaults.speed, help="feed seconds per second")
-    option("--hold", action="store_true", help="stand at the start until somebody subscribes")
-    option("--today", type=date.fromisoformat, help="first day that is not over")
+    option(
+        "--hold",
+        action="store_true",
+        help="hold the clock at the start until the first subscription",
+    )
+    option("--today", type=date.fromisoformat, help="first day that has not ended")
     option("--keys", action="append", type=_key_pair, metavar="ID:SECRET", help="repeatable")
     option("--feeds", type=_names, help="feeds the keys may use, separated by commas")
     option("--symbols", type=int, default=0, help="number of synthetic symbols")
-    option("--also", type=_in_order, help="synthetic stocks by name, separated by commas")
-    option("--seed", type=int, default=0, help="what the synthetic symbols look like")
-    option("--frame-size", type=int, default=defaults.frame_size, help="0: one frame per instant")
+    option("--also", type=_split, help="synthetic stocks by name, separated by commas")
+    option("--seed", type=int, default=0, help="seed of the synthetic symbols")
+    option(
+        "--frame-size",
+        type=int,
+        default=defaults.frame_size,
+        help="0: one frame for all that is due",
+    )
     option("--queue-frames", type=int, default=defaults.queue_frames)
     option("--connection-limit", type=int, default=defaults.connection_limit)
     option("--symbol-limit", type=int)
@@ -85,22 +97,22 @@ def _parser() -> argparse.ArgumentParser:
 def _key_pair(text: str) -> tuple[str, str]:
     key, separator, secret = text.partition(":")
     if not (key and separator and secret):
-        message = "a key looks like ID:SECRET"
+        message = "expected ID:SECRET"
         raise argparse.ArgumentTypeError(message)
     return key, secret
 
 
 def _faults(text: str) -> Faults:
-    faults, blow = read_order(Faults(), json.loads(text))
-    if blow != ConnectionFault():
-        message = f"{text} would be done before anybody is connected"
+    faults, connection_fault = parse_faults(Faults(), json.loads(text))
+    if connection_fault != ConnectionFault():
+        message = f"{text} has faults of open connections, and at the start there are none"
         raise ValueError(message)
     return faults
 
 
 def _names(text: str) -> frozenset[str]:
-    return frozenset(_in_order(text))
+    return frozenset(_split(text))
 
 
-def _in_order(text: str) -> tuple[str, ...]:
+def _split(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))

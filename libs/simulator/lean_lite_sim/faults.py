@@ -1,4 +1,4 @@
-"""What can go wrong: the faults that a client can be made to meet."""
+"""Faults, ConnectionFault, FaultHistory: faults to inject, and which were in force when."""
 
 import difflib
 from bisect import bisect_right
@@ -10,6 +10,7 @@ from lean_lite_sim.market.bar import Bar
 from lean_lite_sim.market.randomness import happens
 from lean_lite_sim.market.timestamps import SECOND_NS
 
+# Alpaca sends an updated bar half a minute after the end of its minute.
 UPDATE_AFTER_NS: Final = 30 * SECOND_NS
 
 _ALWAYS: Final = -(2**63)
@@ -21,42 +22,42 @@ _CLOSE_CODES: Final = range(1000, 5000)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """
-    The standing faults: they last until they are cleared. The defaults are no faults.
+    Standing faults, in force until they are cleared; none by default.
 
-    Fractions are shares of all bars between 0 and 1, decided per bar by `seed`. Raises ValueError
+    Fractions are shares of all bars between 0 and 1; `seed` decides which bars. Raises ValueError
     for a value out of its range.
     """
 
     no_greeting: bool = False
-    """Accept a connection and then stay silent."""
+    """Accept a connection and send nothing."""
     auth_fail: int = 0
     """Refuse this many attempts with 402, whatever the keys."""
     auth_delay_s: float = 0.0
-    """Answer an attempt so many wall seconds later."""
+    """Reply to an attempt this many wall seconds later."""
     linger_s: float = 0.0
-    """Keep the place of a connection that broke off for so many wall seconds (406)."""
+    """Count a broken connection against the limit (406) for this many wall seconds."""
     handshake_status: int = 0
-    """Answer the websocket handshake with this HTTP status."""
+    """Reply to the websocket handshake with this HTTP status."""
     post_auth_error: int = 0
-    """Answer every subscription with this error code and send no data."""
+    """Reply to every subscription with this error code and send no data."""
     slow_client_frames: int = 0
-    """Close a client with 407 when so many frames wait for it; 0 leaves the setting."""
+    """Close a client with 407 when more frames wait for it; 0: as in the settings."""
     frame_size: int = 0
-    """Put so many messages into a frame; 0 leaves the setting."""
+    """Put at most this many messages into a frame; 0: as in the settings."""
     late_fraction: float = 0.0
-    """Send bars with part of their volume, and the whole as an updated bar 30 s later."""
+    """Send bars with part of their volume, and all of it as an updated bar 30 s later."""
     duplicate_fraction: float = 0.0
     """Send bars twice."""
     out_of_order_fraction: float = 0.0
     """Send bars one minute late, after their successor."""
     unknown_types: bool = False
-    """Add a message of a type that no client knows to what is sent every minute."""
+    """Add a message of an unknown type every minute."""
     unknown_keys: bool = False
-    """Add keys that no client knows to every bar."""
+    """Add unknown keys to every bar."""
     rest_status: int = 0
-    """Answer every request for market data with this HTTP status."""
+    """Reply to every request for market data with this HTTP status."""
     seed: int = 0
-    """Choose other bars."""
+    """Which bars are hit."""
 
     def __post_init__(self) -> None:
         """Refuse values out of their range."""
@@ -68,7 +69,7 @@ class Faults:
         _require_status(self.rest_status, _REST_STATUSES, "rest_status")
 
     def is_late(self, bar: Bar) -> bool:
-        """Tell whether a bar is first sent with part of its volume."""
+        """Return whether a bar is first sent with part of its volume."""
         return bar.volume > 1 and happens(
             self.late_fraction,
             self.seed,
@@ -78,16 +79,16 @@ class Faults:
         )
 
     def is_duplicate(self, bar: Bar) -> bool:
-        """Tell whether a bar is sent twice."""
+        """Return whether a bar is sent twice."""
         return happens(self.duplicate_fraction, self.seed, "duplicate", bar.symbol, bar.start_ns)
 
     def is_out_of_order(self, bar: Bar) -> bool:
-        """Tell whether a bar is sent after its successor."""
+        """Return whether a bar is sent after its successor."""
         return happens(self.out_of_order_fraction, self.seed, "order", bar.symbol, bar.start_ns)
 
 
 class ConnectionFault(NamedTuple):
-    """What is done once to every connection that is open: at most one of the four is usual."""
+    """A fault of every connection that is open, once; usually one of the four."""
 
     close_code: int | None = None
     abort: bool = False
@@ -97,10 +98,10 @@ class ConnectionFault(NamedTuple):
 
 class FaultHistory:
     """
-    Which standing faults were in force at which feed time.
+    The standing faults by feed time.
 
-    Bars are judged by the faults at the instant they are due, so that the stream and REST agree
-    about a bar however late either of them is asked.
+    A bar has the faults of the time at which it is due, so that the stream and REST agree about it
+    whenever they send it.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -109,33 +110,33 @@ class FaultHistory:
 
     @property
     def latest(self) -> Faults:
-        """The faults that are in force now."""
+        """The faults in force now."""
         return self._faults[-1]
 
     def at(self, feed_ns: int) -> Faults:
-        """Give the faults that were in force at a feed time."""
+        """Return the faults in force at a feed time."""
         return self._faults[bisect_right(self._since, feed_ns) - 1]
 
     def change(self, faults: Faults, feed_ns: int) -> None:
-        """Put other faults in force from a feed time on."""
+        """Set the faults in force from a feed time on."""
         self._since.append(feed_ns)
         self._faults.append(faults)
 
 
-def part_of(bar: Bar) -> Bar:
-    """Give the first version of a late bar: half of its volume and, if known, of its trades."""
+def first_version(bar: Bar) -> Bar:
+    """Return the first version of a late bar: half of its volume and of its trades, if any."""
     volume = bar.volume // 2 if isinstance(bar.volume, int) else bar.volume / 2
     trades = None if bar.trade_count is None else (bar.trade_count + 1) // 2
     return bar._replace(volume=volume, trade_count=trades)
 
 
-def read_order(current: Faults, order: Mapping[str, object]) -> tuple[Faults, ConnectionFault]:
+def parse_faults(current: Faults, changes: Mapping[str, object]) -> tuple[Faults, ConnectionFault]:
     """
-    Apply a JSON object that arms faults: the standing ones it leads to, and the blow to deal.
+    Apply changes by name; return all standing faults, and the fault of open connections.
 
-    Raises ValueError for a name that is no fault (and names the nearest), or a wrong value.
+    Raises ValueError for an unknown name, with the nearest one, or for an invalid value.
     """
-    values = {name: _checked(name, value) for name, value in order.items()}
+    values = {name: _check(name, value) for name, value in changes.items()}
     once = {name: value for name, value in values.items() if name in ConnectionFault._fields}
     standing = {name: value for name, value in values.items() if name not in once}
     return replace(current, **standing), ConnectionFault(**once)  # type: ignore[arg-type]
@@ -150,7 +151,7 @@ _KINDS: Final[dict[str, type]] = {
 }
 
 
-def _checked(name: str, value: object) -> object:
+def _check(name: str, value: object) -> object:
     if name not in _KINDS:
         near = difflib.get_close_matches(name, _KINDS, 1, 0.0)
         message = f"unknown fault {name!r}; did you mean {near[0]!r}?"
@@ -171,7 +172,7 @@ def _require_status(value: int, allowed: tuple[int, ...], name: str) -> None:
     _require(value in (0, *allowed), name, f"one of 0, {', '.join(map(str, allowed))}")
 
 
-def _require(ok: bool, name: str, wanted: str) -> None:  # noqa: FBT001
+def _require(ok: bool, name: str, expected: str) -> None:  # noqa: FBT001
     if not ok:
-        message = f"{name} must be {wanted}"
+        message = f"{name} must be {expected}"
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""Everything that can be set."""
+"""SimulatorSettings: how a simulator behaves."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,26 +16,26 @@ MAX_BAR_DELAY_S: Final = UPDATE_AFTER_NS / SECOND_NS
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorSettings:
     """
-    How a simulator behaves. Raises ValueError for values that make no sense.
+    Settings of a simulator. Raises ValueError for invalid values.
 
-    Seconds named `feed` are seconds of the feed clock, the others are of the wall clock.
+    Seconds named `feed` are those of the feed clock, the others those of the wall clock.
     """
 
     host: str = "127.0.0.1"
     """The address to listen on."""
     port: int = 0
-    """The port of REST and of the control paths; 0 takes a free one."""
+    """The port of REST and of the control paths; 0: a free one."""
     stream_port: int = 0
-    """The port of the websocket; 0 takes a free one."""
+    """The port of the websocket; 0: a free one."""
     start: str = "open"
     """Feed time at the start: RFC-3339, `open` or `last` (09:30 of the first or the latest day
     that all symbols have)."""
     speed: float = 60.0
     """Feed seconds per wall second."""
     hold: bool = False
-    """Let the clock stand at the start until somebody subscribes."""
+    """Hold the clock at the start until the first subscription."""
     today: date | None = None
-    """The first day that is not over; None takes the real one."""
+    """The first day that has not ended; None: by the wall clock."""
     keys: Mapping[str, str] = field(default_factory=lambda: {DEFAULT_KEY: DEFAULT_KEY}, repr=False)
     """Secret by key id."""
     feeds: frozenset[str] = FEEDS
@@ -45,11 +45,11 @@ class SimulatorSettings:
     also: tuple[str, ...] = ()
     """Synthetic stocks to add by name."""
     seed: int = 0
-    """What the synthetic symbols look like."""
+    """The seed of the synthetic symbols."""
     bar_delay_feed_s: float = 0.05
     """How long after its end a bar is sent."""
     frame_size: int = 100
-    """The most messages in a frame; 0 puts everything due at one instant into one."""
+    """The most messages in a frame; 0: one frame for all that is due at one time."""
     queue_frames: int = 4096
     """How many frames may wait for a slow client before it gets 407."""
     connection_limit: int = 1
@@ -59,16 +59,16 @@ class SimulatorSettings:
     symbol_limit_channels: frozenset[str] = KNOWN_CHANNELS
     """The channels that count against the symbol limit."""
     auth_timeout_s: float = 10.0
-    """How long a client may take to authenticate."""
+    """How long a client has to authenticate."""
     rate_limit_per_minute: int = 10_000
     """REST requests per key and minute; more get 429."""
     recent_sip: bool = True
     """Whether REST answers for the last 15 minutes of SIP."""
     faults: Faults = field(default_factory=Faults)
-    """The faults in force from the start."""
+    """The standing faults from the start."""
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         _require(self.speed > 0, "speed", "above 0")
         _require(0 <= self.bar_delay_feed_s < MAX_BAR_DELAY_S, "bar_delay_feed_s", "in [0, 30)")
         for name in ("connection_limit", "queue_frames", "rate_limit_per_minute"):
@@ -78,7 +78,7 @@ class SimulatorSettings:
         _require(self.feeds <= FEEDS, "feeds", f"among {', '.join(sorted(FEEDS))}")
 
 
-def _require(ok: bool, name: str, wanted: str) -> None:  # noqa: FBT001
+def _require(ok: bool, name: str, expected: str) -> None:  # noqa: FBT001
     if not ok:
-        message = f"{name} must be {wanted}"
+        message = f"{name} must be {expected}"
         raise ValueError(message)

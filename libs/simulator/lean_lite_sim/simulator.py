@@ -1,4 +1,4 @@
-"""The simulator: a market, a clock and two servers."""
+"""Simulator: a market, a clock and two servers."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 
-from lean_lite_sim.faults import FaultHistory, Faults, read_order
+from lean_lite_sim.faults import FaultHistory, Faults, parse_faults
 from lean_lite_sim.market.bar import Bar
 from lean_lite_sim.market.clock import FeedClock
 from lean_lite_sim.market.market import Market, is_well_formed
@@ -27,15 +27,15 @@ from lean_lite_sim.stream.scheduler import Scheduler
 from lean_lite_sim.stream.server import StreamServer
 from lean_lite_sim.timeline import Timeline
 
-_END_OF_TIME_NS = 2**63 - 1
+_LAST_NS = 2**63 - 1
 
 
 class Simulator:
     """
     An Alpaca-compatible data server; use it as an asynchronous context manager.
 
-    Raises ValueError for a start that is no time or a name that is no stock's, OSError for a port
-    that is taken.
+    Raises ValueError for an invalid start or the invalid name of a stock, OSError for a port in
+    use.
     """
 
     def __init__(self, settings: SimulatorSettings | None = None) -> None:
@@ -49,45 +49,45 @@ class Simulator:
         self._faults = FaultHistory(settings.faults)
         self._stats = Stats(ENDPOINTS)
         self._delay_ns = round(settings.bar_delay_feed_s * SECOND_NS)
-        self._tape = Timeline(self._market, self._faults, self._delay_ns)
+        self._timeline = Timeline(self._market, self._faults, self._delay_ns)
         self.clock = self._make_clock()
         self._context = ConnectionContext(settings, self.clock, self._faults, self._stats)
         self._stream = StreamServer(self._context)
         self._rest = self._make_rest()
-        self._pacing: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
         self.rest_url = ""
         self.stream_url = ""
 
     @property
     def stats(self) -> dict[str, object]:
-        """The counters, as `/sim/stats` gives them."""
+        """The counters, as in `/sim/stats`."""
         return self._stats.snapshot()
 
     def recording(self, symbol: str) -> Sequence[Bar]:
-        """List all bars of a symbol on their new days; empty for an unknown symbol."""
-        return self._market.bars(symbol, 0, _END_OF_TIME_NS)
+        """Return all bars of a symbol on their new days; none of an unknown symbol."""
+        return self._market.bars(symbol, 0, _LAST_NS)
 
-    def arm(self, order: Mapping[str, object]) -> Faults:
+    def arm(self, changes: Mapping[str, object]) -> Faults:
         """
-        Arm faults by name, beside those that are armed, and give all standing ones.
+        Arm faults by name, beside those that are armed, and return all standing ones.
 
-        Raises ValueError for an unknown name or a wrong value.
+        Raises ValueError for an unknown name or an invalid value.
         """
-        faults, blow = read_order(self._faults.latest, order)
+        faults, connection_fault = parse_faults(self._faults.latest, changes)
         self._faults.change(faults, self.clock.now_ns())
-        if "auth_fail" in order:
+        if "auth_fail" in changes:
             self._context.auth_failures_left = faults.auth_fail
-        self._stream.apply_fault(blow)
+        self._stream.apply_fault(connection_fault)
         return faults
 
     def clear_faults(self) -> Faults:
-        """Take back all standing faults."""
+        """Clear all standing faults."""
         self._faults.change(Faults(), self.clock.now_ns())
         self._context.auth_failures_left = 0
         return self._faults.latest
 
     async def start(self) -> None:
-        """Listen on both ports and let the clock run, unless it is held."""
+        """Listen on both ports, and start the clock unless it is held."""
         self._market.prepare_day(self.clock.start_ns)
         stream_port = await self._stream.start()
         try:
@@ -99,15 +99,15 @@ class Simulator:
         self.rest_url = f"http://{self.settings.host}:{rest_port}"
         if not self.settings.hold:
             self.clock.release()
-        pacer = Scheduler(self.clock, self._tape, self._stream, self._delay_ns)
-        self._pacing = asyncio.create_task(pacer.run())
+        scheduler = Scheduler(self.clock, self._timeline, self._stream, self._delay_ns)
+        self._sending = asyncio.create_task(scheduler.run())
 
     async def stop(self) -> None:
         """Close every connection and both ports."""
-        if self._pacing is not None:
-            self._pacing.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
             with suppress(asyncio.CancelledError):
-                await self._pacing
+                await self._sending
         await asyncio.gather(self._stream.stop(), self._rest.stop())
 
     async def __aenter__(self) -> Self:
@@ -127,9 +127,9 @@ class Simulator:
         return FeedClock(None, start_ns, self.settings.speed, wall_clock=time.time_ns)
 
     def _make_rest(self) -> RestServer:
-        shelf = BarPages(self._market, self._tape)
-        gatekeeper = RequestGuard(self.settings, self._faults)
-        market = MarketRoutes(self.settings, self.clock, shelf, gatekeeper, self._stats)
+        pages = BarPages(self._market, self._timeline)
+        guard = RequestGuard(self.settings, self._faults)
+        market = MarketRoutes(self.settings, self.clock, pages, guard, self._stats)
         control = ControlRoutes(
             self.clock,
             self._stats,
@@ -146,6 +146,6 @@ class Simulator:
 def _synthetic(settings: SimulatorSettings) -> Sequence[str]:
     for symbol in settings.also:
         if not is_well_formed(symbol, "stocks"):
-            message = f"{symbol} can't be the symbol of a stock"
+            message = f"invalid symbol of a stock {symbol!r}: expected e.g. MSFT or BRK.B"
             raise ValueError(message)
     return [*map(synthetic_symbol, range(settings.symbols)), *settings.also]

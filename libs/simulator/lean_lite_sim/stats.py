@@ -1,4 +1,4 @@
-"""What the simulator has done so far."""
+"""Stats: counters of connections, requests and messages."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class Stats:
         self.slow_clients = 0
 
     def on_connect(self, path: str) -> None:
-        """Count a connection that was opened."""
+        """Count a new connection."""
         self._open[path] += 1
         self._total[path] += 1
         self._most[path] = max(self._most[path], self._open[path])
@@ -42,7 +42,7 @@ class Stats:
                 self._sent[message.channel][message.symbol] += 1
 
     def snapshot(self) -> dict[str, object]:
-        """Give all counters as a JSON object; messages are counted once per receiving client."""
+        """Return all counters as a JSON object; messages are counted once per client."""
         connections = {
             path: {"open": self._open[path], "total": self._total[path], "most": self._most[path]}
             for path in self._open

@@ -1,11 +1,11 @@
-"""What is sent at each instant, and what is known of a bar at each instant."""
+"""Timeline: which messages are due when, and which version of a bar REST has when."""
 
 from functools import lru_cache
 
-from lean_lite_sim.faults import UPDATE_AFTER_NS, FaultHistory, Faults, part_of
+from lean_lite_sim.faults import UPDATE_AFTER_NS, FaultHistory, Faults, first_version
 from lean_lite_sim.market.bar import Bar
-from lean_lite_sim.market.daily import DailyBars
 from lean_lite_sim.market.market import Kind, Market
+from lean_lite_sim.market.timeframe import DailyBars
 from lean_lite_sim.market.timestamps import MINUTE_NS
 from lean_lite_sim.protocol.endpoints import Tempo
 from lean_lite_sim.protocol.wire import Message, bar_message, unknown_message
@@ -13,9 +13,9 @@ from lean_lite_sim.protocol.wire import Message, bar_message, unknown_message
 
 class Timeline:
     """
-    The market as clients see it, faults included.
+    The market as clients receive it, with faults.
 
-    A mark is a whole minute of feed time; bars that end at a mark are sent `delay_ns` after it.
+    A mark is a full minute of feed time; bars that end at a mark are sent `delay_ns` after it.
     """
 
     def __init__(self, market: Market, faults: FaultHistory, delay_ns: int) -> None:
@@ -26,20 +26,20 @@ class Timeline:
         self._minute = lru_cache(8)(self._make_minute)
 
     def prepare(self, kind: Kind, mark_ns: int) -> None:
-        """Make ahead of time what will be sent at a mark."""
+        """Encode the messages of a mark before they are due."""
         for message in self._minute(kind, mark_ns - MINUTE_NS)[1]:
             message.encode("msgpack")
 
     def bar_messages(self, kind: Kind, mark_ns: int) -> list[Message]:
-        """List the bars sent at a mark: those that end there, and stragglers of the mark before."""
-        messages = self._first_versions(kind, mark_ns, stragglers=False)
-        messages += self._first_versions(kind, mark_ns - MINUTE_NS, stragglers=True)
+        """List the bars due at a mark: those that end there, and delayed ones of the last mark."""
+        messages = self._first_versions(kind, mark_ns, delayed=False)
+        messages += self._first_versions(kind, mark_ns - MINUTE_NS, delayed=True)
         if messages and self._faults_at(mark_ns).unknown_types:
             messages.append(unknown_message(mark_ns))
         return messages
 
     def updated_messages(self, kind: Kind, mark_ns: int) -> list[Message]:
-        """List the updated bars sent 30 s after a mark: the whole of those that were late."""
+        """List the updated bars due 30 s after a mark: complete versions of the late ones."""
         faults = self._faults_at(mark_ns)
         if not faults.late_fraction:
             return []
@@ -51,29 +51,29 @@ class Timeline:
         ]
 
     def daily_messages(self, tempo: Tempo, mark_ns: int) -> list[Message]:
-        """List the daily bars sent at a mark; late bars count with their whole volume."""
+        """List the daily bars due at a mark; late bars count with all of their volume."""
         daily = self._daily.setdefault(tempo, DailyBars(self._market))
         minute_ns = mark_ns - MINUTE_NS
         bars = daily.after(self._minute(tempo.kind, minute_ns)[0], minute_ns)
         return [bar_message("dailyBars", bar) for bar in bars]
 
-    def known_version(self, bar: Bar, now_ns: int) -> Bar:
-        """Give the version of a bar that REST shows at a feed time."""
+    def version_at(self, bar: Bar, now_ns: int) -> Bar:
+        """Return the version of a bar that REST has at a feed time."""
         if now_ns < bar.end_ns + UPDATE_AFTER_NS and self._faults_at(bar.end_ns).is_late(bar):
-            return part_of(bar)
+            return first_version(bar)
         return bar
 
-    def _first_versions(self, kind: Kind, mark_ns: int, *, stragglers: bool) -> list[Message]:
+    def _first_versions(self, kind: Kind, mark_ns: int, *, delayed: bool) -> list[Message]:
         faults = self._faults_at(mark_ns)
         bars, messages = self._minute(kind, mark_ns - MINUTE_NS)
         if not _touches_bars(faults):
-            return [] if stragglers else list(messages)
-        chosen = [bar for bar in bars if faults.is_out_of_order(bar) == stragglers]
+            return [] if delayed else list(messages)
+        chosen = [bar for bar in bars if faults.is_out_of_order(bar) == delayed]
         chosen += [bar for bar in chosen if faults.is_duplicate(bar)]
         return [
             bar_message(
                 "bars",
-                part_of(bar) if faults.is_late(bar) else bar,
+                first_version(bar) if faults.is_late(bar) else bar,
                 unknown_keys=faults.unknown_keys,
             )
             for bar in chosen

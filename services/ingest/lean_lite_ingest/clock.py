@@ -1,104 +1,92 @@
-"""The clock of a feed: this machine's for Alpaca, the simulator's own for a simulator."""
+"""FeedClock, WallClock and ClockSkewMonitor: a feed's time, and whether this machine's is wrong."""
 
-import asyncio
+import logging
 import time
-import urllib.error
-import urllib.request
 from typing import Protocol
 
-import msgspec
-
+from lean_lite.bus.retry import retry
 from lean_lite.errors import FeedUnavailable
+from lean_lite.model.timestamps import SECOND_NS
 
-TIMEOUT_S = 5.0
+# A vendor sends a bar after its end: one that arrives clearly before shows a clock that is behind.
+TOLERATED_NS = SECOND_NS
+LOG_EVERY_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 class FeedClock(Protocol):
-    """Tell the feed's time, nanoseconds since 1970 UTC."""
+    """Clock of a feed, in nanoseconds since 1970 UTC."""
 
     async def sync(self) -> None:
-        """Ask the feed for its time, when it has one of its own."""
+        """Read the feed's time; FeedUnavailable when it cannot be read."""
 
     async def wait_synced(self) -> None:
-        """Return when the clock is set."""
+        """Wait until the clock is set."""
 
     def invalidate(self) -> None:
-        """Forget the feed's time: it may have been stopped or moved."""
+        """Mark the clock as not set: the feed's time may have been stopped or moved."""
 
     def feed_ns(self, wall_ns: int) -> int:
-        """Return the feed's time at a moment of this machine's clock."""
+        """Convert a timestamp of this machine's clock to the feed's time."""
 
     def wall_s(self, feed_s: float) -> float:
-        """Return how long a span of the feed's time takes here."""
+        """Convert a duration in the feed's time to one on this machine."""
 
 
 class WallClock:
-    """Be the clock of a feed that lives in real time."""
+    """Clock of a feed that runs in real time."""
 
     async def sync(self) -> None:
         """Do nothing: the clock is always set."""
 
     async def wait_synced(self) -> None:
-        """Return at once."""
+        """Return immediately."""
 
     def invalidate(self) -> None:
         """Do nothing: the clock is always set."""
 
     def feed_ns(self, wall_ns: int) -> int:
-        """Return the moment itself."""
+        """Return the timestamp unchanged."""
         return wall_ns
 
     def wall_s(self, feed_s: float) -> float:
-        """Return the span itself."""
+        """Return the duration unchanged."""
         return feed_s
 
 
-class ClockReading(msgspec.Struct):
-    """Hold what a simulator says of its clock."""
+async def sync_clock(clock: FeedClock, feed: str) -> None:
+    """Read the feed's time, and retry until it can be read."""
 
-    wall_ns: int
-    feed_ns: int
-    speed: float
-    held: bool = False
+    def on_retry(error: Exception) -> None:
+        log.warning("clock.sync_failed", extra={"feed": feed, "error": str(error)})
+
+    await retry(clock.sync, (FeedUnavailable,), on_retry=on_retry)
 
 
-class SimulatorClock:
-    """Follow the clock of a simulator, which starts when somebody subscribes."""
+class ClockSkewMonitor:
+    """Detector of a local clock that is behind the feed's; warns once a minute."""
 
-    def __init__(self, rest_url: str) -> None:
-        """Read from a simulator's REST address; unset before `set`."""
-        self._url = f"{rest_url}/sim/clock"
-        self._reading = ClockReading(time.time_ns(), 0, 1.0)
-        self._is_set = asyncio.Event()
+    def __init__(self, feed: str) -> None:
+        self._feed = feed
+        self._logged_at: float | None = None
+        self.behind_ns = 0
 
-    async def sync(self) -> None:
-        """Ask the simulator; FeedUnavailable when it does not answer."""
-        self._reading = await asyncio.to_thread(self._read)
-        if not self._reading.held:
-            self._is_set.set()
+    def check(self, end_ns: int, received_ns: int) -> bool:
+        """Compare the end of a live bar with its receipt; return whether it was received before."""
+        self.behind_ns = max(end_ns - received_ns, 0)
+        if self.behind_ns <= TOLERATED_NS:
+            return False
+        if self._logged_at is None or time.monotonic() - self._logged_at > LOG_EVERY_S:
+            self._logged_at = time.monotonic()
+            log.warning("clock.behind", extra={"feed": self._feed, "todo": self.text})
+        return True
 
-    async def wait_synced(self) -> None:
-        """Return when the clock runs and its reading is known."""
-        await self._is_set.wait()
-
-    def invalidate(self) -> None:
-        """Forget the reading's validity; the last one still serves as an estimate."""
-        self._is_set.clear()
-
-    def feed_ns(self, wall_ns: int) -> int:
-        """Return the simulator's time at a moment of this machine's clock."""
-        reading = self._reading
-        speed = 0.0 if reading.held else reading.speed
-        return reading.feed_ns + round((wall_ns - reading.wall_ns) * speed)
-
-    def wall_s(self, feed_s: float) -> float:
-        """Return how long a span of the simulator's time takes here."""
-        return feed_s / self._reading.speed
-
-    def _read(self) -> ClockReading:
-        try:
-            with urllib.request.urlopen(self._url, timeout=TIMEOUT_S) as response:  # noqa: S310
-                return msgspec.json.decode(response.read(), type=ClockReading)
-        except (OSError, msgspec.MsgspecError) as error:
-            message = f"the simulator does not tell its time at {self._url}: {error}"
-            raise FeedUnavailable(message) from error
+    @property
+    def text(self) -> str:
+        """By how much the clock is behind, and what to do."""
+        return (
+            f"this machine's clock is at least {self.behind_ns / SECOND_NS:.1f} s behind the feed "
+            f"{self._feed}: set it by NTP (`chronyc makestep` or `timedatectl set-ntp true`); "
+            "until then bars are graded down as too early"
+        )

@@ -1,24 +1,28 @@
-"""Fetch by REST what the socket may have missed."""
+"""GapFiller: fetch by REST what the stream of a feed may have missed, publish and report it."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from itertools import batched
-from typing import NamedTuple
 
+from lean_lite.bus import Bus
 from lean_lite.bus.retry import retry
+from lean_lite.config import IngestConfig
 from lean_lite.errors import FeedUnavailable
-from lean_lite.model.timestamps import MINUTE_NS, SECOND_NS, from_ns
+from lean_lite.model.timestamps import MINUTE_NS
+from lean_lite.protocol import subjects
+from lean_lite.protocol.events import GapEvent, GapState
 from lean_lite.protocol.partitions import Lane, lane_of
-from lean_lite_ingest import metrics as counters
-from lean_lite_ingest.alpaca.rest import AlpacaHistory
+from lean_lite_ingest import metrics
+from lean_lite_ingest.clock import sync_clock
+from lean_lite_ingest.connection import FeedConnection
+from lean_lite_ingest.gap_finder import GapFinder, GapRange, first_minute
+from lean_lite_ingest.interest import Interests
 from lean_lite_ingest.lane_publisher import IngestLanePublisher
 from lean_lite_ingest.rows import Row
+from lean_lite_ingest.source import MarketDataSource
 
-# A correction comes half a minute after its bar: what was lost just before the hole is older.
-MARGIN_NS = 2 * MINUTE_NS
-# Lanes whose holes begin this close together share their requests.
-NEAR_NS = 10 * MINUTE_NS
 SYMBOLS_PER_REQUEST = 500
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 60.0
@@ -26,100 +30,110 @@ RETRY_MAX_S = 60.0
 log = logging.getLogger(__name__)
 
 
-class GapRange(NamedTuple):
-    """Name a span of starts, both ends included, and the symbols that may lack bars in it."""
-
-    symbols: tuple[str, ...]
-    start_ns: int
-    end_ns: int
-
-
-class FilledGap(NamedTuple):
-    """Say how many bars a hole was filled with."""
-
-    gap: GapRange
-    rows: int
-
-
 class GapFiller:
-    """Fill the holes of one feed."""
+    """
+    Filler of the gaps of one feed.
+
+    A lane declares nothing complete while it may have a gap. It does so again when the gap is
+    filled, unless the connection was lost meanwhile: then the next subscription finds a new gap,
+    from the last complete bar on.
+    """
 
     def __init__(
         self,
-        rest: AlpacaHistory,
-        feed: str,
-        outboxes: Mapping[Lane, IngestLanePublisher],
-        span_s: float,
+        bus: Bus,
+        source: MarketDataSource,
+        connection: FeedConnection,
+        *,
+        interests: Interests,
+        publishers: Mapping[Lane, IngestLanePublisher],
+        settings: IngestConfig,
     ) -> None:
-        """Fetch nothing before it is asked; holes longer than `span_s` are cut."""
-        self._rest = rest
-        self._feed = feed
-        self._outboxes = outboxes
-        self._span_ns = round(span_s * SECOND_NS)
+        self._bus = bus
+        self._feed = source.feed
+        self._rest = source.history
+        self._clock = source.clock
+        self._connection = connection
+        self._interests = interests
+        self._publishers = publishers
+        self._refill_again_s = settings.refill_again_s
+        self._finder = GapFinder(publishers, settings.refill_span_s)
+        self._lanes: set[Lane] = set()
+        self._new_symbols: set[str] = set()
+        self._requested = asyncio.Event()
 
-    def gaps(
-        self, lanes: Iterable[Lane], since_ns: Mapping[str, int], now_ns: int
-    ) -> tuple[list[GapRange], list[GapRange]]:
-        """Return the holes to fetch now, and the parts that lie too far back for that."""
-        end_ns = now_ns - now_ns % MINUTE_NS - MINUTE_NS
-        earliest_ns = end_ns - self._span_ns
-        starts = {symbol: self._start_ns(symbol, since_ns[symbol]) for symbol in since_ns}
-        chosen = set(lanes)
-        wanted = sorted(
-            (start, symbol)
-            for symbol, start in starts.items()
-            if start <= end_ns and lane_of(symbol) in chosen
-        )
-        lost = [
-            GapRange((symbol,), start, earliest_ns - MINUTE_NS)
-            for start, symbol in wanted
-            if start < earliest_ns
-        ]
-        return list(_group_by_start([(max(s, earliest_ns), n) for s, n in wanted], end_ns)), lost
+    def add_lane(self, lane: Lane) -> None:
+        """Look for gaps in a lane that may lack bars."""
+        self._lanes.add(lane)
+        self._requested.set()
 
-    def start_gaps(
-        self, symbols: Iterable[str], since_ns: Mapping[str, int], now_ns: int
-    ) -> list[GapRange]:
-        """
-        Return the minutes between what history has of new symbols and what comes live.
+    def add_symbols(self, symbols: Iterable[str]) -> None:
+        """Fetch the minutes before the first live bar of new symbols."""
+        self._new_symbols.update(symbols)
+        self._requested.set()
 
-        History ends where bars are final, 35 s ago; the last whole minute before a subscription
-        would be in neither.
-        """
-        end_ns = now_ns - now_ns % MINUTE_NS - MINUTE_NS
-        starts = sorted((self._begin_ns(since_ns[s]), s) for s in symbols if s in since_ns)
-        return list(_group_by_start([start for start in starts if start[0] <= end_ns], end_ns))
+    async def run(self) -> None:
+        """Find and fill gaps until cancelled."""
+        async with asyncio.TaskGroup() as second_passes:
+            while True:
+                await self._requested.wait()
+                self._requested.clear()
+                gaps = await self._fill_requested()
+                if gaps:
+                    second_passes.create_task(self._fill_again(gaps))
 
-    async def fill(self, holes: Iterable[GapRange], since_ns: Mapping[str, int]) -> list[FilledGap]:
-        """Fetch and publish; return when all is in RAW."""
-        filled = []
-        for hole in holes:
-            rows = await self._fetch(hole)
-            kept = [r for r in rows if r.start_ns >= self._begin_ns(since_ns.get(r.symbol, 0))]
-            counters.REFILLED.labels(self._feed).inc(len(kept))
-            await self._publish(kept)
-            filled.append(FilledGap(hole, len(kept)))
-        return filled
+    async def _fill_requested(self) -> list[GapRange]:
+        """Fill the gaps of lanes and symbols added since the last call, and return them."""
+        lanes, self._lanes = self._lanes, set()
+        symbols, self._new_symbols = self._new_symbols, set()
+        disconnects = self._connection.disconnects
+        await sync_clock(self._clock, self._feed)
+        await self._clock.wait_synced()
+        since_ns = self._interests.since_ns
+        if lanes:
+            await self._connection.publish_state("connected", f"{len(since_ns)} symbols")
+        gaps, lost = self._finder.lane_gaps(lanes, since_ns, self._now_ns())
+        for gap in lost:
+            # Backfill serves what is before; without this it would trust the lane for it.
+            self._interests.live_since_ns |= dict.fromkeys(gap.symbols, gap.end_ns + MINUTE_NS)
+            await self._publish_event(gap, "unrecoverable", 0)
+        gaps += self._finder.start_gaps(symbols, since_ns, self._now_ns())
+        await self._fill(gaps)
+        if disconnects == self._connection.disconnects:
+            for lane in lanes:
+                self._publishers[lane].resume_completeness()
+        return gaps
 
-    def _start_ns(self, symbol: str, since_ns: int) -> int:
-        complete_ns = self._outboxes[lane_of(symbol)].complete_ns
-        begin_ns = self._begin_ns(since_ns)
-        return begin_ns if complete_ns is None else max(begin_ns, complete_ns - MARGIN_NS)
+    async def _fill_again(self, gaps: list[GapRange]) -> None:
+        """Fetch once more when late trades have corrected the last bars."""
+        await asyncio.sleep(self._clock.wall_s(self._refill_again_s))
+        await self._fill(gaps)
 
-    @staticmethod
-    def _begin_ns(since_ns: int) -> int:
-        """Return the minute before a symbol was wanted: its bar may come just afterwards."""
-        return since_ns - since_ns % MINUTE_NS - MINUTE_NS
+    async def _fill(self, gaps: Iterable[GapRange]) -> None:
+        for gap, rows in [(gap, await self._fetch_and_publish(gap)) for gap in gaps]:
+            log.info("gap.filled", extra={"gap": str(gap), "rows": rows})
+            await self._publish_event(gap, "filled", rows)
 
-    async def _fetch(self, hole: GapRange) -> list[Row]:
+    async def _fetch_and_publish(self, gap: GapRange) -> int:
+        """Return how many bars of a gap were fetched, when all of them are in RAW."""
+        rows = [row for row in await self._fetch(gap) if self._is_requested(row)]
+        metrics.GAP_BARS.labels(self._feed).inc(len(rows))
+        await self._publish(rows)
+        return len(rows)
+
+    def _is_requested(self, row: Row) -> bool:
+        # A gap has one start for several symbols; bars from before a symbol's interest are history.
+        return row.start_ns >= first_minute(self._interests.since_ns.get(row.symbol, 0))
+
+    async def _fetch(self, gap: GapRange) -> list[Row]:
         rows: list[Row] = []
-        for symbols in batched(hole.symbols, SYMBOLS_PER_REQUEST):
-            rows += await self._fetch_with_retry(GapRange(symbols, hole.start_ns, hole.end_ns))
+        for symbols in batched(gap.symbols, SYMBOLS_PER_REQUEST):
+            rows += await self._fetch_with_retry(gap._replace(symbols=symbols))
         return rows
 
-    async def _fetch_with_retry(self, hole: GapRange) -> list[Row]:
+    async def _fetch_with_retry(self, gap: GapRange) -> list[Row]:
         return await retry(
-            lambda: self._rest.bars(hole.symbols, hole.start_ns, hole.end_ns),
+            lambda: self._rest.bars(gap.symbols, gap.start_ns, gap.end_ns),
             (FeedUnavailable,),
             first_s=RETRY_FIRST_S,
             max_s=RETRY_MAX_S,
@@ -127,31 +141,18 @@ class GapFiller:
         )
 
     def _on_fetch_failed(self, error: Exception) -> None:
-        counters.REST_FAILED.labels(self._feed).inc()
-        log.warning("refill.failed", extra={"feed": self._feed, "error": str(error)})
+        metrics.REST_FAILED.labels(self._feed).inc()
+        log.warning("gap.fetch_failed", extra={"feed": self._feed, "error": str(error)})
 
     async def _publish(self, rows: Iterable[Row]) -> None:
         lanes: dict[Lane, list[Row]] = {}
         for row in rows:
             lanes.setdefault(lane_of(row.symbol), []).append(row)
-        await asyncio.gather(*(self._outboxes[lane].put(lanes[lane]) for lane in lanes))
+        await asyncio.gather(*(self._publishers[lane].put(lanes[lane]) for lane in lanes))
 
+    async def _publish_event(self, gap: GapRange, state: GapState, rows: int) -> None:
+        event = GapEvent(self._feed, gap.symbols, gap.start_ns, gap.end_ns, state, rows)
+        await self._bus.publish_message(subjects.event("gap"), event)
 
-def _group_by_start(wanted: list[tuple[int, str]], end_ns: int) -> Iterable[GapRange]:
-    group: list[str] = []
-    begin_ns = 0
-    for start_ns, symbol in wanted:
-        if group and start_ns > begin_ns + NEAR_NS:
-            yield GapRange(tuple(group), begin_ns, end_ns)
-            group = []
-        if not group:
-            begin_ns = start_ns
-        group.append(symbol)
-    if group:
-        yield GapRange(tuple(group), begin_ns, end_ns)
-
-
-def describe(hole: GapRange) -> str:
-    """Return a hole in words for a log."""
-    span = f"{from_ns(hole.start_ns):%Y-%m-%d %H:%M} to {from_ns(hole.end_ns):%H:%M} UTC"
-    return f"{len(hole.symbols)} symbols, {span}"
+    def _now_ns(self) -> int:
+        return self._clock.feed_ns(time.time_ns())

@@ -1,4 +1,4 @@
-"""Turn Alpaca's bars, off the socket or from REST, into rows and blocks."""
+"""Row: one bar of a vendor, before it is a row of a block."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from lean_lite_ingest.clock import FeedClock
 
 
 class Row(NamedTuple):
-    """Hold one bar of the wire; `wall_ns` is when it came in, by this machine's clock."""
+    """One bar; `wall_ns` is its receipt by this machine's clock."""
 
     symbol: str
     start_ns: int
@@ -33,7 +33,7 @@ def to_block(
     *,
     simulated: bool,
 ) -> Block:
-    """Return rows as a block, with the feed's time of their arrival."""
+    """Convert rows to a block; `received_ns` is in the feed's time."""
     columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
     symbols = [str(symbol) for symbol in columns.pop("symbol")]
     columns["received_ns"] = tuple(clock.feed_ns(row.wall_ns) for row in rows)

@@ -132,7 +132,7 @@ async def test_history_of_what_is_no_symbol_or_no_feed_of_ours_is_refused(
     ingest = services.start("ingest", alpaca=alpaca(sim))
     await ingest.ready()
     client = await join("store")
-    with pytest.raises(RequestError, match="equities look like AAPL"):
+    with pytest.raises(RequestError, match="invalid symbol 'spy'"):
         await backfilled(client, BackfillRequest("spy", 0, DAY_NS))
     with pytest.raises(RequestError, match="not served by this account") as refused:
         await backfilled(client, BackfillRequest("SPY", 0, DAY_NS, feed="sip"))

@@ -54,7 +54,7 @@ async def test_malformed_symbols_are_refused_beside_those_that_are_served(
     assert reply.accepted == ("SPY",)
     assert reply.feeds == {"SPY": "iex"}
     assert set(reply.refused) == set(malformed)
-    assert reply.refused["spy"].startswith("'spy' ")
+    assert reply.refused["spy"].startswith("invalid symbol 'spy'")
     shows("not the form of a symbol", reply.refused["spy"])
     assert "name the symbols" in reply.refused["*"]
     await market.reach("SPY", 5)

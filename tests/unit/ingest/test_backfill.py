@@ -18,7 +18,7 @@ def ns(text: str) -> int:
     return to_ns(datetime.fromisoformat(text))
 
 
-def test_a_minute_is_final_once_it_is_over() -> None:
+def test_a_minute_is_final_once_it_has_ended() -> None:
     assert final_ns(ns("2026-11-24T14:31:40+00:00"), 60) == ns("2026-11-24T14:31:00+00:00")
 
 

@@ -10,9 +10,9 @@ from lean_lite_ingest.service import IngestService
 
 @pytest.mark.parametrize(
     ("symbol", "reason"),
-    [("EUR/USD", "a feed of your own that serves forex"), ("aapl", "equities look like AAPL")],
+    [("EUR/USD", "a feed of your own that serves forex"), ("aapl", "invalid symbol 'aapl'")],
 )
-async def test_a_symbol_to_start_with_that_ingest_can_not_serve_is_a_wrong_setting(
+async def test_a_configured_symbol_that_ingest_cannot_serve_is_a_config_error(
     monkeypatch: pytest.MonkeyPatch, symbol: str, reason: str
 ) -> None:
     for name, value in {

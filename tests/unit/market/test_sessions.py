@@ -8,7 +8,7 @@ import pytest
 from lean_lite.market.calendar import Session, calendar_of
 from lean_lite.market.sessions import read_table
 from lean_lite.model.timestamps import DAY_NS
-from tools.sessions import TABLE, hours_of_exchange, text_of_table
+from tools.sessions import TABLES, hours_of_exchange, text_of_table
 
 HOUR_NS = DAY_NS // 24
 EQUITY = calendar_of("equity")
@@ -30,9 +30,11 @@ def session_of(asset_class: str, day: date) -> Session:
     return session
 
 
-def test_the_table_is_what_the_generator_writes() -> None:
+def test_the_tables_of_library_and_simulator_are_what_the_generator_writes() -> None:
     table = read_table()
-    assert TABLE.read_text() == text_of_table(table.first, table.last), "run `make sessions`"
+    expected = text_of_table(table.first, table.last)
+    for path in TABLES:
+        assert path.read_text() == expected, f"{path} is old: run `make sessions`"
 
 
 def test_every_session_opens_and_closes_as_the_exchange_does() -> None:

@@ -15,7 +15,7 @@ async def start(*options: str) -> Process:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_prints_one_line_when_it_listens_and_ends_on_a_signal(number: int) -> None:
+async def test_it_prints_one_line_when_it_listens_and_stops_on_a_signal(number: int) -> None:
     process = await start("--hold", "--speed", "600", "--keys", "me:secret")
     assert process.stdout is not None
     line = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
@@ -34,7 +34,7 @@ async def test_it_prints_one_line_when_it_listens_and_ends_on_a_signal(number: i
     "options",
     [("--start", "noon"), ("--speed", "0"), ("--feeds", "nyse"), ("--faults", '{"mut_s": 1}')],
 )
-async def test_it_says_why_it_can_not_start(options: tuple[str, ...]) -> None:
+async def test_invalid_options_are_reported(options: tuple[str, ...]) -> None:
     process = await start(*options)
     _, errors = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode in (2, 3)
@@ -42,7 +42,7 @@ async def test_it_says_why_it_can_not_start(options: tuple[str, ...]) -> None:
     assert len(errors.splitlines()[-1]) > 20
 
 
-async def test_a_port_that_is_taken_is_one_clear_line() -> None:
+async def test_a_port_in_use_is_reported_in_one_line() -> None:
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     async with server:
         port = str(server.sockets[0].getsockname()[1])

@@ -2,18 +2,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_lite_sim.faults import ConnectionFault, FaultHistory, Faults, part_of, read_order
+from lean_lite_sim.faults import ConnectionFault, FaultHistory, Faults, first_version, parse_faults
 from lean_lite_sim.market.bar import Bar
 
 
-def test_an_order_adds_to_the_standing_faults_and_names_the_blow() -> None:
-    faults, blow = read_order(Faults(frame_size=3), {"late_fraction": 0.5, "mute_s": 2})
+def test_changes_are_standing_faults_or_a_fault_of_connections() -> None:
+    faults, connection_fault = parse_faults(
+        Faults(frame_size=3), {"late_fraction": 0.5, "mute_s": 2}
+    )
     assert faults == Faults(frame_size=3, late_fraction=0.5)
-    assert blow == ConnectionFault(mute_s=2)
+    assert connection_fault == ConnectionFault(mute_s=2)
 
 
 @pytest.mark.parametrize(
-    ("order", "message"),
+    ("changes", "message"),
     [
         ({"late_fractoin": 0.5}, "did you mean 'late_fraction'"),
         ({"mute": 1}, "did you mean 'mute_s'"),
@@ -27,12 +29,14 @@ def test_an_order_adds_to_the_standing_faults_and_names_the_blow() -> None:
         ({"half_open_s": 0}, "above 0"),
     ],
 )
-def test_a_wrong_order_says_what_is_wrong(order: dict[str, object], message: str) -> None:
+def test_an_invalid_change_is_refused_with_the_reason(
+    changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        read_order(Faults(), order)
+        parse_faults(Faults(), changes)
 
 
-def test_history_knows_what_was_in_force_when() -> None:
+def test_the_history_has_the_faults_of_every_time() -> None:
     history = FaultHistory(Faults(seed=1))
     history.change(Faults(seed=2), 100)
     history.change(Faults(seed=3), 200)
@@ -41,14 +45,14 @@ def test_history_knows_what_was_in_force_when() -> None:
 
 
 @given(st.integers(0, 2**40), st.integers(0, 1000))
-def test_a_fraction_grows_by_adding_bars_only(start_ns: int, seed: int) -> None:
+def test_a_larger_fraction_hits_the_same_bars_and_more(start_ns: int, seed: int) -> None:
     bar = Bar("SPY", start_ns, 1.0, 1.0, 1.0, 1.0, 10)
     hit = [Faults(late_fraction=f, seed=seed).is_late(bar) for f in (0.0, 0.2, 0.6, 1.0)]
     assert hit == sorted(hit)
     assert (hit[0], hit[-1]) == (False, True)
 
 
-def test_about_the_asked_fraction_of_bars_is_hit() -> None:
+def test_about_the_given_fraction_of_bars_is_hit() -> None:
     faults = Faults(duplicate_fraction=0.25, seed=4)
     bars = [Bar("SPY", n, 1.0, 1.0, 1.0, 1.0, 10) for n in range(4_000)]
     assert 900 < sum(faults.is_duplicate(bar) for bar in bars) < 1_100
@@ -57,7 +61,7 @@ def test_about_the_asked_fraction_of_bars_is_hit() -> None:
 @pytest.mark.parametrize(("volume", "count"), [(2, 1), (101, None), (0.75, None), (7, 7)])
 def test_the_first_version_has_less_volume(volume: float, count: int | None) -> None:
     bar = Bar("X", 0, 1.0, 1.0, 1.0, 1.0, volume, count)
-    part = part_of(bar)
-    assert 0 < part.volume < volume
-    assert type(part.volume) is type(volume)
-    assert part._replace(volume=volume, trade_count=count) == bar
+    first = first_version(bar)
+    assert 0 < first.volume < volume
+    assert type(first.volume) is type(volume)
+    assert first._replace(volume=volume, trade_count=count) == bar

@@ -21,7 +21,7 @@ from tests.harness.simulator_clients import fast
         ("feeds", frozenset({"nyse"})),
     ],
 )
-def test_a_setting_without_sense_is_refused_by_name(name: str, value: Any) -> None:
+def test_an_invalid_setting_is_named(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         SimulatorSettings(**{name: value})
 
@@ -48,7 +48,7 @@ def test_the_default_start_is_the_open_of_the_first_day_that_all_symbols_have() 
     assert format_instant(Simulator(fast()).clock.start_ns) == "2026-11-18T14:30:00Z"
 
 
-def test_a_start_may_be_a_time_but_no_other_word() -> None:
+def test_a_start_may_be_a_time_but_no_other_text() -> None:
     simulator = Simulator(fast(start="2026-11-19T10:00:00-05:00"))
     assert format_instant(simulator.clock.start_ns) == "2026-11-19T15:00:00Z"
     with pytest.raises(ValueError, match="RFC-3339"):
@@ -59,17 +59,17 @@ def test_the_last_start_is_the_open_of_the_latest_recorded_day() -> None:
     assert format_instant(Simulator(fast(start="last")).clock.start_ns) == "2026-11-20T14:30:00Z"
 
 
-def test_stocks_can_be_made_up_by_name() -> None:
+def test_synthetic_stocks_can_have_names() -> None:
     settings = settings_from(["--also", "MSFT,BRK.B", "--symbols", "1"])
     assert settings.also == ("MSFT", "BRK.B")
     simulator = Simulator(fast(symbols=1, also=settings.also))
     bars = {symbol: simulator.recording(symbol) for symbol in ("MSFT", "BRK.B", "SYN0000")}
-    assert {len(made) for made in bars.values()} == {6 * 390}
+    assert {len(series) for series in bars.values()} == {6 * 390}
     minutes = {bar.start_ns for bar in bars["MSFT"]}
     assert minutes <= {bar.start_ns for bar in simulator.recording("SPY")}
 
 
 @pytest.mark.parametrize("name", ["SPY", "msft", "ETH/USD"])
-def test_a_name_that_no_stock_can_have_or_that_is_recorded_is_refused(name: str) -> None:
+def test_an_invalid_or_recorded_name_of_a_synthetic_stock_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         Simulator(fast(also=(name,)))

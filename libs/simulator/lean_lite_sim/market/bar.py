@@ -1,4 +1,4 @@
-"""One bar of one symbol."""
+"""Bar: one minute of one symbol."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ class Bar(NamedTuple):
     A minute of trades, labelled by its start in nanoseconds since 1970 (UTC).
 
     Prices are in dollars. Volume is an int of shares for stocks and a float of coins for crypto.
-    `trade_count` and `vwap` are None where the recording has none; they are never invented.
+    `trade_count` and `vwap` are None where the recording has none.
     """
 
     symbol: str
@@ -25,11 +25,11 @@ class Bar(NamedTuple):
 
     @property
     def end_ns(self) -> int:
-        """The instant at which the minute is over."""
+        """The end of the minute."""
         return self.start_ns + MINUTE_NS
 
     def fields(self) -> dict[str, float | None]:
-        """Give the values under Alpaca's one-letter names, without symbol and time."""
+        """Return the values by Alpaca's one-letter names, without symbol and time."""
         return {
             "o": self.open,
             "h": self.high,

@@ -1,4 +1,4 @@
-"""The feed clock: what time it is in the simulated market."""
+"""FeedClock: the time of the simulated market."""
 
 import asyncio
 import time
@@ -9,10 +9,10 @@ from lean_lite_sim.market.timestamps import SECOND_NS
 
 class FeedClock:
     """
-    Map the wall clock onto feed time: `start + (wall - anchor) * speed`.
+    Clock that maps wall time to feed time: `start + (wall - anchor) * speed`.
 
-    All times are nanoseconds since 1970. Without an anchor the clock is held: it stands at its
-    start until `release`. Raises ValueError for a speed that is not above zero.
+    All times are nanoseconds since 1970 (UTC). Without an anchor the clock is held at its start
+    until `release`. Raises ValueError for a speed that is not above zero.
     """
 
     def __init__(
@@ -36,27 +36,27 @@ class FeedClock:
 
     @property
     def held(self) -> bool:
-        """Whether the clock still stands at its start."""
+        """Whether the clock has not started."""
         return self._anchor_wall_ns is None
 
     def release(self) -> None:
-        """Let a held clock run from now on; a running clock is left alone."""
+        """Start a held clock; a running one stays as it is."""
         if self._anchor_wall_ns is None:
             self._anchor_wall_ns = self._wall_clock()
             self._running.set()
 
     def now_ns(self) -> int:
-        """Give the feed time of this moment."""
+        """Return the current feed time."""
         return self.feed_ns(self._wall_clock())
 
     def feed_ns(self, wall_ns: int) -> int:
-        """Give the feed time at a moment of the wall clock."""
+        """Convert a wall time to feed time."""
         if self._anchor_wall_ns is None:
             return self.start_ns
         return self.start_ns + int((wall_ns - self._anchor_wall_ns) * self.speed)
 
     def reading(self) -> dict[str, int | float | bool]:
-        """Give one consistent reading, from which another process can follow this clock."""
+        """Return one consistent reading, with which another process can follow this clock."""
         wall_ns = self._wall_clock()
         return {
             "wall_ns": wall_ns,
@@ -66,7 +66,7 @@ class FeedClock:
         }
 
     async def sleep_until(self, feed_ns: int) -> None:
-        """Wait until feed time has reached an instant; always lets other tasks run once."""
+        """Wait until a feed time; other tasks run at least once."""
         await self._running.wait()
         await asyncio.sleep(0)
         while (left_ns := feed_ns - self.now_ns()) > 0:  # noqa: ASYNC110 - time makes no event

@@ -1,4 +1,4 @@
-"""Everything that is traded in the simulated market, by symbol and by minute."""
+"""Market: the bars of all symbols, by symbol and by minute."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -28,8 +28,8 @@ class Market:
     """
     The recorded symbols on their new days, the synthetic ones, and FAKEPACA.
 
-    Bars are final: what a fault does to them on their way to a client is not known here. Raises
-    ValueError for a synthetic symbol that is recorded.
+    Bars are final; faults are applied later. Raises ValueError for a synthetic symbol that is
+    recorded.
     """
 
     def __init__(self, today: date, *, synthetic: Iterable[str] = (), seed: int = 0) -> None:
@@ -39,8 +39,8 @@ class Market:
         self._by_minute = _by_minute(self._recorded)
         self._shared_days = set.intersection(*(set(found.days) for found in recorded.values()))
         self._synthetic = dict.fromkeys(synthetic)
-        if twice := self._synthetic.keys() & self._recorded.keys():
-            message = f"{min(twice)} is recorded and can't be made up as well"
+        if repeated := self._synthetic.keys() & self._recorded.keys():
+            message = f"{min(repeated)} is recorded: choose another name for a synthetic symbol"
             raise ValueError(message)
         self._synthetic_days = latest_full_days(SYNTHETIC_DAYS, today)
         self._walk = SyntheticWalk(seed)
@@ -48,20 +48,20 @@ class Market:
 
     @property
     def symbols(self) -> list[str]:
-        """Everything that is traded, by name."""
+        """The names of all symbols."""
         return [*self._recorded, *self._synthetic, TEST_SYMBOL]
 
     def opens(self) -> list[int]:
-        """List 09:30 New York of the days that every symbol has, in order."""
+        """List the opens (09:30 New York) of the days that every symbol has, in order."""
         return [local_instant(day, REGULAR_OPEN, NEW_YORK) for day in sorted(self._shared_days)]
 
     def prepare_day(self, instant_ns: int) -> None:
-        """Make the synthetic walks of a day ahead of time; many symbols take a while."""
+        """Generate the synthetic walks of a day in advance, which is slow for many symbols."""
         day = local_day(instant_ns, NEW_YORK)
         self.starting_at("stocks", local_instant(day, REGULAR_OPEN, NEW_YORK))
 
     def starting_at(self, kind: Kind, start_ns: int) -> list[Bar]:
-        """List the bars of one kind that start at an instant, in order of symbols."""
+        """List the bars of one kind that start at a time, in order of symbols."""
         if kind == "test":
             return _present([self._test_walk.bar(TEST_SYMBOL, start_ns)])
         recorded = self._by_minute.get((kind, start_ns), [])
@@ -70,7 +70,7 @@ class Market:
         return recorded + _present(self._walk.bar(s, start_ns) for s in self._synthetic)
 
     def bars(self, symbol: str, first_ns: int, last_ns: int) -> Sequence[Bar]:
-        """List the bars of a symbol that start between two instants, both included."""
+        """List the bars of a symbol that start between two times, both included."""
         if symbol in self._recorded:
             starts = self._starts[symbol]
             return self._recorded[symbol][
@@ -81,7 +81,7 @@ class Market:
         return []
 
     def latest(self, symbol: str, last_ns: int) -> Bar | None:
-        """Give the last bar of a symbol that starts at or before an instant."""
+        """Return the last bar of a symbol that starts at or before a time."""
         if symbol in self._recorded:
             index = bisect_right(self._starts[symbol], last_ns)
             return self._recorded[symbol][index - 1] if index else None
@@ -107,7 +107,7 @@ class Market:
 
 
 def kind_of(symbol: str) -> Kind:
-    """Tell the kind of a symbol from its form."""
+    """Return the kind of a symbol by its form."""
     if symbol == TEST_SYMBOL:
         return "test"
     return "crypto" if "/" in symbol else "stocks"
@@ -134,6 +134,6 @@ _PAIR: Final = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}")
 
 
 def is_well_formed(symbol: str, kind: Kind) -> bool:
-    """Tell whether a symbol could exist: `BRK.B` for stocks, `BTC/USD` for crypto."""
+    """Return whether a symbol could exist: `BRK.B` for stocks, `BTC/USD` for crypto."""
     form = _PAIR if kind == "crypto" else _STOCK
     return form.fullmatch(symbol) is not None

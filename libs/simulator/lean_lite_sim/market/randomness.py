@@ -1,4 +1,4 @@
-"""Randomness that depends on nothing but a seed and a name."""
+"""Random decisions that depend on a seed and a name only, in every process alike."""
 
 from hashlib import blake2b
 
@@ -6,11 +6,11 @@ _UNIT = 2.0**-64
 
 
 def named_seed(*parts: object) -> int:
-    """Turn any values into an int below 2**64 that is the same in every process."""
+    """Hash values to an int below 2**64."""
     text = "|".join(map(str, parts)).encode()
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
 
 def happens(fraction: float, *parts: object) -> bool:
-    """Decide the same way every time whether the named event is among this fraction of all."""
+    """Decide whether a named event is among this fraction of all."""
     return fraction > 0 and named_seed(*parts) * _UNIT < fraction

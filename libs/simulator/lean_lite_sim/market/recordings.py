@@ -1,4 +1,4 @@
-"""The recorded minute bars inside this package, placed on the latest trading days."""
+"""Recorded minute bars of this package, moved to the latest trading days."""
 
 import csv
 import gzip
@@ -17,7 +17,7 @@ RECORDED_CRYPTO: Final = ("BTC/USD",)
 
 
 class RecordedSymbol(NamedTuple):
-    """The bars of one symbol in order of time, and the trading days on which they were placed."""
+    """The bars of one symbol in order of time, and the trading days that they were moved to."""
 
     days: list[date]
     bars: list[Bar]
@@ -37,17 +37,17 @@ def load_recorded_symbol(symbol: str, today: date) -> RecordedSymbol:
     """
     Read a recorded symbol and move its days, in order, onto the latest ones before `today`.
 
-    Stocks keep their New York wall time, crypto its UTC time of day.
+    The time of day stays: New York's for stocks, UTC for crypto.
     """
     rows = _read_rows(symbol)
     recorded = sorted({row.day for row in rows})
     days = latest_full_days(len(recorded), today)
-    placed = dict(zip(recorded, days, strict=True))
+    new_days = dict(zip(recorded, days, strict=True))
     zone = UTC if "/" in symbol else NEW_YORK
-    return RecordedSymbol(days, [_place(symbol, row, placed[row.day], zone) for row in rows])
+    return RecordedSymbol(days, [_move(symbol, row, new_days[row.day], zone) for row in rows])
 
 
-def _place(symbol: str, row: _Row, day: date, zone: tzinfo) -> Bar:
+def _move(symbol: str, row: _Row, day: date, zone: tzinfo) -> Bar:
     start = datetime.combine(day, row.minute, zone)
     return Bar(symbol, int(start.timestamp()) * SECOND_NS, *row[2:])
 
@@ -55,13 +55,13 @@ def _place(symbol: str, row: _Row, day: date, zone: tzinfo) -> Bar:
 @cache
 def _read_rows(symbol: str) -> list[_Row]:
     name = symbol.replace("/", "-") + ".csv.gz"
-    packed = (files("lean_lite_sim") / "recordings" / name).read_bytes()
-    lines = gzip.decompress(packed).decode().splitlines()
-    whole_shares = "/" not in symbol
-    return [_parse_row(cells, whole_shares=whole_shares) for cells in csv.reader(lines[1:])]
+    compressed = (files("lean_lite_sim") / "recordings" / name).read_bytes()
+    lines = gzip.decompress(compressed).decode().splitlines()
+    is_stock = "/" not in symbol
+    return [_parse_row(cells, is_stock=is_stock) for cells in csv.reader(lines[1:])]
 
 
-def _parse_row(cells: Sequence[str], *, whole_shares: bool) -> _Row:
+def _parse_row(cells: Sequence[str], *, is_stock: bool) -> _Row:
     day, minute, open_, high, low, close, volume = cells
     return _Row(
         day,
@@ -70,5 +70,5 @@ def _parse_row(cells: Sequence[str], *, whole_shares: bool) -> _Row:
         float(high),
         float(low),
         float(close),
-        int(volume) if whole_shares else float(volume),
+        int(volume) if is_stock else float(volume),
     )

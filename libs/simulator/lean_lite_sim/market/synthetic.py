@@ -1,4 +1,4 @@
-"""Made-up symbols for load tests: one bar in every minute, the same for the same seed."""
+"""SyntheticWalk: random bars for load tests, one a minute, the same for the same seed."""
 
 from array import array
 from datetime import date, time
@@ -21,16 +21,16 @@ _MASK: Final = 2**64 - 1
 
 
 def synthetic_symbol(index: int) -> str:
-    """Name the n-th synthetic symbol: SYN0000, SYN0001 and so on."""
+    """Return the name of a synthetic symbol: SYN0000, SYN0001 and so on."""
     return f"SYN{index:04}"
 
 
 class SyntheticWalk:
     """
-    A random walk in whole cents for any number of symbols, from the open of every local day.
+    Random walk in cents of any number of symbols, from the open of every local day.
 
-    Only the closes of a day are kept (390 ints); the rest of a bar follows from its minute,
-    so that any bar can be made without making those before it.
+    Only the closes of a day are stored (390 ints); the rest of a bar follows from its minute, so
+    that any bar can be generated without those before it.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SyntheticWalk:
         self._closes: dict[tuple[str, date], array[int]] = {}
 
     def bar(self, symbol: str, start_ns: int) -> Bar | None:
-        """Make the bar that starts at an instant; None outside the session."""
+        """Return the bar that starts at a time; None outside the session."""
         day = local_day(start_ns, self._zone)
         open_ns = local_instant(day, self._opens, self._zone)
         minute, remainder_ns = divmod(start_ns - open_ns, MINUTE_NS)

@@ -1,4 +1,4 @@
-"""Bars of many minutes, folded from bars of one."""
+"""Longer bars: a timeframe, minutes folded to it, and daily bars that grow by the minute."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from lean_lite_sim.market.bar import Bar
-from lean_lite_sim.market.market import kind_of
+from lean_lite_sim.market.market import Market, kind_of
 from lean_lite_sim.market.synthetic import REGULAR_MINUTES, REGULAR_OPEN
 from lean_lite_sim.market.timestamps import (
     CHICAGO,
@@ -27,7 +27,7 @@ _MOST: Final = {"M": 59, "H": 23, "D": 1}
 
 @dataclass(frozen=True, slots=True)
 class Timeframe:
-    """How long a bar is: `count` minutes (unit M), hours (H) or days (D)."""
+    """Length of a bar: `count` minutes (unit M), hours (H) or days (D)."""
 
     count: int
     unit: Literal["M", "H", "D"]
@@ -38,12 +38,12 @@ class Timeframe:
         return self.unit == "M" and self.count == 1
 
     def start_of(self, bar: Bar) -> int:
-        """Give the start of the long bar that a minute belongs to."""
+        """Return the start of the long bar that contains a minute."""
         return self.floor(bar.symbol, bar.start_ns)
 
     def floor(self, symbol: str, instant_ns: int) -> int:
         """
-        Give the start of the symbol's long bar that contains an instant.
+        Return the start of the symbol's long bar that contains a time.
 
         Minutes and hours count from midnight: New York's for stocks, UTC for crypto. Days are New
         York's for stocks and Chicago's for crypto.
@@ -56,7 +56,7 @@ class Timeframe:
         return midnight + (instant_ns - midnight) // length_ns * length_ns
 
     def end(self, symbol: str, start_ns: int) -> int:
-        """Give the end of the symbol's long bar that starts at an instant."""
+        """Return the end of the symbol's long bar that starts at a time."""
         if self.unit == "D":
             zone = _day_zone(symbol)
             tomorrow = local_day(start_ns, zone) + timedelta(days=1)
@@ -64,8 +64,11 @@ class Timeframe:
         return start_ns + self.count * (MINUTE_NS if self.unit == "M" else HOUR_NS)
 
 
+_DAY: Final = Timeframe(1, "D")
+
+
 def parse_timeframe(text: str) -> Timeframe:
-    """Read `1Min` … `59Min`, `1Hour` … `23Hour` or `1Day`; raises ValueError for the rest."""
+    """Parse `1Min` … `59Min`, `1Hour` … `23Hour` or `1Day`; raise ValueError for the rest."""
     found = _FORM.fullmatch(text)
     unit: Literal["M", "H", "D"] = "M"
     if found is not None and found[2][0] in "HD":
@@ -80,15 +83,15 @@ def fold_bars(bars: Iterable[Bar], timeframe: Timeframe) -> Iterator[Bar]:
     """
     Fold one symbol's minutes, in order of time, into long bars.
 
-    A day of a stock holds its regular session only.
+    A day of a stock has its regular session only.
     """
-    wanted = filter(is_regular, bars) if timeframe.unit == "D" else bars
-    for start_ns, minutes in groupby(wanted, timeframe.start_of):
+    included = filter(is_regular, bars) if timeframe.unit == "D" else bars
+    for start_ns, minutes in groupby(included, timeframe.start_of):
         yield round_vwap(fold(start_ns, list(minutes)))
 
 
 def fold(start_ns: int, minutes: list[Bar]) -> Bar:
-    """Make one bar of many; VWAP (not rounded) and trade count only when all of them have both."""
+    """Fold bars into one; VWAP (not rounded) and trade count only if all of them have both."""
     volume = sum(bar.volume for bar in minutes)
     counts = [bar.trade_count for bar in minutes if bar.trade_count is not None]
     amounts = [bar.vwap * bar.volume for bar in minutes if bar.vwap is not None]
@@ -107,16 +110,43 @@ def fold(start_ns: int, minutes: list[Bar]) -> Bar:
 
 
 def round_vwap(bar: Bar) -> Bar:
-    """Round the VWAP of a folded bar to the six digits that leave the house."""
+    """Round the VWAP of a folded bar to the six digits that are sent."""
     return bar if bar.vwap is None else bar._replace(vwap=round(bar.vwap, 6))
 
 
 def is_regular(bar: Bar) -> bool:
-    """Tell whether a bar lies in its symbol's regular session; crypto is always in session."""
+    """Return whether a bar is in the regular session; crypto always is."""
     if kind_of(bar.symbol) == "crypto":
         return True
     opens = local_instant(local_day(bar.start_ns, NEW_YORK), REGULAR_OPEN, NEW_YORK)
     return opens <= bar.start_ns < opens + REGULAR_MINUTES * MINUTE_NS
+
+
+class DailyBars:
+    """The day so far of every symbol; continued while minutes are requested in a row."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._days: dict[str, Bar] = {}
+        self._minute_ns = 0
+
+    def after(self, minutes: list[Bar], minute_ns: int) -> list[Bar]:
+        """Return the daily bars after the bars of one minute; none outside the session."""
+        if minute_ns != self._minute_ns + MINUTE_NS:
+            self._days.clear()
+        self._minute_ns = minute_ns
+        return [round_vwap(self._grow(bar)) for bar in minutes if is_regular(bar)]
+
+    def _grow(self, bar: Bar) -> Bar:
+        start_ns = _DAY.start_of(bar)
+        so_far = self._days.get(bar.symbol)
+        if so_far is not None and so_far.start_ns == start_ns:
+            grown = fold(start_ns, [so_far, bar])
+        else:
+            until_now = self._market.bars(bar.symbol, start_ns, bar.start_ns)
+            grown = fold(start_ns, [minute for minute in until_now if is_regular(minute)])
+        self._days[bar.symbol] = grown
+        return grown
 
 
 def _day_zone(symbol: str) -> ZoneInfo:

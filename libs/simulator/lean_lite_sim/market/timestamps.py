@@ -1,4 +1,4 @@
-"""Instants as integers: nanoseconds since 1970 in UTC, and their RFC-3339 text."""
+"""Timestamps: nanoseconds since 1970 (UTC), RFC-3339 text, local days."""
 
 import re
 from datetime import UTC, date, datetime, time
@@ -22,21 +22,21 @@ _RFC3339: Final = re.compile(
 
 def parse_instant(text: str) -> int:
     """
-    Read an RFC-3339 time or a date as nanoseconds since 1970; without an offset it is UTC.
+    Parse an RFC-3339 time or a date; without an offset it is UTC.
 
     Raises ValueError for any other text.
     """
     found = _RFC3339.fullmatch(text)
     if found is None:
-        message = f"{text!r} is not an RFC-3339 time"
+        message = f"invalid RFC-3339 time {text!r}: expected e.g. 2026-11-24T09:30:00-05:00"
         raise ValueError(message)
     day, clock, fraction, offset = found.groups()
-    whole = datetime.fromisoformat(f"{day}T{clock or '00:00'}{(offset or 'Z').upper()}")
-    return int(whole.timestamp()) * SECOND_NS + int((fraction or "").ljust(9, "0"))
+    seconds = datetime.fromisoformat(f"{day}T{clock or '00:00'}{(offset or 'Z').upper()}")
+    return int(seconds.timestamp()) * SECOND_NS + int((fraction or "").ljust(9, "0"))
 
 
 def format_instant(instant_ns: int) -> str:
-    """Write an instant as RFC-3339 with `Z` and only the fraction digits it needs."""
+    """Format a timestamp as RFC-3339 with `Z`, without trailing zeros of the fraction."""
     seconds, fraction_ns = divmod(instant_ns, SECOND_NS)
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     fraction = f".{fraction_ns:09}".rstrip("0").rstrip(".")
@@ -44,7 +44,7 @@ def format_instant(instant_ns: int) -> str:
 
 
 def format_instant_long(instant_ns: int) -> str:
-    """Write an instant as RFC-3339 with `Z` and always nine fraction digits."""
+    """Format a timestamp as RFC-3339 with `Z` and nine fraction digits."""
     seconds, fraction_ns = divmod(instant_ns, SECOND_NS)
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{fraction_ns:09}Z"
@@ -52,17 +52,17 @@ def format_instant_long(instant_ns: int) -> str:
 
 @lru_cache(4096)
 def local_instant(day: date, wall_time: time, zone: ZoneInfo) -> int:
-    """Give the instant at which clocks in a zone show this day and time of day."""
+    """Return the timestamp of a day and a time of day in a zone."""
     return int(datetime.combine(day, wall_time, zone).timestamp()) * SECOND_NS
 
 
 def local_day(instant_ns: int, zone: ZoneInfo) -> date:
-    """Give the date on a wall calendar in a zone at an instant; its offsets are whole hours."""
+    """Return the date in a zone whose offsets are full hours."""
     return _day_of_hour(instant_ns // HOUR_NS, zone)
 
 
 def local_midnight(instant_ns: int, zone: ZoneInfo) -> int:
-    """Give the instant at which the local day that contains another instant began."""
+    """Return the start of the local day that contains a timestamp."""
     return local_instant(local_day(instant_ns, zone), time(), zone)
 
 

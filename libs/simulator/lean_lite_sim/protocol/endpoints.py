@@ -1,4 +1,4 @@
-"""The websocket paths and what each of them carries."""
+"""Websocket paths: feed, channels and delay of each."""
 
 from typing import Final, NamedTuple
 
@@ -14,14 +14,14 @@ KNOWN_CHANNELS: Final = frozenset({*_STOCK_CHANNELS, *_CRYPTO_CHANNELS, "news"})
 
 
 class Tempo(NamedTuple):
-    """What is traded and how much later it is sent: endpoints of one tempo send the same."""
+    """Kind of symbols and delay; endpoints of equal tempo send the same messages."""
 
     kind: Kind
     lag_ns: int
 
 
 class Endpoint(NamedTuple):
-    """One websocket path: its feed's name, its tempo and the channels it accepts."""
+    """One websocket path: name of its feed, tempo, and accepted channels."""
 
     path: str
     feed: str

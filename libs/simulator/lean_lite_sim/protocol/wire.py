@@ -1,4 +1,4 @@
-"""How messages look on the websocket: arrays of maps, in msgpack or JSON."""
+"""Encoding of websocket messages: arrays of maps, in MessagePack or JSON."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, cast
@@ -35,7 +35,7 @@ _MIDDLE_ARRAY: Final = 1 << 16
 
 
 class Refusal(Exception):
-    """A request that is answered with an error; `code` is Alpaca's."""
+    """A request that gets an error as its reply; `code` is Alpaca's."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"{code} {ERRORS.get(code, 'error')}")
@@ -43,7 +43,7 @@ class Refusal(Exception):
 
 
 class Message:
-    """One message for every client: encoded at most once per codec, however many receive it."""
+    """One message for all clients, encoded at most once per codec."""
 
     __slots__ = ("_body", "_encoded", "_instant_ns", "channel", "symbol")
 
@@ -61,7 +61,7 @@ class Message:
         self._encoded: dict[Codec, bytes] = {}
 
     def encode(self, codec: Codec) -> bytes:
-        """Give the bytes of this message alone, without the array around it."""
+        """Return the bytes of this message, without the array around it."""
         encoded = self._encoded.get(codec)
         if encoded is None:
             encoded = self._encoded[codec] = _encode(self._body, self._instant_ns, codec)
@@ -69,7 +69,7 @@ class Message:
 
 
 def bar_message(channel: Channel, bar: Bar, *, unknown_keys: bool = False) -> Message:
-    """Make the message that carries a bar on a channel."""
+    """Build the message of a bar on a channel."""
     body: dict[str, Value] = {
         "T": CHANNEL_TYPES[channel],
         "S": bar.symbol,
@@ -88,50 +88,50 @@ def bar_message(channel: Channel, bar: Bar, *, unknown_keys: bool = False) -> Me
 
 
 def unknown_message(instant_ns: int) -> Message:
-    """Make a message of a type that no client knows."""
+    """Build a message of an unknown type."""
     body: dict[str, Value] = {"T": "zz", "S": "UNKNOWN", "t": None, "x": 1}
     return Message(None, "UNKNOWN", body, instant_ns)
 
 
 def encode_frame(messages: Sequence[bytes], codec: Codec) -> bytes | str:
-    """Put encoded messages into one frame: binary for msgpack, text for JSON."""
+    """Join encoded messages to one frame: binary for MessagePack, text for JSON."""
     if codec == "json":
         return "[" + b",".join(messages).decode() + "]"
     return _array_header(len(messages)) + b"".join(messages)
 
 
 def encode_control(body: dict[str, Value], codec: Codec) -> bytes | str:
-    """Make a frame of one control message."""
+    """Encode a frame of one control message."""
     return encode_frame([_encode(body, 0, codec)], codec)
 
 
 def encode_success(text: str, codec: Codec) -> bytes | str:
-    """Make the frame that reports a success."""
+    """Encode the frame that reports a success."""
     return encode_control({"T": "success", "msg": text}, codec)
 
 
 def encode_error(code: int, codec: Codec) -> bytes | str:
-    """Make the frame that reports an error."""
+    """Encode the frame that reports an error."""
     return encode_control({"T": "error", "code": code, "msg": ERRORS.get(code, "error")}, codec)
 
 
 def decode_request(frame: bytes | str) -> dict[str, object]:
     """
-    Read what a client sent: JSON in a text frame, msgpack or JSON in a binary one.
+    Decode a frame of a client: JSON in a text frame, MessagePack or JSON in a binary one.
 
-    Raises ValueError when it is neither or no map.
+    Raises ValueError for anything else than a map.
     """
     request = msgspec.json.decode(frame) if isinstance(frame, str) else _decode_binary(frame)
     if not isinstance(request, dict):
-        message = "a request is a map"
+        message = "invalid request: expected a map"
         raise ValueError(message)  # noqa: TRY004 - the sender's error, not the caller's
     return cast("dict[str, object]", request)
 
 
 def strings(value: object) -> Iterable[str]:
-    """Give a list of strings as it is; raises ValueError for anything else."""
+    """Return a list of strings unchanged; raise ValueError for anything else."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        message = f"{value!r} is no list of strings"
+        message = f"invalid value {value!r}: expected a list of strings"
         raise ValueError(message)
     return value
 

@@ -1,1 +1,1 @@
-"""REST half of the simulator."""
+"""REST and control paths of the simulator."""

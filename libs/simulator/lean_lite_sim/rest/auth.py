@@ -1,4 +1,4 @@
-"""Keys in HTTP headers."""
+"""RequestGuard: keys and request rate of the data API; keys in HTTP headers."""
 
 import base64
 import binascii
@@ -14,57 +14,40 @@ from lean_lite_sim.faults import FaultHistory
 from lean_lite_sim.rest.replies import error_reply
 from lean_lite_sim.settings import SimulatorSettings
 
-
-def keys_in_headers(headers: Mapping[str, str]) -> tuple[str, str] | None:
-    """Find key id and secret in Alpaca's own headers or in Basic authorization."""
-    if "APCA-API-KEY-ID" in headers:
-        return headers["APCA-API-KEY-ID"], headers.get("APCA-API-SECRET-KEY", "")
-    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        key, _, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return key, secret
-
-
-_OPEN_PATHS: Final = "/v1beta3/crypto/"
+_KEYLESS_PATHS: Final = "/v1beta3/crypto/"
+_WINDOW_S: Final = 60
 
 
 class RequestGuard:
-    """Check keys and rates of requests for market data; crypto needs no keys."""
+    """Check of keys and rate before a request for market data; crypto needs no keys."""
 
     def __init__(self, settings: SimulatorSettings, faults: FaultHistory) -> None:
         self._settings = settings
         self._faults = faults
-        self._rate_limit = RequestQuota(settings.rate_limit_per_minute)
+        self._quota = RequestQuota(settings.rate_limit_per_minute)
 
     def check(self, request: Request) -> tuple[Response | None, dict[str, str]]:
-        """Give the refusal of a request, if any, and the rate-limit headers of its answer."""
+        """Return the refusal of a request, if any, and the rate-limit headers of its reply."""
         keys = keys_in_headers(request.headers)
         if status := self._faults.latest.rest_status:
             return error_reply(status, "a simulated fault"), {}
-        if keys is None and not request.url.path.startswith(_OPEN_PATHS):
+        if keys is None and not request.url.path.startswith(_KEYLESS_PATHS):
             return error_reply(401, "unauthorized."), {}
         if keys is not None and self._settings.keys.get(keys[0]) != keys[1]:
             return error_reply(403, "forbidden."), {}
-        allowed, headers = self._rate_limit.count("" if keys is None else keys[0])
+        allowed, headers = self._quota.count("" if keys is None else keys[0])
         return None if allowed else error_reply(429, "too many requests."), headers
 
 
-_WINDOW_S = 60
-
-
 class Allowance(NamedTuple):
-    """Whether a request may pass, and Alpaca's headers about it."""
+    """Whether a request is within the quota, and Alpaca's headers about it."""
 
     allowed: bool
     headers: dict[str, str]
 
 
 class RequestQuota:
-    """Count requests by key in windows of one wall minute."""
+    """Number of requests by key, in windows of one minute of the wall clock."""
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
@@ -85,3 +68,17 @@ class RequestQuota:
             "X-RateLimit-Reset": str((window + 1) * _WINDOW_S),
         }
         return Allowance(left >= 0, headers)
+
+
+def keys_in_headers(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return key id and secret from Alpaca's own headers or Basic authorization, or None."""
+    if "APCA-API-KEY-ID" in headers:
+        return headers["APCA-API-KEY-ID"], headers.get("APCA-API-SECRET-KEY", "")
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        key, _, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return key, secret

@@ -1,4 +1,4 @@
-"""What a REST request asks for."""
+"""BarQuery: a request for bars, parsed and checked."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _ASOF: Final = re.compile(r"-|\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True, slots=True)
 class BarQuery:
-    """A checked request for bars; both ends are included."""
+    """A request for bars that start in [`start_ns`, `end_ns`], both included."""
 
     symbols: list[str]
     timeframe: Timeframe
@@ -34,9 +34,9 @@ class BarQuery:
 
 def parse_bar_query(params: Mapping[str, str], kind: Kind, now_ns: int) -> BarQuery:
     """
-    Check the parameters of a request; raises ValueError with Alpaca's kind of message.
+    Parse the parameters of a request; raise ValueError with a message like Alpaca's.
 
-    Without a start it is the day of feed time, without an end it is now.
+    The default start is that of the current day of feed time, the default end is now.
     """
     check_common(params)
     timeframe = parse_timeframe(_required(params, "timeframe"))
@@ -61,7 +61,7 @@ def parse_bar_query(params: Mapping[str, str], kind: Kind, now_ns: int) -> BarQu
 
 
 def parse_symbols(params: Mapping[str, str], kind: Kind) -> list[str]:
-    """Read the list of symbols, sorted and without doubles; raises ValueError."""
+    """Parse the list of symbols, sorted and without repeats; raise ValueError."""
     symbols = sorted(set(_required(params, "symbols").split(",")))
     for symbol in symbols:
         if not is_well_formed(symbol, kind):
@@ -71,7 +71,7 @@ def parse_symbols(params: Mapping[str, str], kind: Kind) -> list[str]:
 
 
 def check_common(params: Mapping[str, str]) -> None:
-    """Check the parameters that choose a version of the data; raises ValueError."""
+    """Check the parameters that all requests have in common; raise ValueError."""
     if (feed := params.get("feed", "iex")) not in _FEEDS:
         message = f"invalid feed: {feed}"
         raise ValueError(message)
@@ -95,7 +95,7 @@ def _instant(params: Mapping[str, str], name: str, default_ns: int) -> int:
     if name not in params:
         return default_ns
     try:
-        # A plus sign that was not escaped arrives as a space.
+        # An unescaped plus sign is decoded as a space.
         return parse_instant(params[name].replace(" ", "+"))
     except ValueError:
         message = f"invalid {name}: {params[name]}"

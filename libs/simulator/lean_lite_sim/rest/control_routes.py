@@ -1,4 +1,4 @@
-"""The REST paths that show and steer the simulator itself; they need no keys."""
+"""ControlRoutes: paths that show and control the simulator itself, without keys."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from lean_lite_sim.stats import Stats
 
 
 class ControlRoutes:
-    """Clock, counters, recording and faults."""
+    """Paths of clock, counters, symbols, recording and faults."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ControlRoutes:
         self._clear = clear
 
     def routes(self) -> list[Route]:
-        """List the paths."""
+        """Return the routes."""
         return [
             Route("/sim/clock", self._on_clock),
             Route("/sim/stats", self._on_stats),
@@ -62,7 +62,7 @@ class ControlRoutes:
         symbol = request.query_params.get("symbol", "")
         bars = self._recording(symbol)
         if not bars:
-            return error_reply(404, f"nothing is recorded for {symbol!r}")
+            return error_reply(404, f"there is no recording of {symbol!r}")
         rows = [{"start_ns": bar.start_ns, **row_of(bar)} for bar in bars]
         return json_reply({"symbol": symbol, "bars": rows})
 
@@ -71,8 +71,8 @@ class ControlRoutes:
 
     async def _on_arm(self, request: Request) -> Response:
         try:
-            order = msgspec.json.decode(await request.body(), type=dict[str, object])
-            return json_reply(asdict(self._arm(order)))
+            changes = msgspec.json.decode(await request.body(), type=dict[str, object])
+            return json_reply(asdict(self._arm(changes)))
         except ValueError as error:
             return error_reply(400, str(error))
 

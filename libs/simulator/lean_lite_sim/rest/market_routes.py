@@ -1,4 +1,4 @@
-"""The REST paths that answer with market data."""
+"""MarketRoutes: Alpaca's paths for market data."""
 
 from collections.abc import Callable, Mapping
 from itertools import groupby
@@ -24,44 +24,44 @@ RECENT_SIP_NS: Final = 15 * MINUTE_NS
 _RECENT_SIP_CODE: Final = 42210000
 
 Params = Mapping[str, str]
-Answer = Callable[[Params], Response]
+Handler = Callable[[Params], Response]
 
 
 class MarketRoutes:
-    """Alpaca's data API over the simulated market."""
+    """Paths of Alpaca's data API, with the bars of the simulated market."""
 
     def __init__(
         self,
         settings: SimulatorSettings,
         clock: FeedClock,
-        shelf: BarPages,
-        gatekeeper: RequestGuard,
+        pages: BarPages,
+        guard: RequestGuard,
         stats: Stats,
     ) -> None:
         self._recent_sip = settings.recent_sip
         self._clock = clock
-        self._shelf = shelf
-        self._gatekeeper = gatekeeper
+        self._pages = pages
+        self._guard = guard
         self._stats = stats
 
     def routes(self) -> list[Route]:
-        """List the paths."""
-        answers: dict[str, Answer] = {
+        """Return the routes."""
+        handlers: dict[str, Handler] = {
             "/v2/stocks/bars": lambda params: self._bars("stocks", params),
             "/v2/stocks/bars/latest": lambda params: self._latest("stocks", params),
             "/v2/stocks/{symbol}/bars": self._bars_of_one,
             "/v1beta3/crypto/us/bars": lambda params: self._bars("crypto", params),
             "/v1beta3/crypto/us/latest/bars": lambda params: self._latest("crypto", params),
         }
-        return [self._route(path, answer) for path, answer in answers.items()]
+        return [self._route(path, handler) for path, handler in handlers.items()]
 
-    def _route(self, path: str, answer: Answer) -> Route:
-        # Asynchronous, or it would run in a thread beside the pacing task.
+    def _route(self, path: str, handler: Handler) -> Route:
+        # A synchronous endpoint would run in a thread, beside the task that sends bars.
         async def endpoint(request: Request) -> Response:
             self._stats.rest_requests += 1
-            refusal, headers = self._gatekeeper.check(request)
+            refusal, headers = self._guard.check(request)
             try:
-                reply = refusal or answer({**request.query_params, **request.path_params})
+                reply = refusal or handler({**request.query_params, **request.path_params})
             except ValueError as error:
                 reply = error_reply(400, str(error))
             reply.headers.update(headers)
@@ -92,18 +92,18 @@ class MarketRoutes:
         query = parse_bar_query(params, kind, now_ns)
         if kind == "stocks" and self._forbids(params, now_ns - query.end_ns):
             return _recent_sip_reply()
-        return self._shelf.page(query, now_ns)
+        return self._pages.page(query, now_ns)
 
     def _latest(self, kind: Kind, params: Params) -> Response:
         check_common(params)
         if kind == "stocks" and self._forbids(params, 0):
             return _recent_sip_reply()
         now_ns = self._clock.now_ns()
-        found = [self._shelf.latest(symbol, now_ns) for symbol in parse_symbols(params, kind)]
+        found = [self._pages.latest(symbol, now_ns) for symbol in parse_symbols(params, kind)]
         return json_reply({"bars": {bar.symbol: row_of(bar) for bar in found if bar is not None}})
 
     def _forbids(self, params: Params, age_ns: int) -> bool:
-        # Without a feed Alpaca takes the best that the plan allows, so only an explicit sip fails.
+        # Without a feed Alpaca uses the best that the plan allows, so only an explicit sip fails.
         return not self._recent_sip and params.get("feed") == "sip" and age_ns < RECENT_SIP_NS
 
 

@@ -1,4 +1,4 @@
-"""Page tokens in Alpaca's form: base64 of `SYMBOL|unit|time of the last bar`."""
+"""PageToken: Alpaca's page tokens, base64 of `SYMBOL|unit|time of the last bar`."""
 
 import base64
 import binascii
@@ -11,20 +11,20 @@ _LAST_SECOND = 9_223_372_036
 
 
 class PageToken(NamedTuple):
-    """Where the page before has ended: its last symbol and the start of its last bar."""
+    """End of the previous page: its last symbol and the start of its last bar."""
 
     symbol: str
     start_ns: int
 
 
 def encode_page_token(token: PageToken, unit: str, *, descending: bool) -> str:
-    """Write a token; `unit` is the timeframe's letter M, H or D."""
+    """Encode a token; `unit` is the timeframe's letter M, H or D."""
     time_text = format_instant_long(_mirror(token.start_ns) if descending else token.start_ns)
     return base64.b64encode(f"{token.symbol}|{unit}|{time_text}".encode()).decode()
 
 
 def decode_page_token(text: str, unit: str, *, descending: bool) -> PageToken:
-    """Read a token; raises ValueError for what was not written for this kind of request."""
+    """Decode a token; raise ValueError if it is invalid or of another kind of request."""
     try:
         symbol, token_unit, time_text = base64.b64decode(text, validate=True).decode().split("|")
         instant_ns = parse_instant(time_text)

@@ -1,4 +1,4 @@
-"""Pages of bars."""
+"""BarPages: bars of a request, in pages."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -14,35 +14,35 @@ from lean_lite_sim.timeline import Timeline
 
 
 class Page(NamedTuple):
-    """Some bars in order, and the token for the rest; None when there is no rest."""
+    """Bars in order, and the token of the next page; None for the last one."""
 
     bars: list[Bar]
     next_token: str | None
 
 
 class BarPages:
-    """The bars that are known at a feed time: complete ones only."""
+    """Bars that have ended at a feed time."""
 
-    def __init__(self, market: Market, tape: Timeline) -> None:
+    def __init__(self, market: Market, timeline: Timeline) -> None:
         self._market = market
-        self._tape = tape
+        self._timeline = timeline
 
     def page(self, query: BarQuery, now_ns: int) -> Page:
-        """Answer a query with at most `limit` bars over all its symbols."""
+        """Return at most `limit` bars over all symbols of a query."""
         found = list(islice(self._rest(query, now_ns), query.limit + 1))
         if len(found) <= query.limit:
             return Page(found, None)
         bars = found[: query.limit]
-        place = PageToken(bars[-1].symbol, bars[-1].start_ns)
+        token = PageToken(bars[-1].symbol, bars[-1].start_ns)
         return Page(
             bars,
-            encode_page_token(place, query.timeframe.unit, descending=query.descending),
+            encode_page_token(token, query.timeframe.unit, descending=query.descending),
         )
 
     def latest(self, symbol: str, now_ns: int) -> Bar | None:
-        """Give the last complete minute of a symbol."""
+        """Return the last minute of a symbol that has ended."""
         bar = self._market.latest(symbol, now_ns - MINUTE_NS)
-        return None if bar is None else self._tape.known_version(bar, now_ns)
+        return None if bar is None else self._timeline.version_at(bar, now_ns)
 
     def _rest(self, query: BarQuery, now_ns: int) -> Iterator[Bar]:
         token = query.token
@@ -71,9 +71,9 @@ class BarPages:
         return reversed(list(bars)) if query.descending else iter(bars)
 
     def _minutes(self, symbol: str, first_ns: int, last_ns: int, now_ns: int) -> Iterator[Bar]:
-        last_complete_ns = min(last_ns, now_ns - MINUTE_NS)
-        for bar in self._market.bars(symbol, first_ns, last_complete_ns):
-            yield self._tape.known_version(bar, now_ns)
+        last_ended_ns = min(last_ns, now_ns - MINUTE_NS)
+        for bar in self._market.bars(symbol, first_ns, last_ended_ns):
+            yield self._timeline.version_at(bar, now_ns)
 
     def _folded(
         self,
@@ -87,6 +87,6 @@ class BarPages:
         widest_ns = timeframe.end(symbol, timeframe.floor(symbol, last_ns))
         minutes = self._minutes(symbol, timeframe.floor(symbol, first_ns), widest_ns - 1, now_ns)
         for bar in fold_bars(minutes, timeframe):
-            complete = timeframe.end(symbol, bar.start_ns) <= now_ns
-            if complete and first_ns <= bar.start_ns <= last_ns:
+            ended = timeframe.end(symbol, bar.start_ns) <= now_ns
+            if ended and first_ns <= bar.start_ns <= last_ns:
                 yield bar

@@ -1,4 +1,4 @@
-"""The HTTP server around the REST and control paths."""
+"""RestServer: the HTTP server of REST and control paths."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ _GRACE_S = 0.5
 
 
 class _EmbeddedServer(uvicorn.Server):
-    """A server that leaves signals to whoever runs the event loop, and says when it is ready."""
+    """A server that handles no signals, and sets `ready` when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -25,11 +25,11 @@ class _EmbeddedServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Handle no signals: the event loop's owner does."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and set `ready`."""
+        """Start, then set `ready`."""
         await super().startup(sockets)
         self.ready.set()
 
@@ -45,7 +45,7 @@ class RestServer:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
-        """Listen and give the port."""
+        """Listen, and return the port."""
         app = Starlette(routes=self._routes, exception_handlers={404: _on_unknown_path})
         listener = socket.create_server((self._host, self._port), backlog=1024)
         port: int = listener.getsockname()[1]
@@ -62,7 +62,7 @@ class RestServer:
         return port
 
     async def stop(self) -> None:
-        """Finish the answers under way, but not for long."""
+        """Stop; replies in progress get half a second."""
         if self._server is None or self._serving is None:
             return
         self._server.should_exit = True

@@ -1,1 +1,1 @@
-"""Websocket half of the simulator."""
+"""Websocket server of the simulator."""

@@ -1,10 +1,11 @@
-"""One websocket connection, from greeting to close."""
+"""ClientConnection: one websocket connection, from greeting to close; and how many a key has."""
 
 import asyncio
 import logging
 import socket
 import struct
 import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -26,21 +27,44 @@ from lean_lite_sim.protocol.wire import (
 from lean_lite_sim.rest.auth import keys_in_headers
 from lean_lite_sim.settings import SimulatorSettings
 from lean_lite_sim.stats import Stats
-from lean_lite_sim.stream.connection_limit import ConnectionLimit
-from lean_lite_sim.stream.delivery import Delivery
-from lean_lite_sim.stream.send_queue import SendQueue
+from lean_lite_sim.stream.delivery import Delivery, SendQueue
 from lean_lite_sim.stream.subscription import Subscription
 
 log = logging.getLogger(__name__)
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _POLICY_VIOLATION: Final = 1008
-_BROKE_OFF: Final = 1006
-_LAST_WORDS_S: Final = 1.0
+_ABNORMAL_CLOSURE: Final = 1006
+_FLUSH_TIMEOUT_S: Final = 1.0
+
+
+class ConnectionLimit:
+    """Count of connections by slot (endpoint and key); a broken one may count on for a while."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: Counter[tuple[str, str]] = Counter()
+        self._lingering_until: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def acquire(self, slot: tuple[str, str]) -> bool:
+        """Count a connection, unless there are too many."""
+        now = time.monotonic()
+        lingering = [until for until in self._lingering_until[slot] if until > now]
+        self._lingering_until[slot] = lingering
+        if self._open[slot] + len(lingering) >= self._limit:
+            return False
+        self._open[slot] += 1
+        return True
+
+    def release(self, slot: tuple[str, str], linger_s: float) -> None:
+        """Stop counting a connection, immediately or after some seconds."""
+        self._open[slot] -= 1
+        if linger_s > 0:
+            self._lingering_until[slot].append(time.monotonic() + linger_s)
 
 
 class ConnectionContext:
-    """What all sessions of a simulator share."""
+    """What all connections of a simulator share."""
 
     def __init__(
         self,
@@ -53,12 +77,12 @@ class ConnectionContext:
         self.clock = clock
         self.faults = faults
         self.stats = stats
-        self.slots = ConnectionLimit(settings.connection_limit)
+        self.limit = ConnectionLimit(settings.connection_limit)
         self.auth_failures_left = faults.latest.auth_fail
 
 
 class ClientConnection:
-    """A client on an endpoint: greets, checks keys, keeps subscriptions, queues what is due."""
+    """A client on an endpoint: greeting, keys, subscriptions, and frames that are due."""
 
     def __init__(
         self,
@@ -76,8 +100,8 @@ class ClientConnection:
         self.codec: Codec = _codec_of(connection)
         self._connection = connection
         self._context = context
-        self._outbox = SendQueue(connection)
-        self._place: tuple[str, str] | None = None
+        self._queue = SendQueue(connection)
+        self._slot: tuple[str, str] | None = None
         self._authenticated = False
         self._mute_until = 0.0
         self._closing: asyncio.Task[None] | None = None
@@ -87,40 +111,40 @@ class ClientConnection:
         if self._context.faults.latest.no_greeting:
             await self._connection.wait_closed()
             return
-        writer = asyncio.create_task(self._outbox.run())
+        writer = asyncio.create_task(self._queue.run())
         try:
-            self._outbox.put(encode_success("connected", self.codec))
+            self._queue.put(encode_success("connected", self.codec))
             await self._listen()
         except ConnectionClosed:
             pass
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
-            self._release_slot(broke_off=self._connection.close_code == _BROKE_OFF)
+            self._release_slot(abnormal=self._connection.close_code == _ABNORMAL_CLOSURE)
 
     def deliver(self, delivery: Delivery) -> None:
-        """Queue what this client wants of a delivery; a client too far behind is closed."""
+        """Queue what this client has subscribed; close it when it is too far behind."""
         if self._closing is not None or time.monotonic() < self._mute_until:
             return
-        messages, frames = delivery.parcel(self.codec, self.subscription.selection)
+        messages, frames = delivery.frames_for(self.codec, self.subscription.selection)
         for frame in frames:
-            self._outbox.put(frame)
+            self._queue.put(frame)
         self._context.stats.on_messages(messages)
         self._context.stats.frames_sent += len(frames)
         limit = self._context.faults.latest.slow_client_frames
-        if len(self._outbox) > (limit or self._context.settings.queue_frames):
+        if len(self._queue) > (limit or self._context.settings.queue_frames):
             self._closing = asyncio.create_task(self._disconnect_slow())
 
-    def apply_fault(self, blow: ConnectionFault) -> None:
-        """Do to this connection what a fault says."""
-        if blow.mute_s is not None:
-            self._mute_until = time.monotonic() + blow.mute_s
-        if blow.half_open_s is not None:
-            self._freeze(blow.half_open_s)
-        if blow.abort:
+    def apply_fault(self, fault: ConnectionFault) -> None:
+        """Apply a fault to this connection."""
+        if fault.mute_s is not None:
+            self._mute_until = time.monotonic() + fault.mute_s
+        if fault.half_open_s is not None:
+            self._hang(fault.half_open_s)
+        if fault.abort:
             self._abort()
-        if blow.close_code is not None:
-            self._closing = asyncio.create_task(self._connection.close(blow.close_code))
+        if fault.close_code is not None:
+            self._closing = asyncio.create_task(self._connection.close(fault.close_code))
 
     async def _listen(self) -> None:
         try:
@@ -132,7 +156,7 @@ class ClientConnection:
                     await self._on_frame(frame, deadline)
         except TimeoutError:
             self._put_error(404)
-            await self._close_after_last_words(_POLICY_VIOLATION)
+            await self._flush_and_close(_POLICY_VIOLATION)
 
     async def _on_frame(self, frame: bytes | str, deadline: asyncio.Timeout) -> None:
         try:
@@ -157,7 +181,7 @@ class ClientConnection:
             self._put_error(code)
             return
         self._authenticated = True
-        self._outbox.put(encode_success("authenticated", self.codec))
+        self._queue.put(encode_success("authenticated", self.codec))
 
     def _refuse_auth(self, key: object, secret: object) -> int | None:
         context = self._context
@@ -170,10 +194,10 @@ class ClientConnection:
             return 402
         if self.endpoint.feed not in context.settings.feeds:
             return 409
-        place = (self.endpoint.path, key)
-        if not context.slots.acquire(place):
+        slot = (self.endpoint.path, key)
+        if not context.limit.acquire(slot):
             return 406
-        self._place = place
+        self._slot = slot
         return None
 
     def _on_subscribe(self, request: Mapping[str, object]) -> None:
@@ -182,59 +206,59 @@ class ClientConnection:
         if code := self._context.faults.latest.post_auth_error:
             raise Refusal(code)
         self.subscription.apply(request)
-        self._outbox.put(encode_control(self.subscription.state(), self.codec))
+        self._queue.put(encode_control(self.subscription.state(), self.codec))
         if not self.subscription.is_empty:
             self._context.clock.release()
 
     def _put_error(self, code: int) -> None:
-        self._outbox.put(encode_error(code, self.codec))
+        self._queue.put(encode_error(code, self.codec))
 
     async def _disconnect_slow(self) -> None:
         log.warning("a client on %s is too slow", self.endpoint.path)
         self._context.stats.slow_clients += 1
-        self._outbox.clear()
+        self._queue.clear()
         self._put_error(407)
-        await self._close_after_last_words(_POLICY_VIOLATION)
+        await self._flush_and_close(_POLICY_VIOLATION)
         self._abort()
 
-    async def _close_after_last_words(self, code: int) -> None:
-        # A client that reads nothing can't be told either; it must not hold the connection open.
+    async def _flush_and_close(self, code: int) -> None:
+        # A client that reads nothing does not get the error, and must not hold the connection open.
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS_S):
-                await self._outbox.drain()
+            async with asyncio.timeout(_FLUSH_TIMEOUT_S):
+                await self._queue.drain()
         await self._connection.close(code)
 
-    def _freeze(self, duration_s: float) -> None:
-        self._outbox.pause()
+    def _hang(self, duration_s: float) -> None:
+        self._queue.pause()
         self._mute_until = time.monotonic() + duration_s
         self._connection.transport.pause_reading()
-        # To the server a dead peer is gone: its place must not depend on when it thaws.
-        self._release_slot(broke_off=True)
-        asyncio.get_running_loop().call_later(duration_s, self._thaw)
+        # To a server a dead peer is gone: its slot must not depend on when it recovers.
+        self._release_slot(abnormal=True)
+        asyncio.get_running_loop().call_later(duration_s, self._recover)
 
-    def _thaw(self) -> None:
-        self._outbox.resume()
+    def _recover(self) -> None:
+        self._queue.resume()
         if not self._connection.transport.is_closing():
             self._connection.transport.resume_reading()
 
     def _abort(self) -> None:
         transport = self._connection.transport
-        raw: socket.socket | None = transport.get_extra_info("socket")
-        if raw is not None and not transport.is_closing():
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        raw_socket: socket.socket | None = transport.get_extra_info("socket")
+        if raw_socket is not None and not transport.is_closing():
+            raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         transport.abort()
 
-    def _release_slot(self, *, broke_off: bool) -> None:
-        if self._place is not None:
-            linger_s = self._context.faults.latest.linger_s if broke_off else 0.0
-            self._context.slots.release(self._place, linger_s)
-            self._place = None
+    def _release_slot(self, *, abnormal: bool) -> None:
+        if self._slot is not None:
+            linger_s = self._context.faults.latest.linger_s if abnormal else 0.0
+            self._context.limit.release(self._slot, linger_s)
+            self._slot = None
 
 
 def _codec_of(connection: ServerConnection) -> Codec:
     request = connection.request
-    wanted = request.headers.get("Content-Type", "") if request is not None else ""
-    return "msgpack" if wanted.startswith("application/msgpack") else "json"
+    content_type = request.headers.get("Content-Type", "") if request is not None else ""
+    return "msgpack" if content_type.startswith("application/msgpack") else "json"
 
 
 def _keys_in_headers(connection: ServerConnection) -> tuple[str, str] | None:

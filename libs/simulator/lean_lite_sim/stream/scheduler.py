@@ -1,4 +1,4 @@
-"""The one task that sends everything when it is due."""
+"""Scheduler: the one task that sends everything when it is due."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -20,13 +20,13 @@ class _Tick(NamedTuple):
 
 
 class Scheduler:
-    """Walk through feed time: bars `delay_ns` after every minute, updated bars 30 s after it."""
+    """Schedule of feed time: bars `delay_ns` after every minute, updated bars 30 s after it."""
 
     def __init__(
-        self, clock: FeedClock, tape: Timeline, server: StreamServer, delay_ns: int
+        self, clock: FeedClock, timeline: Timeline, server: StreamServer, delay_ns: int
     ) -> None:
         self._clock = clock
-        self._tape = tape
+        self._timeline = timeline
         self._server = server
         self._delay_ns = delay_ns
 
@@ -41,21 +41,21 @@ class Scheduler:
     def _prepare(self, tick: _Tick) -> None:
         for tempo in _TEMPOS:
             if tick.is_mark and self._server.subscribers(tempo):
-                self._tape.prepare(tempo.kind, tick.mark_ns - tempo.lag_ns)
+                self._timeline.prepare(tempo.kind, tick.mark_ns - tempo.lag_ns)
 
     def _send(self, tempo: Tempo, tick: _Tick) -> None:
-        sessions = self._server.subscribers(tempo)
-        if not sessions:
+        clients = self._server.subscribers(tempo)
+        if not clients:
             return
         mark_ns = tick.mark_ns - tempo.lag_ns
         if not tick.is_mark:
-            messages = self._tape.updated_messages(tempo.kind, mark_ns)
+            messages = self._timeline.updated_messages(tempo.kind, mark_ns)
         else:
-            messages = self._tape.bar_messages(tempo.kind, mark_ns)
-            if any(session.subscription.selection.daily_bars for session in sessions):
-                messages += self._tape.daily_messages(tempo, mark_ns)
+            messages = self._timeline.bar_messages(tempo.kind, mark_ns)
+            if any(client.subscription.selection.daily_bars for client in clients):
+                messages += self._timeline.daily_messages(tempo, mark_ns)
         if messages:
-            self._server.deliver(sessions, messages)
+            self._server.deliver(clients, messages)
 
     def _ticks(self) -> Iterator[_Tick]:
         start_ns = self._clock.start_ns

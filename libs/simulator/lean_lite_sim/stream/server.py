@@ -1,4 +1,4 @@
-"""The websocket server: accepts connections and hands them what is due."""
+"""StreamServer: the websocket server, which delivers to its connections what is due."""
 
 import asyncio
 import logging
@@ -20,19 +20,19 @@ log = logging.getLogger(__name__)
 _LARGEST_REQUEST_BYTES: Final = 4 << 20
 _CLOSE_TIMEOUT_S: Final = 0.3
 _GOING_AWAY: Final = 1001
-_EVERYTHING: Final = 1 << 30
+_UNLIMITED: Final = 1 << 30
 
 
 class StreamServer:
-    """All websocket connections of a simulator."""
+    """The websocket connections of a simulator."""
 
     def __init__(self, context: ConnectionContext) -> None:
         self._context = context
-        self._sessions: set[ClientConnection] = set()
+        self._clients: set[ClientConnection] = set()
         self._server: Server | None = None
 
     async def start(self) -> int:
-        """Listen and give the port."""
+        """Listen, and return the port."""
         settings = self._context.settings
         self._server = await serve(
             self._on_connection,
@@ -49,46 +49,46 @@ class StreamServer:
         return port
 
     async def stop(self) -> None:
-        """Say goodbye to everybody, and hang up on those who don't answer."""
+        """Close all connections; abort those that do not close in time."""
         if self._server is None:
             return
         self._server.close(close_connections=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * _CLOSE_TIMEOUT_S):
                 await self._server.wait_closed()
-        for session in tuple(self._sessions):
-            session.apply_fault(ConnectionFault(abort=True))
+        for client in tuple(self._clients):
+            client.apply_fault(ConnectionFault(abort=True))
 
     def subscribers(self, tempo: Tempo) -> list[ClientConnection]:
-        """List the sessions of a tempo that have subscribed to anything."""
+        """List the connections of a tempo with any subscription."""
         return [
-            session
-            for session in self._sessions
-            if session.endpoint.tempo == tempo and not session.subscription.is_empty
+            client
+            for client in self._clients
+            if client.endpoint.tempo == tempo and not client.subscription.is_empty
         ]
 
-    def deliver(self, sessions: list[ClientConnection], messages: list[Message]) -> None:
-        """Queue messages that are due for the sessions that want them."""
+    def deliver(self, clients: list[ClientConnection], messages: list[Message]) -> None:
+        """Queue messages that are due for the clients that have subscribed them."""
         armed = self._context.faults.latest.frame_size
-        delivery = Delivery(messages, armed or self._context.settings.frame_size or _EVERYTHING)
-        for session in sessions:
-            session.deliver(delivery)
+        delivery = Delivery(messages, armed or self._context.settings.frame_size or _UNLIMITED)
+        for client in clients:
+            client.deliver(delivery)
 
-    def apply_fault(self, blow: ConnectionFault) -> None:
-        """Do to every open connection what a fault says."""
-        for session in tuple(self._sessions):
-            session.apply_fault(blow)
+    def apply_fault(self, fault: ConnectionFault) -> None:
+        """Apply a fault to every open connection."""
+        for client in tuple(self._clients):
+            client.apply_fault(fault)
 
     async def _on_connection(self, connection: ServerConnection) -> None:
         path = _path_of(connection.request)
-        session = ClientConnection(connection, ENDPOINTS[path], self._context)
-        self._sessions.add(session)
+        client = ClientConnection(connection, ENDPOINTS[path], self._context)
+        self._clients.add(client)
         self._context.stats.on_connect(path)
         try:
-            await session.run()
+            await client.run()
         finally:
             self._context.stats.on_disconnect(path)
-            self._sessions.discard(session)
+            self._clients.discard(client)
 
     def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
         if status := self._context.faults.latest.handshake_status:

@@ -1,4 +1,4 @@
-"""Which symbols a client wants on which channels."""
+"""Subscription: the symbols of one client by channel."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -13,22 +13,22 @@ _SHOWN_WHEN_USED: Final = "imbalances"
 
 
 class Selection(NamedTuple):
-    """The symbols wanted of the three kinds of bars; equal ones are sent equal frames."""
+    """Symbols by kind of bars; clients with equal selections are sent the same frames."""
 
     bars: frozenset[str]
     updated_bars: frozenset[str]
     daily_bars: frozenset[str]
 
-    def wants(self, message: Message) -> bool:
-        """Tell whether a message belongs to the selection."""
+    def includes(self, message: Message) -> bool:
+        """Return whether a message belongs to the selection."""
         if message.channel is None:
             return True
-        wanted = {
+        symbols = {
             "bars": self.bars,
             "updatedBars": self.updated_bars,
             "dailyBars": self.daily_bars,
         }[message.channel]
-        return message.symbol in wanted or EVERY_SYMBOL in wanted
+        return message.symbol in symbols or EVERY_SYMBOL in symbols
 
 
 NOTHING: Final = Selection(frozenset(), frozenset(), frozenset())
@@ -36,31 +36,31 @@ NOTHING: Final = Selection(frozenset(), frozenset(), frozenset())
 
 class Subscription:
     """
-    The state of one connection's subscriptions.
+    The subscriptions of one connection.
 
-    `limit` is the most symbols on the channels of `limited`; `*` counts as none. None: no limit.
+    `limit` is the maximum number of symbols on the channels of `limited`, `*` not counted.
     """
 
     def __init__(self, endpoint: Endpoint, limit: int | None, limited: frozenset[str]) -> None:
         self._endpoint = endpoint
         self._limit = limit
         self._limited = limited
-        # A dict keeps the order in which symbols came and drops doubles.
-        self._wanted: dict[str, dict[str, None]] = {name: {} for name in endpoint.channels}
+        # A dict has no repeats, and the order of the requests.
+        self._channels: dict[str, dict[str, None]] = {name: {} for name in endpoint.channels}
         self.selection = NOTHING
 
     def apply(self, request: Mapping[str, object]) -> None:
-        """Add or take away what a request names; raises Refusal and then changes nothing."""
+        """Add or remove symbols as requested; a request that raises Refusal changes nothing."""
         removes = request["action"] == "unsubscribe"
-        changed = {name: dict(symbols) for name, symbols in self._wanted.items()}
-        for name, symbols in self._named(request).items():
+        changed = {name: dict(symbols) for name, symbols in self._channels.items()}
+        for name, symbols in self._parse(request).items():
             for symbol in symbols:
                 if removes:
                     changed[name].pop(symbol, None)
                 else:
                     changed[name][symbol] = None
-        self._require_room(changed)
-        self._wanted = changed
+        self._check_limit(changed)
+        self._channels = changed
         self.selection = Selection(
             frozenset(changed["bars"]),
             frozenset(changed.get("updatedBars", ())),
@@ -68,31 +68,31 @@ class Subscription:
         )
 
     def state(self) -> dict[str, Value]:
-        """Give the message that lists everything subscribed."""
+        """Return the message that lists all subscriptions."""
         body: dict[str, Value] = {"T": "subscription"}
-        for name, symbols in self._wanted.items():
+        for name, symbols in self._channels.items():
             if name != _SHOWN_WHEN_USED or symbols:
                 body[name] = list(symbols)
-        if "lulds" in self._wanted:
-            body |= {name: list(self._wanted["trades"]) for name in _MIRRORS_OF_TRADES}
+        if "lulds" in self._channels:
+            body |= {name: list(self._channels["trades"]) for name in _MIRRORS_OF_TRADES}
         return body
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is subscribed."""
-        return not any(self._wanted.values())
+        return not any(self._channels.values())
 
-    def _named(self, request: Mapping[str, object]) -> dict[str, list[str]]:
-        named: dict[str, list[str]] = {}
+    def _parse(self, request: Mapping[str, object]) -> dict[str, list[str]]:
+        parsed: dict[str, list[str]] = {}
         for name, value in request.items():
             if name == "action" or name in _MIRRORS_OF_TRADES:
                 continue
-            if name not in self._wanted:
+            if name not in self._channels:
                 raise Refusal(410 if name in KNOWN_CHANNELS else 400)
-            named[name] = self._symbols(value)
-        return named
+            parsed[name] = self._parse_symbols(value)
+        return parsed
 
-    def _symbols(self, value: object) -> list[str]:
+    def _parse_symbols(self, value: object) -> list[str]:
         try:
             symbols = list(strings(value))
         except ValueError:
@@ -102,7 +102,7 @@ class Subscription:
                 raise Refusal(400)
         return symbols
 
-    def _require_room(self, wanted: Mapping[str, Mapping[str, None]]) -> None:
-        counted = {s for name in self._limited & wanted.keys() for s in wanted[name]}
+    def _check_limit(self, channels: Mapping[str, Mapping[str, None]]) -> None:
+        counted = {s for name in self._limited & channels.keys() for s in channels[name]}
         if self._limit is not None and len(counted - {EVERY_SYMBOL}) > self._limit:
             raise Refusal(405)

@@ -1,4 +1,4 @@
-"""Ask Alpaca's REST service for bars, through its own client, in a thread."""
+"""AlpacaHistory: bars from Alpaca's REST service by its own client, within the plan's rate."""
 
 import asyncio
 import functools
@@ -24,28 +24,36 @@ from lean_lite.config import AlpacaConfig
 from lean_lite.errors import FeedUnavailable
 from lean_lite.model import Resolution
 from lean_lite.model.timestamps import from_ns
-from lean_lite_ingest.alpaca.error_codes import explain
-from lean_lite_ingest.alpaca.wire import to_row
-from lean_lite_ingest.rate_limit import RateLimit
+from lean_lite_ingest.alpaca.wire import explain, to_row
 from lean_lite_ingest.rows import Row
 
 CONNECT_S = 5.0
-TEST_SYMBOL = "FAKEPACA"
 TIMEFRAMES = {Resolution.MINUTE: TimeFrame.Minute, Resolution.DAILY: TimeFrame.Day}
 
 
+class RateLimit:
+    """Token bucket for requests: `per_min` on average, bursts of up to `burst`."""
+
+    def __init__(self, per_min: int, *, burst: int = 10) -> None:
+        self._every_s = 60.0 / per_min
+        self._burst = burst
+        self._free_at = time.monotonic() - burst * self._every_s
+
+    async def acquire(self) -> None:
+        """Wait until the next request may be sent."""
+        now = time.monotonic()
+        self._free_at = max(self._free_at, now - self._burst * self._every_s) + self._every_s
+        await asyncio.sleep(max(self._free_at - now, 0))
+
+
 class AlpacaHistory:
-    """Fetch bars of one asset class."""
+    """Bars of one feed, fetched in threads; `limit` is shared by all feeds of the account."""
 
     def __init__(
         self, config: AlpacaConfig, asset_class: str, feed: str, limit: RateLimit, timeout_s: float
     ) -> None:
-        """Connect nothing before the first request."""
-        self.feed = feed
+        self._feed = feed
         self._crypto = asset_class == "crypto"
-        self.simulator_url = config.rest_url if config.simulated else ""
-        # What a simulator has, once it was asked.
-        self.offered: tuple[str, ...] = ()
         self._limit = limit
         client_type = CryptoHistoricalDataClient if self._crypto else StockHistoricalDataClient
         self._client: Any = client_type(
@@ -57,7 +65,7 @@ class AlpacaHistory:
         # The client has no timeout of its own.
         session: Any = self._client._session  # noqa: SLF001
         session.request = functools.partial(session.request, timeout=(CONNECT_S, timeout_s))
-        # A simulator is on this machine or next to it: no proxy stands between.
+        # A simulator is on this machine or next to it: no proxy is in between.
         session.trust_env = not config.simulated
 
     async def bars(
@@ -68,9 +76,9 @@ class AlpacaHistory:
         resolution: Resolution = Resolution.MINUTE,
     ) -> list[Row]:
         """
-        Return the bars that start from `start_ns` to `end_ns`, both included: minutes or days.
+        Fetch the bars that start in [`start_ns`, `end_ns`], both included: minutes or days.
 
-        FeedUnavailable when Alpaca does not answer, or refuses.
+        FeedUnavailable when Alpaca does not reply, or refuses.
         """
         span = (from_ns(start_ns), from_ns(end_ns), TIMEFRAMES[resolution])
         found = await self._call(lambda: self._fetch(list(symbols), *span))
@@ -81,34 +89,35 @@ class AlpacaHistory:
             for bar in bars
         ]
 
-    async def with_bars(self, symbols: Collection[str]) -> set[str]:
+    async def fetch_existing(self, symbols: Collection[str]) -> set[str]:
         """Return those symbols that have ever had a bar; FeedUnavailable as in `bars`."""
-        found = await self._call(lambda: self._latest(list(symbols)))
+        found = await self._call(lambda: self._fetch_latest(list(symbols)))
         return found & set(symbols)
 
-    async def _call[Found](self, ask: Callable[[], Found]) -> Found:
+    @property
+    def unknown_reason(self) -> str:
+        """Why a symbol without any bar is refused."""
+        return (
+            f"Alpaca has never had a bar of it on the feed {self._feed}: check the spelling; "
+            "a new symbol is accepted after its first trade"
+        )
+
+    async def _call[Found](self, fetch: Callable[[], Found]) -> Found:
         await self._limit.acquire()
         try:
-            return await asyncio.to_thread(ask)
+            return await asyncio.to_thread(fetch)
         except APIError as error:
             message = f"Alpaca's REST service refuses: {explain(error.status_code, str(error))}"
             raise FeedUnavailable(message) from error
         except (requests.RequestException, AttributeError, ValueError) as error:
-            message = f"Alpaca's REST service gave no bars: {error}"
+            message = f"Alpaca's REST service returned no bars: {error}"
             raise FeedUnavailable(message) from error
 
-    def _latest(self, symbols: list[str]) -> set[str]:
-        if self.simulator_url:
-            # Its symbols have no bar before the recording begins, and are known all the same.
-            reply = self._client._session.get(f"{self.simulator_url}/sim/symbols")  # noqa: SLF001
-            reply.raise_for_status()
-            found = reply.json()["symbols"]
-            self.offered = tuple(symbol for symbol in found if symbol != TEST_SYMBOL)
-            return set(found)
+    def _fetch_latest(self, symbols: list[str]) -> set[str]:
         if self._crypto:
-            wanted = CryptoLatestBarRequest(symbol_or_symbols=symbols)
-            return set(self._client.get_crypto_latest_bar(wanted))
-        request = StockLatestBarRequest(symbol_or_symbols=symbols, feed=DataFeed(self.feed))
+            crypto_request = CryptoLatestBarRequest(symbol_or_symbols=symbols)
+            return set(self._client.get_crypto_latest_bar(crypto_request))
+        request = StockLatestBarRequest(symbol_or_symbols=symbols, feed=DataFeed(self._feed))
         return set(self._client.get_stock_latest_bar(request))
 
     def _fetch(
@@ -123,6 +132,6 @@ class AlpacaHistory:
         if self._crypto:
             found = self._client.get_crypto_bars(CryptoBarsRequest(**span))
         else:
-            request = StockBarsRequest(**span, feed=DataFeed(self.feed))
+            request = StockBarsRequest(**span, feed=DataFeed(self._feed))
             found = self._client.get_stock_bars(request)
         return dict(found)

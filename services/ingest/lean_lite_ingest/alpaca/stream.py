@@ -1,15 +1,16 @@
 """
-Alpaca's own client, with its gaps closed: a bounded greeting, refusals that end, whole frames.
+StockStream, CryptoStream: alpaca-py's websocket client, hardened.
 
-These classes override private methods of alpaca-py 0.44.0; a contract test holds them to it.
+The greeting has a timeout, lasting refusals end the stream, and frames are delivered undivided.
+The classes override private methods of alpaca-py 0.44.0; a contract test compares them.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Protocol
 
 import msgpack
 from alpaca.data.enums import DataFeed
@@ -17,13 +18,15 @@ from alpaca.data.live import CryptoDataStream, StockDataStream
 from alpaca.data.live.websocket import DataStream
 from websockets.exceptions import WebSocketException
 
-from lean_lite_ingest.alpaca.error_codes import explain
+from lean_lite_ingest.alpaca.wire import Message, explain
 
 GREETING_S = 10.0
 STOP_S = 1.0
+# A fast simulator sends frames without a pause, and other tasks must run.
 YIELD_EVERY = 2_000
 CHANNELS = ("bars", "updatedBars")
-# What Alpaca says for good: bad keys, no such plan, no such scope.
+# Errors that last until keys or plan are changed, found by words of their text: alpaca-py raises
+# a ValueError without the code.
 REFUSALS = {"auth failed": 402, "insufficient subscription": 409, "insufficient scope": 411}
 CONNECTION_LIMIT = 406
 ADDRESS = "check the network and `alpaca.stream_url`; this goes on by itself"
@@ -35,54 +38,38 @@ PARAMETERS = {
     "close_timeout": 2,
 }
 
-Message = dict[str, Any]
-
 log = logging.getLogger(__name__)
 
 
-class Hooks:
-    """Hold what a stream calls: all synchronous, all quick."""
+class MessageHooks(Protocol):
+    """Callbacks of a stream with Alpaca's messages; synchronous, never wait."""
 
-    def __init__(
-        self,
-        on_batch: Callable[[list[Message], int], None],
-        on_control: Callable[[Message], None],
-        on_disconnected: Callable[[], None],
-    ) -> None:
-        """Call back with every frame and its wall time, every control message, every loss."""
-        self.on_batch = on_batch
-        self.on_control = on_control
-        self.on_disconnected = on_disconnected
+    def on_batch(self, messages: list[Message], wall_ns: int) -> None:
+        """Receive the data messages of one frame, and when it arrived."""
+
+    def on_control(self, message: Message) -> None:
+        """Receive a message about the connection: success, error or subscription."""
+
+    def on_disconnected(self) -> None:
+        """Receive the end of a connection."""
 
 
 class _AlpacaStream(DataStream):
-    """Hand over whole frames, and end when Alpaca refuses for good."""
+    """
+    Stream that delivers frames to hooks, and ends when Alpaca refuses the account.
 
-    _hooks: Hooks
+    `refusal` is why, with what to do about it. `connect_error` is why the last attempt to connect
+    failed; the base class tries again.
+    """
+
+    _hooks: MessageHooks
     _ws: Any
-    refusal: tuple[int, str] | None = None
-    # Why the last attempt to connect has failed; the base class tries again.
-    trouble: str = ""
-
-    def add_symbols(self, symbols: Iterable[str]) -> None:
-        """Add symbols to the set that every subscription asks for."""
-        for channel in CHANNELS:
-            self._handlers[channel].update(dict.fromkeys(symbols, _unused))
-
-    async def subscribe_all(self) -> None:
-        """Send the whole wanted set, when connected."""
-        if self._running and self._ws is not None:
-            await self._send_subscribe_msg()
-
-    async def remove_symbols(self, symbols: Iterable[str]) -> None:
-        """Take symbols out of the wanted set and tell Alpaca, when connected."""
-        for channel in CHANNELS:
-            gone = [symbol for symbol in symbols if self._handlers[channel].pop(symbol, None)]
-            if gone and self._running and self._ws is not None:
-                await self._send_unsubscribe_msg(channel, gone)
+    refusal: str = ""
+    connect_error: str = ""
 
     async def run_connected(self) -> None:
-        """Stay connected until cancelled; return when Alpaca refuses (see `refusal`)."""
+        """Stay connected until cancelled; return only with a refusal, and clear an earlier one."""
+        self.refusal = ""
         work = asyncio.create_task(self._run_forever())
         try:
             await asyncio.shield(work)
@@ -93,8 +80,25 @@ class _AlpacaStream(DataStream):
             work.cancel()
             await self.close()
 
+    def add_symbols(self, symbols: Collection[str]) -> None:
+        """Add symbols to those that every connection subscribes; nothing is sent."""
+        for channel in CHANNELS:
+            self._handlers[channel].update(dict.fromkeys(symbols, _unused))
+
+    async def subscribe_all(self) -> None:
+        """Subscribe all symbols now, if connected."""
+        if self._running and self._ws is not None:
+            await self._send_subscribe_msg()
+
+    async def remove_symbols(self, symbols: Collection[str]) -> None:
+        """Remove symbols, and unsubscribe them if connected."""
+        for channel in CHANNELS:
+            removed = [symbol for symbol in symbols if self._handlers[channel].pop(symbol, None)]
+            if removed and self._running and self._ws is not None:
+                await self._send_unsubscribe_msg(channel, removed)
+
     async def stop_ws(self) -> None:
-        """Stop at once: the base class would wait for the next message, up to 5 s."""
+        """Stop without the base class's wait for the next message, up to 5 s."""
         await super().stop_ws()
         if self._ws is not None:
             await self._ws.close()
@@ -104,41 +108,40 @@ class _AlpacaStream(DataStream):
             async with asyncio.timeout(GREETING_S):
                 await super()._start_ws()
         except TimeoutError:
-            self.trouble = f"Alpaca does not answer within {GREETING_S:g} s; {ADDRESS}"
+            self.connect_error = f"Alpaca does not answer within {GREETING_S:g} s; {ADDRESS}"
             raise
         except (OSError, WebSocketException) as error:
-            self.trouble = f"{error}; {ADDRESS}"
+            self.connect_error = f"{error}; {ADDRESS}"
             raise
         except ValueError as error:
             self._on_refusal(str(error))
             raise
-        self.trouble = ""
+        self.connect_error = ""
 
     def _on_refusal(self, text: str) -> None:
-        self.trouble = text
+        self.connect_error = text
         if "connection limit" in text:
-            self.trouble = explain(CONNECTION_LIMIT, text)
+            self.connect_error = explain(CONNECTION_LIMIT, text)
         for words, code in REFUSALS.items():
             if words in text:
-                self.refusal = (code, text)
-                self.trouble = explain(code, text)
+                self.refusal = self.connect_error = explain(code, text)
                 self._should_run = False
                 if self._stop_stream_event is not None:
                     self._stop_stream_event.set()
 
     async def _consume(self) -> bool:
         self._data_received = False
-        seen = 0
+        count = 0
         try:
             while self._stop_stream_queue.empty() and self._ws is not None:
                 data = await self._ws.recv()
                 wall_ns = time.time_ns()
                 messages = msgpack.unpackb(data)
-                seen += len(messages)
+                count += len(messages)
                 self._deliver_frame(messages, wall_ns)
-                if seen >= YIELD_EVERY:
+                if count >= YIELD_EVERY:
                     # recv() does not suspend while frames are queued.
-                    seen = 0
+                    count = 0
                     await asyncio.sleep(0)
             await self.close()
             return False
@@ -158,14 +161,15 @@ class _AlpacaStream(DataStream):
 
 
 async def _unused(_: object) -> None:
-    """Stand in the client's table of handlers, which only lists what to subscribe."""
+    """Fill alpaca-py's table of handlers, which only lists the symbols to subscribe."""
 
 
 class StockStream(_AlpacaStream, StockDataStream):
-    """Stream equities."""
+    """Stream of equities; an empty `url` is Alpaca's own."""
 
-    def __init__(self, key_id: str, secret_key: str, feed: str, url: str, hooks: Hooks) -> None:
-        """Connect nothing before `run`; an empty address is Alpaca's own."""
+    def __init__(
+        self, key_id: str, secret_key: str, feed: str, url: str, hooks: MessageHooks
+    ) -> None:
         super().__init__(
             api_key=key_id,
             secret_key=secret_key,
@@ -178,10 +182,11 @@ class StockStream(_AlpacaStream, StockDataStream):
 
 
 class CryptoStream(_AlpacaStream, CryptoDataStream):
-    """Stream crypto."""
+    """Stream of crypto; an empty `url` is Alpaca's own."""
 
-    def __init__(self, key_id: str, secret_key: str, feed: str, url: str, hooks: Hooks) -> None:
-        """Connect nothing before `run`; an empty address is Alpaca's own."""
+    def __init__(
+        self, key_id: str, secret_key: str, feed: str, url: str, hooks: MessageHooks
+    ) -> None:
         super().__init__(
             api_key=key_id,
             secret_key=secret_key,

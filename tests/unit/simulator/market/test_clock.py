@@ -10,7 +10,7 @@ def test_feed_time_runs_from_the_start_at_the_speed() -> None:
     assert clock.feed_ns(1_002 * SECOND_NS) == 170 * SECOND_NS
 
 
-def test_a_held_clock_stands_until_it_is_released() -> None:
+def test_a_held_clock_stays_at_its_start_until_it_is_released() -> None:
     wall = [5 * SECOND_NS]
     clock = FeedClock(None, 7 * SECOND_NS, 2.0, wall_clock=lambda: wall[0])
     wall[0] = 8 * SECOND_NS
@@ -27,7 +27,7 @@ def test_a_held_clock_stands_until_it_is_released() -> None:
     assert not clock.held
 
 
-async def test_sleeping_ends_at_or_after_the_instant() -> None:
+async def test_sleep_ends_at_or_after_its_time() -> None:
     clock = FeedClock(None, 0, 1e6)
     clock.release()
     await clock.sleep_until(3_600 * SECOND_NS)

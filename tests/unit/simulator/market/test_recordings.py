@@ -16,13 +16,13 @@ def local(bar: Bar) -> datetime:
 
 
 @pytest.mark.parametrize(("symbol", "count"), [("SPY", 4839), ("AAPL", 2303), ("BTC/USD", 3887)])
-def test_every_recorded_bar_is_placed_in_order_of_time(symbol: str, count: int) -> None:
+def test_every_recorded_bar_is_moved_in_order_of_time(symbol: str, count: int) -> None:
     starts = [bar.start_ns for bar in load_recorded_symbol(symbol, AFTER_CLOCK_CHANGE).bars]
     assert len(starts) == count
     assert starts == sorted(set(starts))
 
 
-def test_stocks_keep_their_wall_time_across_a_change_of_clocks() -> None:
+def test_stocks_have_their_recorded_wall_time_across_a_change_of_clocks() -> None:
     recorded = load_recorded_symbol("SPY", AFTER_CLOCK_CHANGE)
     assert recorded.days == [date(2026, 3, day) for day in (3, 4, 5, 6, 9, 10)]
     opens = [bar for bar in recorded.bars if local(bar).time() == time(9, 30)]
@@ -31,7 +31,7 @@ def test_stocks_keep_their_wall_time_across_a_change_of_clocks() -> None:
     assert offsets[3] != offsets[4]
 
 
-def test_crypto_keeps_its_time_of_day_in_utc() -> None:
+def test_crypto_has_its_recorded_time_of_day_in_utc() -> None:
     recorded = load_recorded_symbol("BTC/USD", AFTER_CLOCK_CHANGE)
     days = Counter(
         datetime.fromtimestamp(b.start_ns / SECOND_NS, UTC).date() for b in recorded.bars
@@ -40,7 +40,7 @@ def test_crypto_keeps_its_time_of_day_in_utc() -> None:
     assert recorded.bars[0].start_ns % (86_400 * SECOND_NS) == 0
 
 
-def test_values_are_exact_and_nothing_is_invented() -> None:
+def test_values_are_exact_and_absent_ones_stay_absent() -> None:
     bar = load_recorded_symbol("AAPL", AFTER_CLOCK_CHANGE).bars[-1]
     assert bar[2:] == (93.76, 93.78, 93.76, 93.77, 2067, None, None)
     assert isinstance(bar.volume, int)

@@ -22,7 +22,7 @@ def test_every_minute_of_the_session_has_a_valid_bar() -> None:
         assert bar.low <= bar.vwap <= bar.high
 
 
-def test_there_is_nothing_outside_the_session_or_between_minutes() -> None:
+def test_there_is_no_bar_outside_the_session_or_between_minutes() -> None:
     walk = SyntheticWalk(1)
     assert walk.bar("SYN0000", OPEN_NS - MINUTE_NS) is None
     assert walk.bar("SYN0000", OPEN_NS + REGULAR_MINUTES * MINUTE_NS) is None

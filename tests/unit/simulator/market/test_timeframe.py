@@ -19,7 +19,7 @@ def test_long_bars_fold_prices_volumes_counts_and_vwap() -> None:
     assert bar == Bar("SPY", start_ns, 10.0, 14.0, 7.0, 13.0, 300, 6, 11.0)
 
 
-def test_one_minute_without_vwap_leaves_the_long_bar_without() -> None:
+def test_a_minute_without_vwap_leaves_the_long_bar_without() -> None:
     first, second = minutes("SPY", "2026-11-20T15:00:00Z", 2)
     bare = second._replace(trade_count=None, vwap=None)
     (bar,) = fold_bars([first, bare], parse_timeframe("1Hour"))
@@ -44,7 +44,7 @@ def test_long_bars_start_on_the_grid_of_their_market(
     assert format_instant(bar.start_ns) == start
 
 
-def test_a_day_of_a_stock_holds_its_regular_session_only() -> None:
+def test_a_day_of_a_stock_has_its_regular_session_only() -> None:
     bars = minutes("SPY", "2026-11-20T14:25:00Z", 10) + minutes("SPY", "2026-11-20T20:58:00Z", 5)
     (bar,) = fold_bars(bars, parse_timeframe("1Day"))
     assert bar.open == 15.0

@@ -13,7 +13,7 @@ from lean_lite_sim.timeline import Timeline
 from tests.harness.simulator_clients import TODAY
 
 MARKET = Market(TODAY, synthetic=("SYN0000", "SYN0001"))
-SHELF = BarPages(MARKET, Timeline(MARKET, FaultHistory(Faults()), 0))
+PAGES = BarPages(MARKET, Timeline(MARKET, FaultHistory(Faults()), 0))
 NOW_NS = parse_instant("2026-11-20T15:00:30Z")
 BASE = {"symbols": "SYN0001,AAPL,MSFT,SPY", "start": "2026-11-19T20:30:00Z"}
 
@@ -23,7 +23,7 @@ def collect(params: dict[str, str], now_ns: int = NOW_NS) -> list[Bar]:
     token: str | None = ""
     while token is not None:
         query = parse_bar_query({**params, "page_token": token}, "stocks", now_ns)
-        bars, token = SHELF.page(query, now_ns)
+        bars, token = PAGES.page(query, now_ns)
         assert len(bars) <= query.limit
         found += bars
     return found
@@ -35,13 +35,13 @@ def collect(params: dict[str, str], now_ns: int = NOW_NS) -> list[Bar]:
     timeframe=st.sampled_from(["1Min", "5Min", "1Hour", "1Day"]),
     sort=st.sampled_from(["asc", "desc"]),
 )
-def test_pages_of_any_size_hold_the_same_bars(limit: int, timeframe: str, sort: str) -> None:
+def test_pages_of_any_size_have_the_same_bars(limit: int, timeframe: str, sort: str) -> None:
     params = {**BASE, "timeframe": timeframe, "sort": sort}
-    whole = collect({**params, "limit": "10000"})
-    assert collect({**params, "limit": str(limit)}) == whole
+    expected = collect({**params, "limit": "10000"})
+    assert collect({**params, "limit": str(limit)}) == expected
     ascending = collect({**params, "limit": "10000", "sort": "asc"})
-    assert sorted(whole) == ascending
-    assert [bar.symbol for bar in whole] == [bar.symbol for bar in ascending]
+    assert sorted(expected) == ascending
+    assert [bar.symbol for bar in expected] == [bar.symbol for bar in ascending]
 
 
 def test_both_ends_are_included() -> None:
@@ -53,7 +53,7 @@ def test_both_ends_are_included() -> None:
 
 
 @pytest.mark.parametrize("timeframe", ["1Min", "7Min", "1Hour", "1Day"])
-def test_only_bars_that_have_ended_are_given(timeframe: str) -> None:
+def test_only_bars_that_have_ended_are_returned(timeframe: str) -> None:
     bars = collect({"symbols": "SPY", "timeframe": timeframe, "start": "2026-11-01"})
     before = collect({"symbols": "SPY", "timeframe": timeframe, "start": "2026-11-01"}, NOW_NS - 1)
     query = parse_bar_query({"symbols": "SPY", "timeframe": timeframe}, "stocks", NOW_NS)
@@ -65,13 +65,13 @@ def test_only_bars_that_have_ended_are_given(timeframe: str) -> None:
 
 
 @given(st.integers(0, 9 * 10**18), st.sampled_from("MHD"), st.booleans())
-def test_a_token_survives_its_text(start_ns: int, unit: str, descending: bool) -> None:  # noqa: FBT001
+def test_a_token_is_decoded_as_it_was_encoded(start_ns: int, unit: str, descending: bool) -> None:  # noqa: FBT001
     token = PageToken("BRK.B", start_ns)
     text = encode_page_token(token, unit, descending=descending)
     assert decode_page_token(text, unit, descending=descending) == token
 
 
 @pytest.mark.parametrize("text", ["%", "QQ==", "U1BZfER8MjAyMi0wMS0wM1QwOTowMDowMFo="])
-def test_a_foreign_token_is_refused(text: str) -> None:
+def test_an_invalid_token_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="page_token"):
         decode_page_token(text, "M", descending=False)

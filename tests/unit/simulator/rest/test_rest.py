@@ -17,7 +17,7 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield simulator
 
 
-async def test_bars_come_by_symbol_up_to_the_last_complete_minute(simulator: Simulator) -> None:
+async def test_bars_are_grouped_by_symbol_up_to_the_last_ended_minute(simulator: Simulator) -> None:
     reply = await call(simulator, STOCKS, {"symbols": "SPY,AAPL,MSFT", **MINUTES})
     assert reply.status == 200
     assert list(reply.body) == ["bars", "next_page_token"]
@@ -48,13 +48,13 @@ async def test_the_limit_counts_over_all_symbols(simulator: Simulator) -> None:
     assert following.body["bars"] != reply.body["bars"]
 
 
-async def test_nothing_found_is_an_empty_map(simulator: Simulator) -> None:
+async def test_an_unknown_symbol_has_no_bars(simulator: Simulator) -> None:
     for path in (STOCKS, "/v2/stocks/bars/latest"):
         reply = await call(simulator, path, {"symbols": "MSFT", "timeframe": "1Min"})
         assert (reply.status, reply.body["bars"]) == (200, {})
 
 
-async def test_one_symbol_may_stand_in_the_path(simulator: Simulator) -> None:
+async def test_one_symbol_may_be_in_the_path(simulator: Simulator) -> None:
     reply = await call(simulator, "/v2/stocks/SPY/bars", {**MINUTES, "currency": "USD"})
     assert list(reply.body) == ["symbol", "bars", "next_page_token", "currency"]
     assert (reply.body["symbol"], reply.body["currency"]) == ("SPY", "USD")
@@ -62,7 +62,7 @@ async def test_one_symbol_may_stand_in_the_path(simulator: Simulator) -> None:
     assert reply.body["bars"] == many.body["bars"]["SPY"]
 
 
-async def test_latest_bars_are_the_last_complete_ones(simulator: Simulator) -> None:
+async def test_latest_bars_are_the_last_ones_that_have_ended(simulator: Simulator) -> None:
     params = {"symbols": "SPY,SYN0001"}
     bars = (await call(simulator, "/v2/stocks/bars/latest", params)).body["bars"]
     assert bars["SPY"]["t"] == "2026-11-18T14:29:00Z"
@@ -71,7 +71,7 @@ async def test_latest_bars_are_the_last_complete_ones(simulator: Simulator) -> N
     assert coin.body["bars"]["BTC/USD"]["t"] == "2026-11-18T14:29:00Z"
 
 
-async def test_crypto_needs_no_keys_but_right_ones_if_any(simulator: Simulator) -> None:
+async def test_crypto_needs_no_keys_and_refuses_wrong_ones(simulator: Simulator) -> None:
     params = {"symbols": "BTC/USD", **MINUTES}
     reply = await call(simulator, CRYPTO, params, {})
     assert isinstance(reply.body["bars"]["BTC/USD"][0]["v"], float)
@@ -116,7 +116,7 @@ async def test_stocks_need_keys(simulator: Simulator, headers: dict[str, str], s
         ({"page_token": "QQ=="}, "invalid page_token"),
     ],
 )
-async def test_a_bad_parameter_is_named(
+async def test_an_invalid_parameter_is_named(
     simulator: Simulator,
     changes: dict[str, str],
     message: str,
@@ -142,11 +142,11 @@ async def test_recent_sip_is_refused_when_the_plan_lacks_it() -> None:
         assert (await call(simulator, "/v2/stocks/bars/latest", latest)).status == 403
 
 
-async def test_the_rate_limit_is_announced_and_enforced() -> None:
+async def test_the_rate_limit_is_in_headers_and_enforced() -> None:
     async with Simulator(fast(rate_limit_per_minute=3)) as simulator:
         params = {"symbols": "SPY", **MINUTES}
         replies = [await call(simulator, STOCKS, params) for _ in range(8)]
-        # A new minute may begin in between, but not twice.
+        # A new minute may start in between, but not twice.
         assert replies[0].headers["x-ratelimit-limit"] == "3"
         assert replies[0].headers["x-ratelimit-remaining"] == "2"
         assert int(replies[0].headers["x-ratelimit-reset"]) % 60 == 0
@@ -167,8 +167,8 @@ async def test_control_paths_show_clock_counters_and_recording(simulator: Simula
     assert stats["rest_requests"] == 1
     assert stats["connections"]["/v2/iex"] == {"open": 0, "total": 0, "most": 0}
     assert stats == simulator.stats
-    known = (await call(simulator, "/sim/symbols", headers={})).body["symbols"]
-    assert {"SPY", "AAPL", "BTC/USD", "SYN0001", "FAKEPACA"} <= set(known)
+    symbols = (await call(simulator, "/sim/symbols", headers={})).body["symbols"]
+    assert {"SPY", "AAPL", "BTC/USD", "SYN0001", "FAKEPACA"} <= set(symbols)
     for symbol in ("SPY", "BTC/USD", "SYN0001"):
         rows = (await call(simulator, "/sim/recording", {"symbol": symbol}, {})).body["bars"]
         assert [(row["start_ns"], row["c"]) for row in rows] == [
@@ -191,7 +191,7 @@ async def test_faults_are_armed_shown_and_cleared_over_http(simulator: Simulator
     assert (await call(simulator, path, method="DELETE")).body["frame_size"] == 0
 
 
-async def test_a_rest_fault_answers_with_its_status(simulator: Simulator) -> None:
+async def test_a_rest_fault_replies_with_its_status(simulator: Simulator) -> None:
     simulator.arm({"rest_status": 503})
     assert (await call(simulator, STOCKS, {"symbols": "SPY", **MINUTES})).status == 503
     simulator.clear_faults()

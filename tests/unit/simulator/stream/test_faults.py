@@ -43,14 +43,16 @@ async def test_no_greeting_leaves_the_client_waiting() -> None:
         assert await is_silent(client, 0.5)
 
 
-async def test_auth_fails_so_many_times_and_then_succeeds(simulator: Simulator) -> None:
+async def test_authentication_fails_a_number_of_times_and_then_succeeds(
+    simulator: Simulator,
+) -> None:
     simulator.arm({"auth_fail": 2})
     for expected in (402, 402, None):
         async with stream(simulator) as client:
             assert (await client.login()).get("code") == expected
 
 
-async def test_auth_can_take_its_time(simulator: Simulator) -> None:
+async def test_authentication_can_be_delayed(simulator: Simulator) -> None:
     simulator.arm({"auth_delay_s": 0.3})
     async with stream(simulator) as client:
         await client.receive()
@@ -59,7 +61,9 @@ async def test_auth_can_take_its_time(simulator: Simulator) -> None:
         assert await client.receive() == [OK]
 
 
-async def test_a_broken_connection_keeps_its_place_for_a_while(simulator: Simulator) -> None:
+async def test_a_broken_connection_counts_against_the_limit_for_a_while(
+    simulator: Simulator,
+) -> None:
     simulator.arm({"linger_s": 0.5})
     async with stream(simulator) as client:
         await client.login()
@@ -70,9 +74,9 @@ async def test_a_broken_connection_keeps_its_place_for_a_while(simulator: Simula
         reply: Record = {}
         while reply != OK:
             await asyncio.sleep(0.05)
-            reply = await client.ask(action="auth", key="simulator", secret="simulator")
+            reply = await client.request(action="auth", key="simulator", secret="simulator")
     async with stream(simulator) as client:
-        # The one before said goodbye, so that its place was free at once.
+        # The one before was closed cleanly, so its slot was free immediately.
         assert await client.login() == OK
 
 
@@ -88,11 +92,11 @@ async def test_the_handshake_can_be_refused(simulator: Simulator, status: int) -
         assert await client.login() == OK
 
 
-async def test_subscriptions_can_meet_an_error_and_stay_without_data(simulator: Simulator) -> None:
+async def test_subscriptions_can_be_refused(simulator: Simulator) -> None:
     simulator.arm({"post_auth_error": 410})
     async with stream(simulator) as client:
         assert await client.login() == OK
-        assert (await client.ask(action="subscribe", bars=["*"]))["code"] == 410
+        assert (await client.request(action="subscribe", bars=["*"]))["code"] == 410
         assert await is_silent(client, 0.2)
 
 
@@ -114,7 +118,7 @@ async def test_open_connections_can_be_aborted(simulator: Simulator) -> None:
         assert client.connection.close_code == 1006
 
 
-async def test_a_half_open_connection_neither_sends_nor_answers(simulator: Simulator) -> None:
+async def test_a_half_open_connection_sends_neither_data_nor_pongs(simulator: Simulator) -> None:
     async with subscribed(simulator, bars=["SPY"]) as client:
         await client.data(3)
         simulator.arm({"half_open_s": 0.8})
@@ -130,7 +134,7 @@ async def test_a_half_open_connection_neither_sends_nor_answers(simulator: Simul
         assert await client.data(3)
 
 
-async def test_a_mute_connection_answers_pings_but_sends_no_data(simulator: Simulator) -> None:
+async def test_a_mute_connection_sends_pongs_but_no_data(simulator: Simulator) -> None:
     async with subscribed(simulator, bars=["SPY"]) as client:
         (*_, last) = await client.data(3)
         simulator.arm({"mute_s": 0.5})
@@ -141,7 +145,7 @@ async def test_a_mute_connection_answers_pings_but_sends_no_data(simulator: Simu
         assert following["t"] > last["t"] + 10 * MINUTE_NS
 
 
-async def test_a_slow_client_is_closed_and_stops_nobody_else() -> None:
+async def test_a_slow_client_is_closed_and_does_not_delay_the_others() -> None:
     settings = fast(symbols=500, queue_frames=20, frame_size=20, connection_limit=2)
     async with (
         Simulator(settings) as simulator,
@@ -157,7 +161,7 @@ async def test_a_slow_client_is_closed_and_stops_nobody_else() -> None:
         assert {message["T"] for message in messages} <= {"b", "error"}
 
 
-async def test_a_slow_client_that_still_reads_is_told_407() -> None:
+async def test_a_slow_client_that_still_reads_gets_407() -> None:
     settings = fast(symbols=20, frame_size=1, queue_frames=10)
     async with Simulator(settings) as simulator, subscribed(simulator, bars=["*"]) as client:
         messages = await read_until_closed(client)
@@ -189,8 +193,8 @@ async def test_late_bars_are_completed_by_updated_bars() -> None:
         assert first["v"] < update["v"] == truth[first["t"]].volume
 
 
-async def test_rest_tells_the_same_story_as_the_stream_about_a_late_bar() -> None:
-    # At 09:30:10 the bar of 09:29 is known in part; its update is due at 09:30:30.
+async def test_rest_and_stream_agree_about_a_late_bar() -> None:
+    # At 09:30:10 only part of the bar of 09:29 is out; its update is due at 09:30:30.
     settings = fast(start="2026-11-18T14:30:10Z", faults=Faults(late_fraction=1.0))
     async with Simulator(settings) as simulator:
         params = {"symbols": "SPY", "timeframe": "1Min", "start": "2026-11-18T14:28:00Z"}
@@ -201,7 +205,7 @@ async def test_rest_tells_the_same_story_as_the_stream_about_a_late_bar() -> Non
         assert rows[1]["v"] == truth[start_ns - MINUTE_NS] // 2
 
 
-async def test_duplicates_and_stragglers_reach_the_client() -> None:
+async def test_duplicates_and_delayed_bars_are_sent() -> None:
     faults = Faults(duplicate_fraction=1.0, out_of_order_fraction=0.3, seed=3)
     async with (
         Simulator(fast(faults=faults)) as simulator,
@@ -212,7 +216,7 @@ async def test_duplicates_and_stragglers_reach_the_client() -> None:
     assert set(Counter(starts).values()) == {2}
 
 
-async def test_unknown_types_and_keys_reach_the_client() -> None:
+async def test_unknown_types_and_keys_are_sent() -> None:
     faults = Faults(unknown_types=True, unknown_keys=True)
     async with (
         Simulator(fast(faults=faults)) as simulator,

@@ -23,46 +23,50 @@ def error(code: int, text: str) -> dict[str, object]:
     return {"T": "error", "code": code, "msg": text}
 
 
-async def test_a_client_is_greeted_authenticated_and_told_its_state(simulator: Simulator) -> None:
+async def test_a_client_is_greeted_authenticated_and_sent_its_subscriptions(
+    simulator: Simulator,
+) -> None:
     async with stream(simulator) as client:
         assert await client.login() == OK
-        state = await client.ask(action="subscribe", bars=["SPY"], trades=["AAPL"])
+        state = await client.request(action="subscribe", bars=["SPY"], trades=["AAPL"])
         assert (state["bars"], state["corrections"]) == (["SPY"], ["AAPL"])
-        state = await client.ask(action="unsubscribe", bars=["SPY"])
+        state = await client.request(action="unsubscribe", bars=["SPY"])
         assert state["bars"] == []
 
 
 @pytest.mark.parametrize(
     "authorization", [KEYS, {"Authorization": "Basic c2ltdWxhdG9yOnNpbXVsYXRvcg=="}]
 )
-async def test_keys_may_stand_in_the_handshake(
+async def test_keys_may_be_in_the_handshake(
     simulator: Simulator,
     authorization: dict[str, str],
 ) -> None:
     async with stream(simulator, headers={**MSGPACK, **authorization}) as client:
         assert await client.receive() == [{"T": "success", "msg": "connected"}]
         assert await client.receive() == [OK]
-        again = await client.ask(action="auth", key="simulator", secret="simulator")
+        again = await client.request(action="auth", key="simulator", secret="simulator")
         assert again == error(403, "already authenticated")
 
 
-async def test_requests_that_are_not_understood_or_too_early_are_refused(
+async def test_invalid_and_early_requests_are_refused(
     simulator: Simulator,
 ) -> None:
     async with stream(simulator) as client:
         await client.receive()
-        assert await client.ask(action="subscribe", bars=["*"]) == error(401, "not authenticated")
+        assert await client.request(action="subscribe", bars=["*"]) == error(
+            401, "not authenticated"
+        )
         for wrong in (b"\xc1", "{", msgspec.msgpack.encode([1]), '{"action": "dance"}', "{}"):
             await client.connection.send(wrong)
             assert await client.receive() == [error(400, "invalid syntax")]
-        assert await client.ask(action="auth", key="simulator", secret="x") == error(
+        assert await client.request(action="auth", key="simulator", secret="x") == error(
             402, "auth failed"
         )
-        assert await client.ask(action="auth", key=[1], secret="x") == error(402, "auth failed")
-        assert await client.ask(action="auth", key="simulator", secret="simulator") == OK
+        assert await client.request(action="auth", key=[1], secret="x") == error(402, "auth failed")
+        assert await client.request(action="auth", key="simulator", secret="simulator") == OK
 
 
-async def test_a_feed_that_is_not_allowed_is_409() -> None:
+async def test_a_feed_beyond_the_plan_is_409() -> None:
     async with Simulator(fast(feeds=frozenset({"iex"}))) as simulator:
         async with stream(simulator, "/v2/sip") as client:
             assert await client.login() == error(409, "insufficient subscription")
@@ -70,7 +74,7 @@ async def test_a_feed_that_is_not_allowed_is_409() -> None:
             assert await client.login() == OK
 
 
-async def test_a_second_connection_is_406_until_the_first_has_gone(simulator: Simulator) -> None:
+async def test_a_second_connection_is_406_until_the_first_has_ended(simulator: Simulator) -> None:
     async with stream(simulator) as second:
         async with stream(simulator) as first:
             assert await first.login() == OK
@@ -79,13 +83,13 @@ async def test_a_second_connection_is_406_until_the_first_has_gone(simulator: Si
                 assert await elsewhere.login() == OK
         reply: Record = {}
         while reply != OK:
-            reply = await second.ask(action="auth", key="simulator", secret="simulator")
+            reply = await second.request(action="auth", key="simulator", secret="simulator")
     connections = simulator.stats["connections"]
     assert isinstance(connections, dict)
     assert (connections["/v2/iex"]["total"], connections["/v2/iex"]["most"]) == (2, 2)
 
 
-async def test_who_does_not_authenticate_in_time_is_told_404_and_closed() -> None:
+async def test_a_client_that_does_not_authenticate_in_time_gets_404_and_is_closed() -> None:
     async with Simulator(fast(auth_timeout_s=0.1)) as simulator, stream(simulator) as client:
         await client.receive()
         assert await client.receive() == [error(404, "auth timeout")]
@@ -93,19 +97,19 @@ async def test_who_does_not_authenticate_in_time_is_told_404_and_closed() -> Non
             await client.receive()
 
 
-async def test_the_symbol_limit_is_405_and_leaves_subscriptions_alone() -> None:
+async def test_the_symbol_limit_is_405_and_changes_no_subscription() -> None:
     async with Simulator(fast(symbol_limit=1)) as simulator, stream(simulator) as client:
         await client.login()
-        await client.ask(action="subscribe", bars=["SPY"])
-        limited = await client.ask(action="subscribe", bars=["AAPL"])
+        await client.request(action="subscribe", bars=["SPY"])
+        limited = await client.request(action="subscribe", bars=["AAPL"])
         assert limited == error(405, "symbol limit exceeded")
-        assert (await client.ask(action="subscribe"))["bars"] == ["SPY"]
+        assert (await client.request(action="subscribe"))["bars"] == ["SPY"]
 
 
 async def test_a_channel_of_another_feed_is_410(simulator: Simulator) -> None:
     async with stream(simulator, "/v1beta3/crypto/us") as client:
         await client.login()
-        reply = await client.ask(action="subscribe", lulds=["*"])
+        reply = await client.request(action="subscribe", lulds=["*"])
         assert reply == error(410, "invalid subscribe action for this feed")
 
 
@@ -126,9 +130,9 @@ async def test_every_minute_is_one_frame_of_all_its_bars(simulator: Simulator) -
     last_ns = sent[-1]["t"]
     for symbol in ("AAPL", "SPY", "SYN0000", "SYN0001"):
         expected = [b for b in simulator.recording(symbol) if first_ns <= b.start_ns <= last_ns]
-        got = [message for message in sent if message["S"] == symbol]
-        assert [message["t"] for message in got] == [bar.start_ns for bar in expected]
-        for message, bar in zip(got, expected, strict=True):
+        received = [message for message in sent if message["S"] == symbol]
+        assert [message["t"] for message in received] == [bar.start_ns for bar in expected]
+        for message, bar in zip(received, expected, strict=True):
             assert {name: message[name] for name in bar.fields()} == bar.fields()
 
 
@@ -146,15 +150,15 @@ async def test_a_bar_is_sent_after_its_end_on_the_feed_clock() -> None:
 async def test_the_clock_is_held_until_the_first_subscription(simulator: Simulator) -> None:
     async with stream(simulator) as client:
         await client.login()
-        await client.ask(action="subscribe")
+        await client.request(action="subscribe")
         assert simulator.clock.held
-        await client.ask(action="subscribe", bars=["SPY"])
+        await client.request(action="subscribe", bars=["SPY"])
         assert not simulator.clock.reading()["held"]
         (first,) = await client.data(1)
         assert first["t"] == simulator.clock.start_ns - MINUTE_NS
 
 
-async def test_frames_hold_no_more_than_the_frame_size() -> None:
+async def test_frames_have_at_most_the_frame_size() -> None:
     async with (
         Simulator(fast(symbols=5, frame_size=3)) as simulator,
         subscribed(simulator, bars=["*"]) as client,
@@ -169,7 +173,7 @@ async def test_daily_bars_grow_with_the_session(simulator: Simulator) -> None:
     bars = [m for m in messages if m["T"] == "b"]
     days = [m for m in messages if m["T"] == "d"]
     assert len({day["t"] for day in days}) == 1
-    # The first bar lies before the open.
+    # The first bar is from before the open.
     assert [day["v"] for day in days] == [
         sum(bar["v"] for bar in bars[1 : n + 2]) for n in range(len(days))
     ]
@@ -190,7 +194,7 @@ async def test_json_is_text_with_rfc3339_times_and_t_first(simulator: Simulator)
     assert (bar["n"], bar["vw"]) == (None, None)
 
 
-async def test_crypto_and_test_streams_carry_their_own_symbols(simulator: Simulator) -> None:
+async def test_crypto_and_test_streams_have_their_own_symbols(simulator: Simulator) -> None:
     async with (
         subscribed(simulator, "/v1beta3/crypto/us-1", bars=["*"]) as crypto,
         subscribed(simulator, "/v2/test", bars=["FAKEPACA"]) as test,
@@ -202,24 +206,24 @@ async def test_crypto_and_test_streams_carry_their_own_symbols(simulator: Simula
     assert [bar["t"] - fakes[0]["t"] for bar in fakes] == [0, MINUTE_NS, 2 * MINUTE_NS]
 
 
-async def test_delayed_sip_runs_fifteen_minutes_behind(simulator: Simulator) -> None:
+async def test_delayed_sip_is_fifteen_minutes_behind(simulator: Simulator) -> None:
     async with subscribed(simulator, "/v2/delayed_sip", bars=["SPY"]) as client:
         (first, *_) = await client.data(1)
     assert first["t"] < simulator.clock.start_ns - 14 * MINUTE_NS
 
 
-async def test_after_the_recording_the_clock_runs_on_without_data() -> None:
+async def test_after_the_recording_the_clock_runs_without_data() -> None:
     async with (
         Simulator(fast(start="2026-11-22T00:00:00Z")) as simulator,
         subscribed(simulator, bars=["*"]) as client,
     ):
         start_ns = simulator.clock.start_ns
         await simulator.clock.sleep_until(start_ns + 60 * MINUTE_NS)
-        assert (await client.ask(action="subscribe"))["bars"] == ["*"]
+        assert (await client.request(action="subscribe"))["bars"] == ["*"]
         assert simulator.stats["bars_sent"] == {}
 
 
-async def test_a_large_fragmented_request_is_understood(simulator: Simulator) -> None:
+async def test_a_large_fragmented_request_is_accepted(simulator: Simulator) -> None:
     symbols = [f"A{n}" for n in range(20_000)]
     async with stream(simulator) as client:
         await client.login()

@@ -39,7 +39,7 @@ def test_the_states_of_crypto_and_test_list_their_own_channels() -> None:
     assert list(make("/v2/test").state()) == ["T", "trades", "quotes", "bars"]
 
 
-def test_subscribing_adds_and_unsubscribing_takes_away() -> None:
+def test_subscribing_adds_and_unsubscribing_removes() -> None:
     subscription = make()
     subscribe(subscription, bars=["SPY"])
     subscribe(subscription, bars=["AAPL", "SPY"], dailyBars=["*"])
@@ -71,7 +71,7 @@ def test_a_refused_request_changes_nothing(channels: dict[str, object], code: in
     assert subscription.state() == before
 
 
-def test_the_symbol_limit_counts_symbols_once_and_no_star() -> None:
+def test_the_symbol_limit_counts_symbols_once_without_the_star() -> None:
     subscription = make(limit=2)
     subscribe(subscription, bars=["*", "A", "B"], quotes=["A"])
     with pytest.raises(Refusal, match="405"):
