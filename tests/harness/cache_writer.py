@@ -18,7 +18,8 @@ from lean_lite.model.timestamps import from_ns
 
 KEYS = [Key("SPY", 60, number, number + 1) for number in range(4)]
 MAX_BYTES = 8 * 1024**2
-LONGEST_S = 0.02
+WRITES_MAX = 8
+LONGEST_S = 0.005
 _ONE = from_bars([TradeBar("SPY", from_ns(0), 1, 1, 1, 1, 1)], feed="")
 
 
@@ -33,9 +34,11 @@ def is_complete(bars: Bars) -> bool:
     return len(bars) == len(expected) and bool((bars.block["close"] == bars.expected).all())
 
 
-def write(folder: Path, chance: random.Random) -> NoReturn:
+def write(folder: Path, chance: random.Random, started: int) -> NoReturn:
+    """Write entries without end; `started` is a pipe that gets a byte before each."""
     cache = DiskCache(folder, MAX_BYTES)
     while True:
+        os.write(started, b".")
         cache.write(chance.choice(KEYS), version(chance.randrange(10_000)))
 
 
@@ -44,12 +47,18 @@ def kill_many(folder: Path, kills: int) -> int:
     found = 0
     for number in range(kills):
         chance = random.Random(number)
+        reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
-            write(folder, chance)
+            write(folder, chance, writing)
+        # Counted in writes, so that a slow machine kills as late as a fast one.
+        for _ in range(chance.randint(1, WRITES_MAX)):
+            os.read(reading, 1)
         time.sleep(chance.uniform(0, LONGEST_S))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        os.close(reading)
+        os.close(writing)
         cache = DiskCache(folder, MAX_BYTES)
         entries = [entry for key in KEYS if (entry := cache.read(key)) is not None]
         if cache.corrupt or not all(map(is_complete, entries)):

@@ -175,8 +175,9 @@ async def test_a_bar_is_bookmarked_when_the_next_one_is_requested(
     bus: MemoryBus, start: Start
 ) -> None:
     bookmarks, lane = FakeBookmarks(), str(bus.lane)
-    reader = start(bookmarks=bookmarks)
-    await until(lambda: bus.subscribed, "the subscription")
+    reader = start(since_ns=None, bookmarks=bookmarks)
+    await until(lambda: bus.requests, "the end of the lane")
+    await asyncio.sleep(0)
     await bus.publish_frames(1, 2, 3)
     assert await take(reader, 3) == [1, 2, 3]
     await reader.save_bookmark()
