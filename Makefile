@@ -27,6 +27,7 @@ test-fast: setup ## run the tests that need no broker
 lint: setup ## check style, formatting, types and the direction of imports
 	@$(python) -m ruff check
 	@$(python) -m ruff format --check
+	@"$(VENV)/bin/codespell"
 	@$(python) -m mypy
 	@"$(VENV)/bin/lint-imports"
 
