@@ -32,7 +32,10 @@ FINAL_WALL_S = 0.5
 # A day on which the clocks are set back.
 LONGEST_DAY_NS = 25 * HOUR_NS
 # By seconds of a bar, about one page of 10,000 bars each.
-SLICE_NS = {60: 6 * DAY_NS, 86_400: 7_500 * DAY_NS}
+SLICE_NS = {
+    Resolution.MINUTE.seconds: 6 * DAY_NS,
+    Resolution.DAILY.seconds: 7_500 * DAY_NS,
+}
 
 log = logging.getLogger(__name__)
 

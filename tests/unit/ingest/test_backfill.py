@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lean_lite.market.sessions import CHICAGO, NEW_YORK, instant
+from lean_lite.model.resolution import STORED
 from lean_lite.model.timestamps import SECOND_NS, from_ns, to_ns
-from lean_lite_ingest.backfill import final_ns
+from lean_lite_ingest.alpaca.rest import TIMEFRAMES
+from lean_lite_ingest.backfill import SLICE_NS, final_ns
 
 DAY_S = 86_400
 HOUR_NS = 3_600 * SECOND_NS
@@ -16,6 +18,11 @@ SPAN = to_ns(datetime(2026, 3, 1, tzinfo=UTC)), to_ns(datetime(2026, 11, 30, tzi
 
 def ns(text: str) -> int:
     return to_ns(datetime.fromisoformat(text))
+
+
+def test_every_stored_resolution_has_a_slice_and_a_timeframe_of_alpaca() -> None:
+    assert set(TIMEFRAMES) == set(STORED)
+    assert set(SLICE_NS) == {resolution.seconds for resolution in STORED}
 
 
 def test_a_minute_is_final_once_it_has_ended() -> None:

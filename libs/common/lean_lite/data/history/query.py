@@ -7,11 +7,10 @@ from lean_lite.errors import RequestError
 from lean_lite.market.symbols import asset_class_of
 from lean_lite.market.time_buckets import TimeBuckets
 from lean_lite.model import Length, Resolution
+from lean_lite.model.resolution import STORED
 from lean_lite.model.timestamps import SECOND_NS, to_ns
 from lean_lite.protocol.history import HistoryRequest
 
-# Stored resolutions, the longest first: longer bars are folded from the longest that divides them.
-STORED = (Resolution.DAILY, Resolution.MINUTE)
 # A daily bar is fetched 26 hours after its start. Alpaca's day of crypto starts at midnight in
 # Chicago, up to six hours behind the day of UTC that it stands for. One hour is a margin.
 DAY_SETTLES_NS = 33 * 3_600 * SECOND_NS
