@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tests.harness.paths import ROOT
 
 PAGE = ROOT / "docs" / "errors.md"
-HEADER = "| situation | what it says | exit | what to do |"
+HEADER = "| situation | message | exit | what to do |"
 QUOTED = re.compile(r"(`+) ?(.+?) ?\1")
 PLACEHOLDER = re.compile(r"<[a-z ]+>")
 
