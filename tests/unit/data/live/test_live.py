@@ -76,6 +76,13 @@ async def test_a_stop_ends_the_subscriptions_and_the_iteration(bus: MemoryBus, l
     assert await drain(live) == []
 
 
+async def test_a_stream_that_is_started_is_not_started_again(bus: MemoryBus, live: Live) -> None:
+    subscribed, tasks = list(bus.subscribed), asyncio.all_tasks()
+    # As in `async with await engine.live(...)`: the engine returns it started.
+    async with live:
+        assert (bus.subscribed, asyncio.all_tasks()) == (subscribed, tasks)
+
+
 async def test_a_stop_during_a_recovery_cancels_it(bus: MemoryBus, live: Live) -> None:
     bus.lose(1)
     await bus.publish_frames(2)

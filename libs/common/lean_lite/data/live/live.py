@@ -154,7 +154,7 @@ class Live:
 
     async def start(self) -> None:
         """
-        Subscribe, and deliver every record from now on.
+        Subscribe, and deliver every record from now on; does nothing if it is started.
 
         `accepted` and `refused` then have the replies of the feeds. After an error `stop` is
         still to be called.
@@ -163,6 +163,9 @@ class Live:
             BusUnavailable: the store or a feed does not answer.
             StackError: the stream was stopped during the start.
         """
+        # `engine.live` returns a started stream, which `async with` would start again.
+        if self._delivering:
+            return
         # Subscribe first, then learn where the lanes end: a record published in between arrives
         # with a sequence above `baseline`, so none is missing.
         await self._subscribe()
