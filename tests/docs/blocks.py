@@ -1,10 +1,10 @@
 """
-The Python blocks of the pages, with what they are said to print.
+Python blocks of the pages, with the output that the pages show.
 
-A block that runs itself (`asyncio.run(…)`, `if __name__ == …`) is a program; all others of a page
-are one session, in which `await` works as in a notebook. What a block prints is the `text` block
-right behind it: `…` stands for the rest of a word or line that varies, and a line of it alone for
-any number of lines. A block without one prints nothing.
+A block that runs itself (`asyncio.run(…)`, `if __name__ == …`) is a program. All others of a page
+are one session, in which `await` works as in a notebook. The output of a block is the `text` block
+directly after it: `…` stands for the rest of a word or line that varies, and a line with nothing
+else for any number of lines. A block without one prints nothing.
 """
 
 import re
@@ -22,7 +22,7 @@ ANYTHING = "…"
 
 
 class Block(NamedTuple):
-    """Hold a block, the line of the page that it begins on, and what it prints."""
+    """A block, the line of the page where it starts, and the output that the page shows."""
 
     page: Path
     line: int
@@ -40,7 +40,7 @@ class Block(NamedTuple):
 
 
 def pages() -> list[Path]:
-    """Return every page with Python under `docs`, whoever adds one."""
+    """Return every page with Python below `docs`."""
     return [page for page in sorted((ROOT / "docs").rglob("*.md")) if blocks_of(page)]
 
 
@@ -57,11 +57,11 @@ def session_of(page: Path) -> list[Block]:
 
 
 def differs(block: Block, printed: str) -> str:
-    """Say how what was printed differs from what the page shows; nothing when it does not."""
+    """Return how the output differs from what the page shows; empty if it does not."""
     if _pattern(block.output).fullmatch(printed):
         return ""
-    place = f"{block.page.relative_to(ROOT)}:{block.line}"
-    return f"{place} shows\n{block.output}and prints\n{printed}"
+    position = f"{block.page.relative_to(ROOT)}:{block.line}"
+    return f"{position} shows\n{block.output}and prints\n{printed}"
 
 
 def _pattern(output: str) -> re.Pattern[str]:

@@ -1,4 +1,4 @@
-"""What the tests of the documentation share."""
+"""Fixtures of the documentation's tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +10,6 @@ from tests.docs.runner import running_stack
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep one stack for all that a module runs."""
+    """Run one stack for all tests of a module."""
     with running_stack(tmp_path_factory.mktemp("stack")) as folder:
         yield folder

@@ -1,7 +1,7 @@
 """
-Run one block of a page on its stage: `python -m tests.docs.run_block PAGE NUMBER`.
+Run one block of a page inside its stage: `python -m tests.docs.run_block PAGE NUMBER`.
 
-The block is compiled as it stands; a top-level `await` works as in a notebook.
+The block is compiled unchanged; a top-level `await` works as in a notebook.
 """
 
 import asyncio

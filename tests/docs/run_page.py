@@ -1,7 +1,7 @@
 """
-Run the blocks of a page that are no programs as one session: `python -m tests.docs.run_page PAGE`.
+Run the blocks of a page that are not programs as one session: `python -m tests.docs.run_page PAGE`.
 
-Prints a JSON list of what each of them printed.
+Prints a JSON list with the output of each block.
 """
 
 import ast
@@ -18,7 +18,7 @@ from tests.docs.blocks import session_of
 
 
 async def perform(source: str, place: str, names: dict[str, Any]) -> None:
-    """Run a block as it stands; a top-level `await` works as in a notebook."""
+    """Run a block unchanged; a top-level `await` works as in a notebook."""
     code = compile(source, place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     run = eval(code, names)
     if inspect.isawaitable(run):
@@ -26,7 +26,7 @@ async def perform(source: str, place: str, names: dict[str, Any]) -> None:
 
 
 async def main(page: Path) -> None:
-    """Run the blocks in one namespace; what they began must have ended with the last one."""
+    """Run the blocks in one namespace; after the last one no task may be left."""
     names: dict[str, Any] = {"__name__": "__main__"}
     printed = []
     for block in session_of(page):

@@ -1,4 +1,4 @@
-"""Programs of the documentation, taken out of it and run as a reader would run them."""
+"""Run programs of the documentation as a reader would."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def environment_of(folder: Path) -> dict[str, str]:
-    """Return the environment of a reader without keys, whose stacks live in a folder."""
+    """Return the environment of a reader without keys, whose stacks are in a folder."""
     kept = {
         name: text
         for name, text in os.environ.items()
@@ -36,7 +36,7 @@ def environment_of(folder: Path) -> dict[str, str]:
 
 
 def settings_of(folder: Path) -> dict[str, str]:
-    """Return the variables that let stacks on the simulator live in a folder."""
+    """Return the variables that put stacks on the simulator into a folder."""
     return {
         "LEAN_LITE_FEED": "simulator",
         "LEAN_LITE_STACK__FOLDER": str(folder),
@@ -45,7 +45,7 @@ def settings_of(folder: Path) -> dict[str, str]:
 
 
 def run(source: str, folder: Path, *, limit_s: float = 120.0) -> str:
-    """Run a program to its end, and return what it printed."""
+    """Run a program to its end, and return its output."""
     script = folder / "program.py"
     script.write_text(source, "utf-8")
     result = subprocess.run(
@@ -79,7 +79,7 @@ def python(arguments: list[str], home: Path, folder: Path, *, limit_s: float = 1
 
 @contextmanager
 def running_stack(folder: Path) -> Iterator[Path]:
-    """Keep one stack on the simulator, in a folder, for all who ask for it there."""
+    """Run one stack on the simulator, in a folder, for all programs that use the folder."""
     command = [sys.executable, "-m", "lean_lite.cli"]
     environment = environment_of(folder)
     subprocess.run([*command, "up"], env=environment, check=True, timeout=60)
@@ -91,7 +91,7 @@ def running_stack(folder: Path) -> Iterator[Path]:
 
 
 def await_end(folder: Path) -> None:
-    """Return when every stack of a folder has ended with its last user."""
+    """Wait until every stack of a folder has stopped."""
     deadline = time.monotonic() + END_S
     while any(folder.rglob("stack.json")):
         assert time.monotonic() < deadline, f"a stack still runs in {folder} after {END_S:g} s"

@@ -1,7 +1,7 @@
 """
-What the blocks of the specification leave undefined, and what must be true after them.
+Stages of the specification's blocks: the names that a block uses, and what must hold afterwards.
 
-A stage yields the names that its block needs, and looks at them again when the block has run.
+A stage yields the names that its block needs, and checks them after the block has run.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ MINUTES = [
 
 
 class CustomForexFeed(DataFeed):
-    """Be a user's source of EUR/USD."""
+    """A user's feed of EUR/USD."""
 
     async def connect(self) -> bool:
         return True
@@ -62,7 +62,7 @@ class CustomForexFeed(DataFeed):
 
 
 class Log(logging.Logger):
-    """Keep what is logged."""
+    """Logger that stores its lines."""
 
     def __init__(self) -> None:
         super().__init__("strategy")
@@ -73,7 +73,7 @@ class Log(logging.Logger):
 
 
 def files() -> list[Path]:
-    """Return what the block has left in its folder."""
+    """Return the files that the block has left in its folder."""
     return sorted(Path().rglob("*"))
 
 
@@ -84,14 +84,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def called(engine: DataEngine) -> None:
-    """Wait until each callback had a bar, and see that none has failed."""
+    """Wait until each callback has been called, and check that none has failed."""
     await until(lambda: all(one["called"] for one in engine.get_metrics()["callbacks"]))
     assert [one["failed"] for one in engine.get_metrics()["callbacks"]] == [0]
 
 
 @asynccontextmanager
 async def following(*symbols: str) -> AsyncIterator[DataEngine]:
-    """Run an engine with an Alpaca feed that follows some symbols."""
+    """Run an engine with an Alpaca feed and some subscribed symbols."""
     config = Config()
     engine = DataEngine(config)
     engine.add_feed(AlpacaDataFeed("alpaca_main", config))
@@ -103,21 +103,21 @@ async def following(*symbols: str) -> AsyncIterator[DataEngine]:
 
 @asynccontextmanager
 async def tasks_live_on() -> AsyncIterator[None]:
-    """See that what was begun in the background still works a moment later, and end it."""
+    """Check that tasks started inside still run a second later, then cancel them."""
     before = asyncio.all_tasks()
     yield
-    begun = asyncio.all_tasks() - before
-    assert begun
-    done, _ = await asyncio.wait(begun, timeout=1.0)
+    started = asyncio.all_tasks() - before
+    assert started
+    done, _ = await asyncio.wait(started, timeout=1.0)
     assert not done, done
-    for task in begun:
+    for task in started:
         task.cancel()
-    await asyncio.wait(begun)
+    await asyncio.wait(started)
 
 
 @asynccontextmanager
 async def quick_start() -> AsyncIterator[Names]:
-    """Be the stage of a program of its own."""
+    """Stage of a complete program."""
     yield {}
 
 
@@ -198,8 +198,8 @@ async def transformer() -> AsyncIterator[Names]:
 async def persistence() -> AsyncIterator[Names]:
     names: Names = {"timestamp": NOW, "data": MINUTES[0], "metrics": DataMetrics()}
     yield names
-    (kept,) = names["recent_data"]
-    assert (kept["symbol"], kept["quality_score"]) == ("AAPL", 0.95)
+    (saved,) = names["recent_data"]
+    assert (saved["symbol"], saved["quality_score"]) == ("AAPL", 0.95)
     assert len(names["metrics_history"]) == 1
     assert names["persistence"].get_errors()[0]["message"] == "Failed to connect"
 
@@ -208,9 +208,9 @@ async def persistence() -> AsyncIterator[Names]:
 async def metrics() -> AsyncIterator[Names]:
     names: Names = {}
     yield names
-    told = json.loads(names["json_str"])
-    assert told["average_latency_ms"] == names["metrics_dict"]["average_latency_ms"] == 50.0
-    assert told["total_messages"] == told["error_count"] == 1
+    decoded = json.loads(names["json_str"])
+    assert decoded["average_latency_ms"] == names["metrics_dict"]["average_latency_ms"] == 50.0
+    assert decoded["total_messages"] == decoded["error_count"] == 1
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The pages of the components leave out nothing that a user may call."""
+"""The pages of the components name everything that a user may call."""
 
 import inspect
 import re
@@ -43,16 +43,16 @@ HOMES = {
     Resampler: "transformer.md",
 }
 CODE = re.compile(r"^```\w+\n.*?^```$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
-# Of every indicator, for those who write one.
+# Methods of every indicator, for authors of indicators.
 INNER = {"step", "lines"}
 
 
 def code_of(page: Path) -> str:
-    """Return what a page says in the words of the language."""
+    """Return the code of a page: its blocks and inline spans."""
     return "\n".join(CODE.findall(page.read_text("utf-8")))
 
 
-def is_said(name: str, code: str) -> bool:
+def is_named(name: str, code: str) -> bool:
     return re.search(rf"\b{name}\b", code) is not None
 
 
@@ -71,16 +71,16 @@ def public(cls: type) -> list[str]:
 @pytest.mark.parametrize("cls", HOMES, ids=lambda cls: cls.__name__)
 def test_a_page_names_everything_public_of_its_component(cls: type) -> None:
     code = code_of(FOLDER / HOMES[cls])
-    assert [name for name in public(cls) if not is_said(name, code)] == []
+    assert [name for name in public(cls) if not is_named(name, code)] == []
 
 
-def test_every_public_name_of_the_package_stands_in_a_page() -> None:
+def test_every_public_name_of_the_package_is_on_a_page() -> None:
     code = "\n".join(map(code_of, FOLDER.glob("*.md")))
-    assert [name for name in lean_lite.data.__all__ if not is_said(name, code)] == []
+    assert [name for name in lean_lite.data.__all__ if not is_named(name, code)] == []
 
 
 @pytest.mark.parametrize("page", sorted(FOLDER.glob("*.md")), ids=lambda page: page.name)
-def test_a_page_ends_with_a_task_and_can_be_read_at_one_sitting(page: Path) -> None:
+def test_a_page_is_short_and_ends_with_a_task(page: Path) -> None:
     text = page.read_text("utf-8")
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert [heading.startswith("How to ") for heading in headings] == [False] * (

@@ -1,4 +1,4 @@
-"""Every row of the table of errors is held by a test that brings it about."""
+"""A test reproduces every row of the table of errors."""
 
 from tests.harness.error_table import table
 from tests.harness.paths import ROOT
@@ -6,7 +6,7 @@ from tests.harness.paths import ROOT
 TESTS = ROOT / "tests"
 
 
-def test_each_situation_of_the_table_is_brought_about_by_a_test() -> None:
+def test_each_situation_of_the_table_is_reproduced_by_a_test() -> None:
     files = [*TESTS.glob("integration/**/*.py"), *TESTS.glob("system/**/*.py")]
     sources = "\n".join(file.read_text("utf-8") for file in files)
     assert len(table()) >= 30

@@ -1,4 +1,4 @@
-"""Every link between the pages leads somewhere, and every page is reached from the first one."""
+"""Every link between the pages has a target, and every page is reached from the README."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The notebook runs from its first cell to its last, in a kernel of its own, and leaves nothing."""
+"""The notebook runs from first to last cell, in a kernel of its own, and leaves no process."""
 
 from pathlib import Path
 from typing import Any
@@ -50,21 +50,21 @@ def shown(cell: Any, kind: str) -> Any:
     return found
 
 
-def test_it_is_kept_without_outputs() -> None:
+def test_it_is_stored_without_outputs() -> None:
     nbformat.validate(notebook())
-    kept = code_of(notebook())
-    assert [cell.outputs for cell in kept] == [[]] * len(kept)
-    assert {cell.execution_count for cell in kept} == {None}
+    cells = code_of(notebook())
+    assert [cell.outputs for cell in cells] == [[]] * len(cells)
+    assert {cell.execution_count for cell in cells} == {None}
 
 
-async def test_its_cells_show_history_a_picture_and_live_bars(home: Path, tmp_path: Path) -> None:
-    start, history, frame, picture, quality, live, end = await executed(home, tmp_path)
+async def test_its_cells_show_history_a_chart_and_live_bars(home: Path, tmp_path: Path) -> None:
+    start, history, frame, chart, quality, live, end = await executed(home, tmp_path)
     assert start.outputs == end.outputs == []
     rows = int(text_of(frame).split()[0])
     assert text_of(frame) == f"{rows} rows, 1 below EXCELLENT\n"
     assert f"AAPL: {rows} minute bars" in shown(history, "text/html")
     assert "<th>close</th>" in shown(frame, "text/html")
-    traces = {(trace["type"], trace["name"]) for trace in shown(picture, FIGURE)["data"]}
+    traces = {(trace["type"], trace["name"]) for trace in shown(chart, FIGURE)["data"]}
     assert {("candlestick", "EXCELLENT"), ("candlestick", "POOR"), ("bar", "volume")} == traces
     assert "B14_RANGE" in shown(quality, "text/plain")
     lines = [line.split() for line in text_of(live).splitlines()]

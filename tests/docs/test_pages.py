@@ -1,4 +1,4 @@
-"""Every Python block of every page under docs runs as it stands, and prints what the page shows."""
+"""Every Python block of every page below docs runs unchanged, and prints what the page shows."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_every_page_shows_what_its_code_prints(page: Path) -> None:
     assert any(block.output for block in blocks_of(page))
 
 
-def test_no_page_has_code_of_a_kind_that_nobody_runs() -> None:
+def test_no_page_has_code_of_a_kind_that_is_not_tested() -> None:
     fences = {
         line.removeprefix("```")
         for page in (ROOT / "docs").rglob("*.md")
@@ -63,6 +63,6 @@ SESSIONS = [page for page in PAGES if session_of(page)]
 def test_a_session_prints_what_its_page_shows(page: Path, home: Path, tmp_path: Path) -> None:
     printed = json.loads(python(["-m", "tests.docs.run_page", str(page)], home, tmp_path))
     differences = [
-        differs(block, said) for block, said in zip(session_of(page), printed, strict=True)
+        differs(block, output) for block, output in zip(session_of(page), printed, strict=True)
     ]
     assert not any(differences), "\n".join(filter(None, differences))

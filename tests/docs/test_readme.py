@@ -28,7 +28,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def running(environment: dict[str, str]) -> Iterator[None]:
-    """Run the main job, as `make run` does, until the tests are over."""
+    """Run the demo, as `make run` does, until the tests have finished."""
     process = subprocess.Popen(
         [sys.executable, "-m", "lean_lite.cli", "demo"],
         env=environment,
@@ -45,7 +45,7 @@ def running(environment: dict[str, str]) -> Iterator[None]:
 
 
 def lines_of(command: list[str], environment: dict[str, str], enough: int) -> list[str]:
-    """Start a command, return its first lines, and end it."""
+    """Start a command, return its first lines, and stop it."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = []
@@ -65,7 +65,7 @@ def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
     assert text.count("```") == 2 * len(kinds)
 
 
-def test_the_strategy_has_history_and_gets_live_bars(
+def test_the_strategy_receives_history_and_live_bars(
     running: None, environment: dict[str, str], tmp_path: Path
 ) -> None:
     _, source = blocks("README.md", "python")
@@ -77,7 +77,7 @@ def test_the_strategy_has_history_and_gets_live_bars(
     assert {line.split()[0] for line in lines[1:]} == {"SPY", "BTC/USD"}
 
 
-def test_the_commands_that_make_runs_are_targets_of_the_makefile() -> None:
+def test_the_make_commands_are_targets_of_the_makefile() -> None:
     first, _ = blocks("README.md", "console")
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for line in first.splitlines():
@@ -85,7 +85,9 @@ def test_the_commands_that_make_runs_are_targets_of_the_makefile() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-def test_the_verbs_of_the_command_line_answer(running: None, environment: dict[str, str]) -> None:
+def test_the_verbs_of_the_command_line_print_lines(
+    running: None, environment: dict[str, str]
+) -> None:
     _, second = blocks("README.md", "console")
     for line in second.splitlines():
         program, *rest = shlex.split(line.removeprefix("$ "))
@@ -108,7 +110,7 @@ def test_the_settings_are_settings(
             assert getattr(getattr(config, name), key) == value
 
 
-def test_the_map_names_what_is_there() -> None:
+def test_the_map_names_existing_paths() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     for target in re.findall(r"\]\(([\w/.-]+)\)", text):
         assert (ROOT / target).exists(), target

@@ -1,4 +1,4 @@
-"""Every Python block of the specification runs as it is written, on the simulator."""
+"""Every Python block of the specification runs unchanged, on the simulator."""
 
 import ast
 import inspect
@@ -29,10 +29,10 @@ def test_every_block_has_a_stage() -> None:
 
 
 def test_the_pages_show_every_call_that_it_shows() -> None:
-    wanted = {name for source in sources(Path(PAGE)) for name in named(source)}
+    needed = {name for source in sources(Path(PAGE)) for name in named(source)}
     shown = {name for page in pages() for one in blocks_of(page) for name in named(one.source)}
-    assert len(wanted & ours()) > 40
-    assert sorted(wanted & ours() - shown) == []
+    assert len(needed & public_names()) > 40
+    assert sorted(needed & public_names() - shown) == []
 
 
 def named(source: str) -> Iterator[str]:
@@ -44,8 +44,8 @@ def named(source: str) -> Iterator[str]:
                 yield name
 
 
-def ours() -> set[str]:
-    """Return the public names of the package, of its classes, and of what these take."""
+def public_names() -> set[str]:
+    """Return the public names of the package, its members, and their parameters."""
     found = set(lean_lite.data.__all__)
     for cls in (getattr(lean_lite.data, name) for name in lean_lite.data.__all__):
         for name, member in inspect.getmembers(cls):
@@ -56,7 +56,7 @@ def ours() -> set[str]:
 
 
 @pytest.mark.parametrize("number", range(len(STAGES)), ids=[one.__name__ for one in STAGES])
-def test_a_block_runs_as_it_is_written(number: int, home: Path, tmp_path: Path) -> None:
+def test_a_block_runs_unchanged(number: int, home: Path, tmp_path: Path) -> None:
     command = ["-m", "tests.docs.run_block", str(Path(PAGE).resolve()), str(number)]
     printed = python(command, home, tmp_path)
     if number == 0:

@@ -1,4 +1,4 @@
-"""The table of docs/errors.md, held against what really happens."""
+"""Table of docs/errors.md, compared with the messages of real situations."""
 
 import re
 from functools import cache
@@ -13,9 +13,9 @@ PLACEHOLDER = re.compile(r"<[a-z ]+>")
 
 
 class Row(NamedTuple):
-    """Hold what a user is promised to read, as a pattern, and the exit code if there is one."""
+    """Message of a row as a pattern, and the exit code if there is one."""
 
-    says: re.Pattern[str]
+    message: re.Pattern[str]
     code: int | None
 
 
@@ -27,16 +27,16 @@ def table() -> dict[str, Row]:
     for line in PAGE.read_text("utf-8").splitlines():
         inside = line == HEADER or (inside and line.startswith("|"))
         if inside and line != HEADER and not line.startswith("|--"):
-            situation, says, code, _ = (cell.strip() for cell in line.strip("|").split("|"))
+            situation, message, code, _ = (cell.strip() for cell in line.strip("|").split("|"))
             assert situation not in found
-            found[situation] = Row(_pattern(says), None if code == "none" else int(code))
+            found[situation] = Row(_pattern(message), None if code == "none" else int(code))
     return found
 
 
 def shows(situation: str, text: str, code: int | None = None) -> None:
-    """Assert that a situation is told, and ends the process or not, as the page promises."""
+    """Assert that text and exit code of a situation are those of the page."""
     row = table()[situation]
-    assert row.says.search(text), f"not {row.says.pattern!r} but {text!r}"
+    assert row.message.search(text), f"not {row.message.pattern!r} but {text!r}"
     assert code == row.code
 
 
