@@ -148,7 +148,7 @@ class ReadThrough:
             outcome = self._outcome(part)
             end_ns = part.end_ns
             if self._is_running(part):
-                reason = "it is still being fetched: ask again, or wait longer"
+                reason = "it is still being fetched: try again, or wait longer"
             elif outcome is None:
                 reason = "it was not fetched: request it with a time to wait"
             elif outcome.failed:
@@ -156,7 +156,7 @@ class ReadThrough:
             else:
                 # Bars beyond are not over yet, or not final: that is no gap.
                 end_ns = min(end_ns, outcome.until_ns)
-                reason = "it was fetched, but did not arrive: ask again"
+                reason = "it was fetched, but did not arrive: try again"
             if part.start_ns < end_ns:
                 yield Gap(part.series.symbol, part.start_ns, end_ns, reason)
 
