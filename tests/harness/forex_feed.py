@@ -9,13 +9,23 @@ from lean_lite.model import Resolution, TradeBar
 
 SYMBOL = "EUR/USD"
 MINUTE = timedelta(minutes=1)
-NIGHT = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+
+
+def _last_weekday(day: datetime) -> datetime:
+    """Return the newest day before this one that is no Saturday or Sunday."""
+    before = day - timedelta(days=1)
+    return before if before.weekday() < 5 else _last_weekday(before)
+
+
+# In the near past: the grade log keeps a week.
+NIGHT = _last_weekday(datetime.now(UTC)).replace(hour=2, minute=0, second=0, microsecond=0)
 
 
 def rate(number: int, symbol: str = SYMBOL, **more: object) -> TradeBar:
     """Return the bar of a minute, which closes at 1.1 and so many pips."""
     close = round(1.1 + number / 10_000, 4)
     given: dict[str, object] = {
+        "timestamp": NIGHT + number * MINUTE,
         "open": close,
         "high": round(close + 0.0002, 4),
         "low": round(close - 0.0002, 4),
@@ -23,7 +33,7 @@ def rate(number: int, symbol: str = SYMBOL, **more: object) -> TradeBar:
         "volume": 100.0 + number,
         **more,
     }
-    return TradeBar(symbol, NIGHT + number * MINUTE, **given)  # type: ignore[arg-type]
+    return TradeBar(symbol, **given)  # type: ignore[arg-type]
 
 
 class CustomForexFeed(DataFeed):

@@ -144,7 +144,7 @@ class Pipeline:
         await until(lambda: len(bars) > before, "another bar")
 
     async def refilled(self, limit_s: float = 60.0) -> None:
-        """Wait until history has no hole."""
+        """Wait until history has no gap."""
         deadline = time.monotonic() + limit_s
         missing: dict[str, int] = {}
         while time.monotonic() < deadline:

@@ -118,7 +118,7 @@ class Compose:
         names = {key: f"LEAN_LITE_BUS__{key.upper()}" for key in ("url", "user", "password")}
         return self.config.replace(bus={key: settings[name] for key, name in names.items()})
 
-    async def retire(self, name: str) -> None:
+    async def stop_child(self, name: str) -> None:
         await self.call("stop", name)
 
     def ready(self, **replicas: int) -> bool:

@@ -151,7 +151,7 @@ async def test_a_feed_that_joins_and_fails_is_told_and_tried_again(
     async with engine() as running:
         running.add_feed(late)
         await until(lambda: "could not start late" in caplog.text, "the failure")
-        with pytest.raises(FeedUnavailable, match=r"its connect\(\) said so"):
+        with pytest.raises(FeedUnavailable, match=r"its connect\(\) returned False"):
             await running.subscribe_symbol(SYMBOL, feed_name="late")
         late.connects = True
         assert await running.subscribe_symbol(SYMBOL, feed_name="late")

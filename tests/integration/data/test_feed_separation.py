@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:Depr
 SYMBOL = "AAPL"
 OPEN = from_ns(OPEN_NS)
 # There is no trading on a Sunday, so that nothing has to be fetched for history to be whole.
-SUNDAY = NIGHT + timedelta(days=2)
+SUNDAY = NIGHT - timedelta(days=NIGHT.weekday() + 1)
 LIMIT_S = 30.0
 
 
@@ -233,7 +233,7 @@ async def test_nothing_is_cached_of_a_feed_whose_revisions_are_not_heard(
         running.add_data_callback(lambda symbol, bar, quality: got.append(bar))
         await running.subscribe_symbol(SYMBOL, feed_name="mine")
         for number in range(6):
-            await own.publish(rate((SUNDAY - NIGHT) // MINUTE + number, SYMBOL))
+            await own.publish(rate(number, SYMBOL, timestamp=SUNDAY + number * MINUTE))
         await until(lambda: len(got) == 6, "the bars of the feed")
         sunday = [(SUNDAY - OPEN) // MINUTE + number for number in range(6)]
         await pipeline.bars(SYMBOL, sunday)

@@ -119,5 +119,5 @@ async def test_history_is_whole_while_another_store_joins(
             for _ in range(STREAMS):
                 bars = await running.get_historical_data(SYMBOL, NIGHT, NIGHT.replace(hour=9))
                 assert len(bars) == count
-            assert "history is not answered yet" in joining.failing()
+            assert "history requests are not answered yet" in joining.failing()
         await joining.ready()

@@ -120,7 +120,7 @@ async def test_another_stream_of_the_same_name_is_noticed_and_read_from_its_firs
     reply, (block,) = await ask("AAPL", min_seq={str(lane_of("AAPL")): seq})
     assert (reply.rows, reply.through) == (25, {str(lane_of("AAPL")): 5})
     assert len(block) == 25
-    assert "it was created anew" in store.log.read_text()
+    assert "stream.replaced" in store.log.read_text()
     assert store.counter("lean_lite_store_reread_total") == 1
 
 

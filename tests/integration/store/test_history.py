@@ -68,7 +68,7 @@ async def test_a_request_waits_for_min_seq_and_is_told_busy_when_it_does_not_com
     first = await publisher.bars("AAPL", some_bars("AAPL", range(1)))
     await store.ready()
     lane = str(lane_of("AAPL"))
-    with pytest.raises(Busy, match="ask again"):
+    with pytest.raises(Busy, match="try again"):
         await ask("AAPL", min_seq={lane: first + 1})
     waiting = asyncio.create_task(ask("AAPL", min_seq={lane: first + 1}))
     await asyncio.sleep(0.2)
