@@ -15,7 +15,7 @@ NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 FIGURE = "application/vnd.plotly.v1+json"
 CELL_S = 60
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("notebook")]
 
 
 def notebook() -> Any:

@@ -12,7 +12,7 @@ from tests.harness.paths import ROOT
 PAGES = pages()
 PROGRAMS = [block for page in PAGES for block in blocks_of(page) if block.is_program]
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("pages")]
 
 
 def name_of(page: Path) -> str:

@@ -17,7 +17,7 @@ from tests.harness.paths import ROOT
 
 BINARIES = Path(sys.executable).parent
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180), pytest.mark.xdist_group("readme")]
 
 
 @pytest.fixture(scope="module")

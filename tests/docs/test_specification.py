@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +14,21 @@ from tests.docs.run_block import sources
 from tests.docs.runner import python
 from tests.docs.specification import STAGES
 
-PAGE = os.environ.get("LEAN_LITE_SPECIFICATION", "")
+PAGE = Path(__file__).with_name("specification.md")
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.timeout(180),
-    pytest.mark.skipif(not PAGE, reason="LEAN_LITE_SPECIFICATION names no file"),
+    pytest.mark.xdist_group("specification"),
 ]
 
 
 def test_every_block_has_a_stage() -> None:
-    assert len(sources(Path(PAGE))) == len(STAGES) == 19
+    assert len(sources(PAGE)) == len(STAGES) == 19
 
 
 def test_the_pages_show_every_call_that_it_shows() -> None:
-    needed = {name for source in sources(Path(PAGE)) for name in named(source)}
+    needed = {name for source in sources(PAGE) for name in named(source)}
     shown = {name for page in pages() for one in blocks_of(page) for name in named(one.source)}
     assert len(needed & public_names()) > 40
     assert sorted(needed & public_names() - shown) == []
@@ -57,7 +56,7 @@ def public_names() -> set[str]:
 
 @pytest.mark.parametrize("number", range(len(STAGES)), ids=[one.__name__ for one in STAGES])
 def test_a_block_runs_unchanged(number: int, home: Path, tmp_path: Path) -> None:
-    command = ["-m", "tests.docs.run_block", str(Path(PAGE).resolve()), str(number)]
+    command = ["-m", "tests.docs.run_block", str(PAGE), str(number)]
     printed = python(command, home, tmp_path)
     if number == 0:
         assert re.fullmatch(r"Retrieved \d{4,} historical bars\n", printed)

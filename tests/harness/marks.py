@@ -6,6 +6,13 @@ import pytest
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 
-ONLY_EMBEDDED = pytest.mark.parametrize(
-    "brokers", [pytest.param("embedded", marks=pytest.mark.containers)], indirect=True
+# Each test runs once more on the official images. One group: the containers start once.
+BOTH_BROKERS = pytest.mark.parametrize(
+    "broker_kind",
+    [
+        "embedded",
+        pytest.param(
+            "containers", marks=[pytest.mark.containers, pytest.mark.xdist_group("containers")]
+        ),
+    ],
 )

@@ -1,4 +1,4 @@
-"""Make the streams anew, and read what they hold."""
+"""Create the streams again, and read what they hold."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Stored(NamedTuple):
         return int(self.headers[MSG_ID].partition(":")[0])
 
 
-async def make_anew(admin: Bus) -> None:
+async def recreate(admin: Bus) -> None:
     """Delete every stream and bucket, and create them as the setup does."""
 
     async def made() -> bool:

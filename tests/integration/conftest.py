@@ -1,11 +1,12 @@
 """
-Brokers of both kinds, started once; streams and buckets made anew for every test.
+Brokers of both kinds, started once; streams and buckets are created again for every test.
 
-`brokers` runs each test twice, `@ONLY_EMBEDDED` once (a server that can be killed).
+Tests run on the embedded brokers, those marked `BOTH_BROKERS` on containers too.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -17,19 +18,34 @@ from lean_lite.protocol.permissions import ADMIN
 from tests.harness.brokers import KINDS, Brokers
 from tests.harness.relay import Relay
 from tests.harness.services import Services
-from tests.harness.streams import make_anew
+from tests.harness.streams import recreate
 
 Join = Callable[..., Awaitable[Bus]]
 
 
-@pytest.fixture(
-    scope="session", params=[pytest.param(kind, marks=pytest.mark.containers) for kind in KINDS]
-)
-def brokers(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Brokers]:
-    with KINDS[request.param](tmp_path_factory.mktemp(request.param)) as running:
-        yield running
+@pytest.fixture(scope="session")
+def started_brokers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Brokers]]:
+    """Start each kind of broker when the first test asks for it."""
+    with ExitStack() as running:
+
+        @cache
+        def start(kind: str) -> Brokers:
+            return running.enter_context(KINDS[kind](tmp_path_factory.mktemp(kind)))
+
+        yield start
+
+
+@pytest.fixture
+def broker_kind() -> str:
+    """Return the kind of broker that the test runs on."""
+    return "embedded"
+
+
+@pytest.fixture
+def brokers(started_brokers: Callable[[str], Brokers], broker_kind: str) -> Brokers:
+    return started_brokers(broker_kind)
 
 
 @pytest.fixture
@@ -40,9 +56,9 @@ def lease_ttl_s() -> float:
 
 @pytest.fixture
 async def admin(brokers: Brokers, lease_ttl_s: float) -> AsyncIterator[Bus]:
-    """Return the admin's bus once streams and buckets are there and empty."""
+    """Return the admin's bus once streams and buckets exist and are empty."""
     bus = await connect(brokers.config(ADMIN, lease_ttl_s), ADMIN, name="admin")
-    await make_anew(bus)
+    await recreate(bus)
     yield bus
     await bus.close()
 

@@ -36,7 +36,12 @@ START_S = 60.0
 
 log = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.containers, pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.system,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("containers"),
+]
 
 
 def refuse(reason: str) -> NoReturn:

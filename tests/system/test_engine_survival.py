@@ -20,8 +20,6 @@ from tests.harness.waiting import until
 pytestmark = [
     pytest.mark.system,
     pytest.mark.timeout(240),
-    # nats.micro stamps its services with it.
-    pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"),
 ]
 
 

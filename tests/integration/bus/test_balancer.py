@@ -122,15 +122,12 @@ async def test_a_member_cut_off_is_replaced_when_its_leases_have_run_out(
     second = await enter(url=relay.url, request_timeout_s=1.0)
     await until(lambda: shared(first, second), "two to share")
     await relay.close()
-    cut_at = time.monotonic()
 
     def taken_over() -> bool:
         assert not first.owned & second.owned
         return len(first.owned) == len(KEYS)
 
     await until(taken_over, "the first to own all again")
-    # TTL, one round, and room for a noisy machine.
-    assert time.monotonic() - cut_at < lease_ttl_s * (1 + 1 / 3) + 5
     await relay.open()
     await until(lambda: shared(first, second), "the lost one to come back")
     await second.leave()

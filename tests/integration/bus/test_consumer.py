@@ -11,7 +11,6 @@ from lean_lite.errors import DecodeError
 from lean_lite.protocol.subjects import RAW
 from tests.harness.brokers import Brokers
 from tests.harness.frames import Feeder, RawFrame
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
 
@@ -135,7 +134,6 @@ async def test_a_handler_that_fails_ends_the_run_with_its_error(join: Join, feed
     assert consumer.seq == 29
 
 
-@ONLY_EMBEDDED
 async def test_a_killed_server_loses_and_doubles_nothing(
     read: Read, feeder: Feeder, brokers: Brokers
 ) -> None:

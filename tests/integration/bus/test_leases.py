@@ -5,8 +5,11 @@ import time
 
 from lean_lite.bus import Bus, Leases
 from lean_lite.protocol.subjects import LEASES, lease
+from tests.harness.marks import BOTH_BROKERS
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
+
+pytestmark = BOTH_BROKERS
 
 KEY = lease("validate", "5")
 

@@ -9,8 +9,11 @@ from lean_lite.config.sections import Secret
 from lean_lite.errors import BusUnavailable
 from lean_lite.protocol.permissions import ROLES
 from tests.harness.brokers import Brokers
+from tests.harness.marks import BOTH_BROKERS
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
+
+pytestmark = BOTH_BROKERS
 
 NOT_THEIRS = {
     "ingest": ("md.graded.equity.1", "md.live.bar.equity.SPY", "$JS.API.STREAM.DELETE.RAW"),
@@ -36,10 +39,7 @@ THEIRS = {
     "feed": "md.beat.feed.x",
     "client": "md.history",
 }
-
-
-def test_every_role_is_on_trial() -> None:
-    assert set(NOT_THEIRS) == set(UNSEEN) == set(THEIRS) == set(ROLES)
+assert set(NOT_THEIRS) == set(UNSEEN) == set(THEIRS) == set(ROLES)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -8,9 +8,12 @@ from lean_lite.bus import Bus, FencedPublisher, Lease
 from lean_lite.errors import BusError, Fenced, LeaseLost
 from lean_lite.protocol.headers import COMPLETE, EXPECTED_LAST, MARKER, MSG_ID
 from lean_lite.protocol.subjects import RAW
+from tests.harness.marks import BOTH_BROKERS
 from tests.harness.relay import Relay
 from tests.harness.streams import stored
 from tests.integration.conftest import Join
+
+pytestmark = BOTH_BROKERS
 
 SUBJECT = "md.raw.iex.equity.3"
 OTHER = "md.raw.iex.equity.4"

@@ -1,7 +1,6 @@
 """A request is answered, refused, or ends with an error in time; it never hangs."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -16,11 +15,11 @@ from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
 from lean_lite.protocol.subjects import HISTORY
 from tests.harness.error_table import shows
+from tests.harness.marks import BOTH_BROKERS
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
 
-# nats.micro stamps its services with it.
-pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+pytestmark = BOTH_BROKERS
 
 Handle = Callable[[HistoryRequest], Awaitable[ChunkedReply]]
 Serve = Callable[[Handle], Awaitable[Bus]]
@@ -124,11 +123,12 @@ async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -
 
 async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
     client = await join("client", request_timeout_s=60.0)
-    started = time.monotonic()
     with pytest.raises(BusUnavailable) as failed:
-        await request_reply(client, "md.ctl.subscribe", SubscribeRequest("x", ()), SubscribeReply)
+        async with asyncio.timeout(40):
+            await request_reply(
+                client, "md.ctl.subscribe", SubscribeRequest("x", ()), SubscribeReply
+            )
     shows("a service that does not run", str(failed.value))
-    assert time.monotonic() - started < 20
 
 
 async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_out(
@@ -152,16 +152,17 @@ async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_o
 
 
 async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) -> None:
-    async def sleep(_: HistoryRequest) -> ChunkedReply:
-        await asyncio.sleep(4)
+    over = asyncio.Event()
+
+    async def wait(_: HistoryRequest) -> ChunkedReply:
+        await over.wait()
         return reply(1)
 
-    await serve(sleep)
+    await serve(wait)
     client = await join("client")
-    started = time.monotonic()
     with pytest.raises(BusUnavailable, match="is the service running"):
         await request_reply(client, HISTORY, HistoryRequest(), HistoryReply, timeout_s=0.5)
-    assert time.monotonic() - started < 3.5
+    over.set()
 
 
 async def test_more_requests_than_a_service_can_take_are_told_to_come_again(

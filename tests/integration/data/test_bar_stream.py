@@ -9,15 +9,8 @@ from lean_lite.errors import RequestError
 from lean_lite.model import TradeBar
 from tests.harness.forex_feed import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.harness.frames import Feeder
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.waiting import until
 from tests.integration.data.conftest import Engine
-
-pytestmark = [
-    ONLY_EMBEDDED,
-    # nats.micro stamps its services with it.
-    pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"),
-]
 
 LIMIT_S = 20.0
 

@@ -15,18 +15,11 @@ from lean_lite.protocol.partitions import lane_of
 from lean_lite.protocol.subjects import BOOKMARKS
 from tests.harness.forex_feed import MINUTE, NIGHT, SYMBOL, CustomForexFeed, rate
 from tests.harness.frames import Feeder
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.relay import Relay
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Engine
 from tests.integration.data.test_bar_stream import take
-
-pytestmark = [
-    ONLY_EMBEDDED,
-    # nats.micro stamps its services with it.
-    pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"),
-]
 
 NEIGHBOUR, STRANGER = "CAD/USD", "GBP/USD"
 ADDED = pytest.mark.parametrize("added", [NEIGHBOUR, STRANGER])

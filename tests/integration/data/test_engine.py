@@ -26,9 +26,6 @@ from tests.harness.frames import OPEN_NS, Feeder, bars, raw_frame
 from tests.harness.waiting import until
 from tests.integration.data.conftest import Account, Engine
 
-# nats.micro stamps its services with it.
-pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
-
 POOREST, BEST = DataQualityLevel.INVALID, DataQualityLevel.EXCELLENT
 Update = tuple[str, TradeBar, DataQualityLevel]
 

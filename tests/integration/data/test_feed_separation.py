@@ -19,9 +19,6 @@ from tests.integration.conftest import Join
 from tests.integration.data.conftest import Account, Engine, Follow
 from tests.integration.data.test_live import minutes, starts, take
 
-# nats.micro stamps its services with it.
-pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
-
 SYMBOL = "AAPL"
 OPEN = from_ns(OPEN_NS)
 # There is no trading on a Sunday, so that nothing has to be fetched for history to be whole.

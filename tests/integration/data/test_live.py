@@ -13,14 +13,14 @@ from lean_lite.protocol.subjects import live_bar as live_bar_subject
 from lean_lite.protocol.subjects import watermark
 from tests.harness.bars import MINUTE_NS, live_bar
 from tests.harness.frames import Feeder, bars, raw_frame
+from tests.harness.marks import BOTH_BROKERS
 from tests.harness.relay import Relay
 from tests.harness.services import Process, Services
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Follow
 
-# nats.micro stamps its services with it.
-pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
+pytestmark = BOTH_BROKERS
 
 HEAD = watermark(lane_of("SPY"))
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD")

@@ -12,18 +12,11 @@ from lean_lite_store.storage.database import open_store
 from tests.harness.brokers import Brokers
 from tests.harness.forex_feed import NIGHT, SYMBOL, CustomForexFeed
 from tests.harness.frames import Feeder
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.services import Services
 from tests.harness.store_replica import held_back
 from tests.harness.waiting import until
 from tests.integration.data.conftest import Engine
 from tests.integration.data.test_bar_stream import minutes, publish, stored, take
-
-pytestmark = [
-    ONLY_EMBEDDED,
-    # nats.micro stamps its services with it.
-    pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning"),
-]
 
 STREAMS = 12
 BEFORE, MEANWHILE = 5, 40

@@ -17,9 +17,6 @@ from tests.integration.conftest import Join
 from tests.integration.data.conftest import Engine, Follow
 from tests.integration.data.test_live import minutes, starts, take
 
-# nats.micro stamps its services with it.
-pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
-
 
 async def test_a_feed_that_does_not_answer_keeps_no_other_from_being_asked(
     join: Join, feeder: Feeder

@@ -20,16 +20,12 @@ from lean_lite.protocol.partitions import lane_of
 from lean_lite.protocol.subjects import RAW
 from tests.harness.brokers import Brokers
 from tests.harness.forex_feed import SYMBOL, CustomForexFeed, rate
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.relay import Relay
 from tests.harness.streams import stored
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.data.conftest import Follow
 from tests.integration.data.test_live import take
-
-# nats.micro stamps its services with it.
-pytestmark = pytest.mark.filterwarnings(r"ignore:datetime\.datetime\.utcnow:DeprecationWarning")
 
 NAME = "forex_feed"
 FEEDS = {SYMBOL: NAME}
@@ -193,7 +189,6 @@ async def test_another_process_takes_over_and_bars_come_once(
     await until(lambda: f"subscribe {SYMBOL}" in second.calls, "the reader's next word")
 
 
-@ONLY_EMBEDDED
 async def test_bars_published_while_the_bus_is_away_come_when_it_is_back(
     run: Run, follow: Follow, brokers: Brokers, lease_ttl_s: float
 ) -> None:

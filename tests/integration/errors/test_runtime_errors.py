@@ -13,15 +13,12 @@ from lean_lite.protocol.subjects import GRADED
 from tests.harness.brokers import Brokers
 from tests.harness.error_table import shows
 from tests.harness.frames import Feeder, undecodable
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.services import Process, Services
 from tests.harness.simulated_market import Market, alpaca
 from tests.harness.streams import stored
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
 from tests.integration.ingest.conftest import SimulatorMaker
-
-pytestmark = ONLY_EMBEDDED
 
 BYTES = b"\xc1 no block"
 

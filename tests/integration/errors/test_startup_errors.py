@@ -11,12 +11,9 @@ from lean_lite.stack.processes.ports import LOCALHOST, free_port
 from tests.harness.brokers import Brokers
 from tests.harness.command import NOWHERE
 from tests.harness.error_table import shows
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.old_server import old_server
 from tests.harness.services import Services
 from tests.harness.small_disk import fill, mounted
-
-pytestmark = ONLY_EMBEDDED
 
 
 async def told(

@@ -14,7 +14,6 @@ from lean_lite.protocol.partitions import lane_of
 from lean_lite.protocol.subjects import EVENTS, RAW, event, raw
 from tests.harness.brokers import Brokers
 from tests.harness.gradings import returned
-from tests.harness.marks import ONLY_EMBEDDED
 from tests.harness.services import Process, Services
 from tests.harness.simulated_market import Market, alpaca, check_bits, of
 from tests.harness.streams import stored
@@ -128,7 +127,6 @@ async def test_a_standby_takes_over_when_the_owner_is_killed(
     assert sim.stats["connections"]["/v2/iex"]["most"] == 1  # type: ignore[index]
 
 
-@ONLY_EMBEDDED
 async def test_a_clean_stop_publishes_what_was_received(
     simulator: SimulatorMaker, services: Services, market: Market, brokers: Brokers
 ) -> None:

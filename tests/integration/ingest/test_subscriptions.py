@@ -13,7 +13,7 @@ from lean_lite_sim.faults import Faults
 from tests.harness.error_table import shows
 from tests.harness.services import Services
 from tests.harness.simulated_market import Market, alpaca, check_bits, of
-from tests.harness.streams import make_anew
+from tests.harness.streams import recreate
 from tests.harness.waiting import until
 from tests.integration.ingest.conftest import SimulatorMaker
 
@@ -104,7 +104,7 @@ async def test_a_symbol_asked_for_at_the_very_start_is_remembered(
 ) -> None:
     sim = await simulator()
     for _ in range(3):
-        await make_anew(admin)
+        await recreate(admin)
         ingest = services.start("ingest", alpaca=alpaca(sim))
         await market.subscribe("SPY", "BTC/USD")
         bucket = await admin.jetstream.key_value(INTEREST)

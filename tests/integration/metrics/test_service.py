@@ -3,10 +3,7 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
-
-pytestmark = pytest.mark.containers
 
 GRADED = "lean_lite_validate_graded_total"
 QUARANTINED = "lean_lite_validate_quarantined_total"

@@ -14,10 +14,13 @@ from lean_lite.protocol.partitions import Lane, lane_of
 from lean_lite.protocol.subjects import GRADED, graded, watermark
 from tests.harness.frames import Feeder, bars, marker, raw_frame, some_frames, undecodable
 from tests.harness.gradings import all_graded, check_once_and_in_order
+from tests.harness.marks import BOTH_BROKERS
 from tests.harness.services import Services
 from tests.harness.streams import stored
 from tests.harness.waiting import until
 from tests.integration.conftest import Join
+
+pytestmark = BOTH_BROKERS
 
 FRAMES = 300
 INVALID = 0

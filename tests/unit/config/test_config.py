@@ -175,7 +175,7 @@ def test_a_wrong_choice_lists_the_allowed_values(
     assert str(caught.value) == f"{message} (from {variable})"
 
 
-@pytest.mark.parametrize("name", ["SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION"])
+@pytest.mark.parametrize("name", ["SOAK", "REQUIRE_CONTAINERS"])
 def test_switches_of_the_tests_are_not_settings(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"LEAN_LITE_{name}", "1")
     assert {source.origin for source in Config().sources()} == {"default"}

@@ -45,7 +45,7 @@ IN_CODE = "code"
 NO_SETTINGS = {
     *ALIASES,
     FILE_VARIABLE,
-    *(PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS", "SPECIFICATION")),
+    *(PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS")),
 }
 
 
