@@ -1,5 +1,6 @@
-"""Programs as a user starts them, with nothing but the environment given."""
+"""Programs as a user starts them, and the processes that they leave."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,3 +21,17 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Return the command lines of all other processes that were started for this folder."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
+            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+            if str(folder).encode() in told and state not in "ZX" and int(path.name) != os.getpid():
+                found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+    return found

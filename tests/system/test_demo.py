@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.command import processes_of
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
 COMMAND = [sys.executable, "-m", "lean_lite.cli", "demo"]
@@ -23,20 +25,6 @@ def environment(folder: Path) -> dict[str, str]:
 
 def last_json(text: str) -> dict[str, Any]:
     return dict(json.loads(text.strip().splitlines()[-1]))
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Return the command lines of all processes that were told of this folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            told = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
-            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if str(folder).encode() in told and state != "Z" and path.name != str(os.getpid()):
-            found.append((path / "cmdline").read_text().replace("\0", " "))
-    return found
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:
@@ -80,7 +68,7 @@ def test_every_bar_that_was_published_is_graded_stored_and_delivered_once(tmp_pa
     assert said["latency_ms"]["p50"] > 0
     assert said["simulated"]
     assert "SIMULATED DATA" in done.stderr
-    assert processes_of(tmp_path) == []
+    assert processes_of(tmp_path) == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -89,7 +77,7 @@ def test_a_signal_ends_everything_and_still_reports(number: signal.Signals, tmp_
     wait_for_bars(process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
-    assert processes_of(tmp_path) == []
+    assert processes_of(tmp_path) == {}
     said = last_json(output)
     assert said["lost"] == 0
     assert said["duplicated"] == 0
@@ -107,7 +95,7 @@ def test_nothing_is_left_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 10
     while processes_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert processes_of(tmp_path) == []
+    assert processes_of(tmp_path) == {}
 
 
 def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
@@ -128,7 +116,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> N
     deadline = time.monotonic() + 15
     while processes_of(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert processes_of(tmp_path) == []
+    assert processes_of(tmp_path) == {}
 
 
 def test_a_wrong_setting_is_one_line_and_exit_code_3(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from lean_lite.protocol.subjects import HEARTBEATS
 from lean_lite.stack import SERVICES, Membership, end_stack, find_stack, join_stack
 from lean_lite.stack.processes.ports import LOCALHOST, free_port
 from lean_lite_sim import Simulator, SimulatorSettings
+from tests.harness.command import processes_of
 from tests.harness.error_table import shows
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
@@ -64,20 +65,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("LEAN_LITE_FEED", "simulator")
     yield tmp_path
     asyncio.run(end_stack(Config()))
-
-
-def processes_of(folder: Path) -> dict[int, str]:
-    """Return the command lines of all other processes that were told of this folder."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            told = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
-            state = (path / "stat").read_text().rpartition(")")[2].split()[0]
-            if str(folder).encode() in told and state not in "ZX" and int(path.name) != os.getpid():
-                found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
-        except OSError:
-            continue
-    return found
 
 
 def supervisors(folder: Path) -> list[int]:

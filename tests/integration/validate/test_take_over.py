@@ -28,9 +28,6 @@ from tests.harness.streams import create, recreate, stored
 from tests.harness.waiting import until
 
 KILLS = 100 if SOAK else 6
-TTL_S = 2.0
-# A lease's time, one round of a third of it, and room for starting up on a noisy machine.
-TAKE_OVER_S = TTL_S * 4 / 3 + 8.0
 
 pytestmark = pytest.mark.timeout(3600 if SOAK else 240)
 
