@@ -36,7 +36,7 @@ def test_bars_read_like_a_list(expected: list[TradeBar]) -> None:
 
 
 @given(LISTS, ends, ends, st.sampled_from([None, 1, 2, -1, -2]))
-def test_slices_are_those_of_a_list(
+def test_bars_are_sliced_like_a_list(
     expected: list[TradeBar], start: int | None, stop: int | None, step: int | None
 ) -> None:
     part = Bars(from_bars(expected, feed="csv"))[start:stop:step]
@@ -63,7 +63,7 @@ def test_bars_can_not_be_changed() -> None:
         bars[0] = bars[0]
 
 
-def test_no_bars_are_false_like_any_empty_sequence() -> None:
+def test_empty_bars_are_false() -> None:
     assert not Bars(empty_block("iex"))
 
 
@@ -76,7 +76,7 @@ def test_repr_shows_symbols_count_and_resolution() -> None:
     )
 
 
-def test_a_partial_slice_expects_nothing() -> None:
+def test_a_slice_without_all_bars_has_an_expected_count_of_zero() -> None:
     bars = Bars(block_of([Row(), Row().at(1)]), expected=390)
     assert (bars[:].expected, bars[::-1].expected, bars[:9].expected) == (390, 390, 390)
     assert (bars[:1].expected, bars[::2].expected, bars[9:].expected) == (0, 0, 0)
@@ -247,7 +247,7 @@ def test_any_iterable_of_bars_can_be_converted(expected: list[TradeBar]) -> None
         (Bars(block_of([Row()])).to_numpy(), "bars must be TradeBar, not ndarray"),
     ],
 )
-def test_an_iterable_of_something_else_is_refused(other: Any, message: str) -> None:
+def test_objects_that_are_no_iterable_of_bars_are_refused(other: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         Bars.of(other)
 
