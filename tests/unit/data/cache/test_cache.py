@@ -50,7 +50,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def reopened(tmp_path: Path) -> DataCache:
-    """Return a cache over the same folder, as the next run or another process has."""
+    """Return a second cache of the same folder, like that of the next run or of another process."""
     return DataCache(cache_dir=tmp_path / "cache")
 
 
@@ -164,20 +164,20 @@ def test_any_symbol_has_its_own_file(cache: DataCache, tmp_path: Path, symbol: s
     assert reopened(tmp_path).get(symbol + "_", "1Min", *day(0)) is not None
 
 
-def test_a_cached_slice_does_not_reference_the_whole_array() -> None:
+def test_a_cached_slice_does_not_reference_the_original_array() -> None:
     cache = DataCache(disk=False)
-    whole = Bars.of(bars_of(1_000))
-    cache.put("AAPL", "1Min", *day(0), whole[::100])
+    original = Bars.of(bars_of(1_000))
+    cache.put("AAPL", "1Min", *day(0), original[::100])
     found = cache.get("AAPL", "1Min", *day(0))
     assert found is not None
-    assert list(found) == list(whole)[::100]
+    assert list(found) == list(original)[::100]
     for name, column in found.block.columns.items():
-        assert not np.shares_memory(column, whole.block[name])
-    cache.put("AAPL", "1Min", *day(0), whole)
-    assert cache.get("AAPL", "1Min", *day(0))[0] == whole[0]  # type: ignore[index]
+        assert not np.shares_memory(column, original.block[name])
+    cache.put("AAPL", "1Min", *day(0), original)
+    assert cache.get("AAPL", "1Min", *day(0))[0] == original[0]  # type: ignore[index]
 
 
-def test_an_entry_that_is_too_large_evicts_nothing(tmp_path: Path) -> None:
+def test_an_entry_that_is_too_large_evicts_no_other_entry(tmp_path: Path) -> None:
     cache = DataCache(cache_dir=tmp_path, max_bytes=10 * ROW_BYTES, max_disk_bytes=3_000)
     cache.put("AAPL", "1Min", *day(0), bars_of(5))
     cache.put("AAPL", "1Min", *day(1), bars_of(100))
@@ -196,7 +196,7 @@ def test_a_bound_below_one_is_refused(bounds: tuple[int, int, int]) -> None:
         DataCache(size, max_bytes=memory, max_disk_bytes=disk)
 
 
-def test_the_default_folder_is_that_of_the_user(
+def test_the_default_folder_is_the_cache_folder_of_the_user(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -205,7 +205,9 @@ def test_the_default_folder_is_that_of_the_user(
     assert len(files_in(cache_folder())) == 1
 
 
-def test_without_disk_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_cache_without_disk_writes_no_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = DataCache(disk=False)
     cache.put("AAPL", "1Min", *day(0), bars_of(3))
@@ -215,7 +217,7 @@ def test_without_disk_nothing_is_written(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert (cache.corrupt, cache.failed, list(tmp_path.iterdir())) == (0, 0, [])
 
 
-def test_a_folder_that_can_not_be_created_is_counted_and_memory_continues(
+def test_a_folder_that_can_not_be_created_is_counted_and_memory_still_works(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -359,7 +361,7 @@ def test_concurrent_reads_and_puts_do_not_restore_an_invalidated_entry(tmp_path:
 
 @contextmanager
 def no_file_above(size: int) -> Iterator[None]:
-    """Make the system refuse to write larger files, as a full disk does."""
+    """Make the system refuse to write larger files, like a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -438,7 +440,7 @@ def test_threads_get_only_bars_of_their_key(tmp_path: Path) -> None:
     assert (len(cache), cache.utilization, list(tmp_path.iterdir())) == (0, 0.0, [])
 
 
-# Few, so that keys repeat; some overlap, some only touch, one is empty.
+# Few spans, so that keys repeat; some overlap, some are adjacent, one is empty.
 spans = st.sampled_from([(0, 1), (0, 3), (1, 2), (2, 3), (4, 4)])
 symbols = st.sampled_from(["AAPL", "MSFT"])
 resolutions = st.sampled_from(["1Min", "5Min"])

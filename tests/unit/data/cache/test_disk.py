@@ -103,7 +103,7 @@ def test_a_file_under_the_name_of_another_entry_is_not_read(disk: DiskCache, fil
     assert disk.corrupt == 0
 
 
-def test_files_of_another_origin_are_not_removed(disk: DiskCache, file: Path) -> None:
+def test_files_that_are_no_cache_entries_are_not_removed(disk: DiskCache, file: Path) -> None:
     names = ("notes.bars", "a_b_c.bars", "60_0.bars", "60_0_1_2.bars", "060_0_1.bars", "60_0_1.txt")
     others = [file.with_name(name) for name in names]
     (disk.path / "SPY").mkdir()
@@ -155,7 +155,7 @@ def test_an_entry_no_longer_wanted_when_it_is_written_leaves_no_file(disk: DiskC
     assert (disk.read(KEY), disk.failed) == (None, 0)
 
 
-def test_nothing_is_written_before_the_first_entry(disk: DiskCache) -> None:
+def test_the_folder_is_not_created_before_the_first_entry(disk: DiskCache) -> None:
     assert disk.read(KEY) is None
     assert disk.remove(lambda _: True) == set()
     assert not disk.path.exists()
@@ -167,14 +167,14 @@ def test_the_least_recently_used_entries_are_evicted(disk: DiskCache, file: Path
     for number in range(1, 32):
         small.write(key_of(number), BARS)
     for number in range(32):
-        # As if used a second apart, in reverse order.
+        # Set the times of use a second apart, in reverse order.
         used_s = time.time() - number
         os.utime(small._path(key_of(number)), (used_s, used_s))
     assert small.read(key_of(31)) is not None
     small.write(key_of(32), BARS)
     left = {number for number in range(33) if small._path(key_of(number)).exists()}
     assert {0, 31, 32} <= left
-    # A sixteenth is freed together.
+    # An eviction frees a sixteenth of the bound.
     assert left == set(range(33)) - {30, 29, 28}
 
 
