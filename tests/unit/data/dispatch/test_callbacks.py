@@ -35,7 +35,7 @@ async def test_every_callback_gets_every_update_in_order() -> None:
     await callbacks.stop()
 
 
-async def test_callbacks_with_room_get_an_update_before_a_full_one_is_waited_for() -> None:
+async def test_callbacks_with_room_get_an_update_while_a_full_one_blocks() -> None:
     callbacks, got, gate = Callbacks(), list[float](), asyncio.Event()
 
     async def slow(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
@@ -47,7 +47,7 @@ async def test_callbacks_with_room_get_an_update_before_a_full_one_is_waited_for
     sending = asyncio.create_task(send_all(callbacks, 5))
     for _ in range(20):
         await asyncio.sleep(0)
-    # The first is in a call, the second in the mailbox, the third waits for room.
+    # The first update is in a call, the second in the mailbox, the third waits for room.
     assert got == [0, 1, 2]
     assert not sending.done()
     gate.set()
@@ -58,7 +58,7 @@ async def test_callbacks_with_room_get_an_update_before_a_full_one_is_waited_for
     await callbacks.stop()
 
 
-async def test_a_removed_callback_delays_no_other() -> None:
+async def test_removing_a_full_callback_unblocks_the_producer() -> None:
     callbacks, gate = Callbacks(), asyncio.Event()
 
     async def slow(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
@@ -79,14 +79,14 @@ async def test_a_callback_that_awaits_a_cancelled_task_fails_and_is_called_again
 ) -> None:
     callbacks, got = Callbacks(), list[float]()
 
-    async def careless(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+    async def failing(symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
         got.append(bar.volume)
         if bar.volume == 1:
             work = asyncio.create_task(asyncio.sleep(9))
             work.cancel()
             await work
 
-    callbacks.add(careless, bound=1)
+    callbacks.add(failing, bound=1)
     async with asyncio.timeout(5):
         await send_all(callbacks, 5)
         while len(got) < 5:
@@ -146,7 +146,7 @@ async def test_a_callback_may_be_removed_between_two_calls() -> None:
     assert got == [0]
 
 
-def test_callbacks_are_called_in_another_event_loop_as_well() -> None:
+def test_callbacks_are_called_in_a_second_event_loop() -> None:
     callbacks, got = Callbacks(), list[float]()
 
     async def run() -> None:
@@ -184,7 +184,7 @@ def test_a_function_with_other_parameters_is_refused_when_it_is_added(callback: 
 
 
 def with_more(symbol: str, bar: TradeBar, quality: DataQualityLevel, more: int = 1) -> None:
-    """Callable without the last argument as well."""
+    """Can be called without its last argument."""
 
 
 def test_a_function_with_optional_parameters_is_accepted() -> None:

@@ -1,4 +1,4 @@
-"""Live records are counted, graded and dispatched to the callbacks, whatever fails."""
+"""Live records are counted, graded and dispatched to the callbacks, also after errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -155,12 +155,12 @@ class FailsOnce(Dispatcher):
     async def dispatch_all(self, records: Sequence[tuple[UpdateSource, LiveBar]]) -> None:
         if not self.failed:
             self.failed = True
-            message = "the disk, perhaps"
+            message = "the disk is full"
             raise OSError(message)
         await super().dispatch_all(records)
 
 
-async def test_an_error_is_counted_and_the_bars_behind_it_are_dispatched(
+async def test_an_error_is_counted_and_later_bars_are_dispatched(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     got: list[str] = []
@@ -195,7 +195,7 @@ async def test_a_fast_callback_that_drops_when_full_gets_every_bar(
     assert len(other) > 3
 
 
-async def test_a_slow_callback_that_drops_delays_no_other(dispatcher: Dispatcher) -> None:
+async def test_a_slow_callback_that_drops_does_not_delay_others(dispatcher: Dispatcher) -> None:
     got: list[str] = []
     gate = asyncio.Event()
 

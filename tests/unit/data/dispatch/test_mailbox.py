@@ -21,7 +21,7 @@ async def drain(mailbox: Mailbox) -> list[float]:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-async def test_updates_come_in_order(policy: Policy) -> None:
+async def test_updates_are_returned_in_order(policy: Policy) -> None:
     mailbox = Mailbox(policy, 3)
     for number, symbol in enumerate(("SPY", "AAPL", "MSFT")):
         await mailbox.put(update(number, symbol))
@@ -52,7 +52,7 @@ async def test_a_full_mailbox_that_drops_removes_the_oldest_update() -> None:
     assert mailbox.dropped == 3
 
 
-async def test_the_latest_update_of_a_symbol_replaces_the_one_before() -> None:
+async def test_latest_replaces_the_previous_update_of_a_symbol() -> None:
     mailbox = Mailbox("latest", 2)
     for number, symbol in enumerate(("SPY", "AAPL", "SPY", "SPY")):
         await mailbox.put(update(number, symbol))
@@ -67,15 +67,15 @@ async def test_latest_drops_the_oldest_symbol_beyond_the_bound() -> None:
     assert await drain(mailbox) == [1, 2]
 
 
-async def test_room_is_what_is_left_and_never_zero_for_a_mailbox_that_drops() -> None:
+async def test_room_is_the_free_space_and_never_zero_for_a_mailbox_that_drops() -> None:
     blocks, drops = Mailbox("block", 40), Mailbox("drop_oldest", 40)
     for mailbox in (blocks, drops):
         assert mailbox.room == 40
         await put_all(mailbox, 40)
     assert (blocks.room, drops.room) == (0, 16)
-    few = Mailbox("drop_oldest", 3)
-    await put_all(few, 3)
-    assert few.room == 1
+    small = Mailbox("drop_oldest", 3)
+    await put_all(small, 3)
+    assert small.room == 1
     assert Mailbox("latest", 3).room > 1_000
 
 
