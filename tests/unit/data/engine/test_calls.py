@@ -16,7 +16,7 @@ async def work(seconds: float, error: Exception | None = None) -> str:
     return "done"
 
 
-async def test_run_returns_and_raises_what_the_work_does() -> None:
+async def test_run_returns_the_result_or_raises_the_error_of_its_work() -> None:
     calls = PendingCalls()
     assert await calls.run(work(0)) == "done"
     with pytest.raises(ValueError, match="wrong"):
@@ -30,7 +30,7 @@ async def test_an_error_of_the_bus_library_becomes_bus_unavailable() -> None:
 
 
 @pytest.mark.parametrize("error", [None, ConnectionClosedError()])
-async def test_a_stop_ends_work_with_an_error_that_says_what_to_do(
+async def test_a_stop_ends_a_pending_call_with_an_error_that_names_engine_start(
     error: Exception | None,
 ) -> None:
     calls = PendingCalls()

@@ -31,7 +31,9 @@ SPECIFIED = (
     ("symbol", "name"),
     [("AAPL", "alpaca_stocks"), ("BTC/USD", "alpaca_crypto"), ("EUR/USD", "forex_feed")],
 )
-def test_a_word_in_the_name_decides(order: tuple[DataFeed, ...], symbol: str, name: str) -> None:
+def test_a_word_in_the_feed_name_selects_the_feed(
+    order: tuple[DataFeed, ...], symbol: str, name: str
+) -> None:
     assert chosen(registry(*order), symbol) == name
 
 
@@ -39,25 +41,25 @@ def test_a_word_in_the_name_decides(order: tuple[DataFeed, ...], symbol: str, na
     ("name", "symbol"),
     [("MyForex", "EUR/USD"), ("fx-main", "EUR/USD"), ("CryptoFeed", "BTC/USD"), ("US_shares", "F")],
 )
-def test_a_word_is_found_in_any_spelling(name: str, symbol: str) -> None:
+def test_a_word_in_the_feed_name_is_found_in_any_case_and_position(name: str, symbol: str) -> None:
     assert chosen(registry(CustomForexFeed("plain"), CustomForexFeed(name)), symbol) == name
 
 
-def test_without_a_word_the_order_of_adding_decides() -> None:
+def test_without_a_word_the_feed_added_first_is_selected() -> None:
     assert chosen(registry(CustomForexFeed("b"), CustomForexFeed("a")), "AAPL") == "b"
 
 
-def test_a_feed_named_for_another_class_comes_last() -> None:
+def test_a_feed_named_for_another_asset_class_is_selected_last() -> None:
     feeds = registry(AlpacaDataFeed("alpaca_crypto"), CustomForexFeed("plain"))
     assert chosen(feeds, "AAPL") == "plain"
     assert chosen(registry(AlpacaDataFeed("alpaca_crypto")), "AAPL") == "alpaca_crypto"
 
 
-def test_a_given_name_overrides_the_choice() -> None:
+def test_a_given_feed_name_overrides_the_selection() -> None:
     assert chosen(registry(*SPECIFIED), "AAPL", "forex_feed") == "forex_feed"
 
 
-def test_an_unknown_name_is_an_error_with_the_known_ones() -> None:
+def test_an_unknown_feed_name_is_an_error_that_lists_the_feeds() -> None:
     with pytest.raises(FeedError, match=r"no feed 'fx'; there are alpaca_stocks, .*add it"):
         registry(*SPECIFIED).feed_for("EUR/USD", "fx")
     with pytest.raises(FeedError, match="no feed was added"):
@@ -73,7 +75,7 @@ def test_without_feeds_ingest_serves_every_symbol() -> None:
     assert registry().feed_for("AAPL") is None
 
 
-def test_two_feeds_of_one_name_are_refused() -> None:
+def test_two_feeds_with_the_same_name_are_refused() -> None:
     feed = CustomForexFeed("fx")
     feeds = registry(feed, feed)
     assert list(feeds) == ["fx"]
@@ -103,6 +105,6 @@ def test_a_symbol_with_white_space_is_invalid(symbol: str, name: str | None) -> 
 
 
 @pytest.mark.parametrize("symbol", [None, 5, ["SPY", "AAPL"], b"SPY"])
-def test_a_symbol_that_is_no_text_is_a_type_error(symbol: object) -> None:
+def test_a_symbol_that_is_not_text_is_a_type_error(symbol: object) -> None:
     with pytest.raises(TypeError, match=r"expected text, e\.g\. 'AAPL'"):
         registry().feed_for(symbol)  # type: ignore[arg-type]

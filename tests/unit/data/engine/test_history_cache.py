@@ -37,7 +37,7 @@ class ActiveSource:
 
 
 class Client:
-    """A history cache beside a dispatcher, as an engine connects them."""
+    """A history cache and a dispatcher, connected as in an engine."""
 
     def __init__(self, cache: DataCache) -> None:
         self.metrics = DataMetrics()
@@ -115,7 +115,7 @@ async def test_complete_and_closed_history_of_a_subscribed_symbol_is_cached(clie
     assert await client.get(QUERY) is None, "the symbol is not subscribed"
     client.subscribe(graded(5))
     await client.put(QUERY, history(3, Gap("SPY", 0, 1, "lost")))
-    assert await client.get(QUERY) is None, "it has a gap"
+    assert await client.get(QUERY) is None, "the answer has a gap"
     await client.put(QUERY, EMPTY)
     assert await client.get(QUERY) is None, "the feed of an empty answer is unknown"
     await client.put(query_of(0, 5), history(5))
@@ -139,7 +139,7 @@ async def test_longer_bars_are_cached_once_the_last_of_them_is_closed(client: Cl
     for same in (query, query_of(20, 150, Resolution.HOUR)):
         assert list(await client.get(same) or ()) == list(complete)
     await client.receive(correction(112))
-    assert await client.get(query) is None, "the correction is of the last bucket, behind 16:20"
+    assert await client.get(query) is None, "the correction is in the last bucket, after 16:20"
 
 
 async def test_daily_bars_are_cached_once_the_last_of_them_must_be_stored(client: Client) -> None:
@@ -157,7 +157,7 @@ async def test_daily_bars_are_cached_once_the_last_of_them_must_be_stored(client
         assert (await client.get(query) is not None) == is_cached
 
 
-async def test_an_invalid_bar_dated_ahead_does_not_close_a_span(client: Client) -> None:
+async def test_an_invalid_bar_from_the_future_does_not_close_a_span(client: Client) -> None:
     client.subscribe(graded(2))
     await client.receive(bar(10_000, level=0))
     await client.put(QUERY, history(2))
@@ -165,7 +165,7 @@ async def test_an_invalid_bar_dated_ahead_does_not_close_a_span(client: Client) 
 
 
 @pytest.mark.parametrize(("minute", "dropped"), [(0, True), (2, True), (3, False)])
-async def test_a_correction_drops_the_entries_whose_span_it_is_in(
+async def test_a_correction_drops_the_entries_whose_span_contains_it(
     client: Client, tmp_path: Path, minute: int, *, dropped: bool
 ) -> None:
     client.subscribe(EMPTY)
@@ -205,9 +205,9 @@ async def test_entries_of_another_process_are_used_if_they_have_the_same_source(
     for client in (live, other, demo):
         client.subscribe(graded(10))
     await demo.put(QUERY, history(3, simulated=True))
-    assert await live.get(QUERY) is None, "its own source is not known yet"
+    assert await live.get(QUERY) is None, "the source of the live client is not known yet"
     await live.put(query_of(0, 2), history(2))
-    assert await live.get(QUERY) is None, "it is simulated"
+    assert await live.get(QUERY) is None, "the entry is simulated"
     await other.put(query_of(0, 4), history(4))
     assert await live.get(query_of(0, 4)) is not None
     assert await demo.get(query_of(0, 2)) is None

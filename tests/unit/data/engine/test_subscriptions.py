@@ -1,4 +1,4 @@
-"""A symbol is subscribed once, dispatched and cached, and a failure leaves nothing behind."""
+"""A symbol is subscribed once, dispatched and cached; a failed subscription is removed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,7 @@ from tests.harness.waiting import until
 
 
 class Engine:
-    """Subscriptions with what an engine gives them."""
+    """Subscriptions with the objects that an engine passes to them."""
 
     def __init__(self) -> None:
         self.bus = MemoryBus()
@@ -113,7 +113,9 @@ async def test_corrections_arrive_for_the_subscribed_feed_of_the_account(engine:
     assert not receives("SPY", own)
 
 
-async def test_a_subscription_that_fails_leaves_nothing_behind(engine: Engine) -> None:
+async def test_a_failed_subscription_leaves_no_symbol_and_no_bus_subscription(
+    engine: Engine,
+) -> None:
     engine.history_error = OSError("the bus is away")
     with pytest.raises(OSError, match="the bus is away"):
         await engine.subscribe()
