@@ -21,7 +21,7 @@ START_NS = to_ns(NIGHT)
 
 
 def stored(numbers: Iterable[int]) -> Block:
-    """A block as the store sends it, with volumes of 1."""
+    """Return a block as the store sends it, with volumes of 1."""
     block = from_bars([rate(number, volume=1.0) for number in numbers], feed="fx")
     nothing = np.zeros(len(block))
     return block.with_columns(
@@ -64,7 +64,7 @@ def test_a_start_within_a_minute_is_not_missing() -> None:
     assert missing_range(stored([]), START_NS, START_NS) is None
 
 
-def test_a_stored_bar_wins_over_the_feeds_own() -> None:
+def test_a_stored_bar_replaces_the_feeds_own_bar() -> None:
     own = stored(range(6)).with_columns(volume=np.full(6, 2.0))
     both = merge_stored_and_own(stored([1, 4]), own)
     assert both["volume"].tolist() == [2.0, 1.0, 2.0, 2.0, 1.0, 2.0]
@@ -92,7 +92,7 @@ async def test_the_feeds_own_bars_are_graded_and_in_order() -> None:
     valid = [rate(number) for number in (9, 0, 3, 12, 5)]
     bars = await complete([*valid, rate(1, high=0.5), rate(2, volume=0.0)])
     assert [round((bar.close - 1.1) * 10_000) for bar in bars] == [0, 2, 3, 4, 5, 9]
-    # The bar whose high lies below its low is INVALID and left out.
+    # The bar whose high is below its low is INVALID and left out.
     assert bars.block["level"].tolist() == [4, 4, 4, 4, 4, 4]
     assert bars[2].volume == 1.0
     assert bars.gaps == ()

@@ -34,7 +34,7 @@ def test_a_naive_time_is_local() -> None:
         Resolution("1500min"),
     ],
 )
-def test_a_resolution_that_no_stored_bars_add_up_to_is_invalid(
+def test_a_resolution_that_stored_bars_can_not_be_folded_into_is_invalid(
     resolution: Resolution,
 ) -> None:
     with pytest.raises(RequestError, match="expected whole minutes") as caught:
@@ -50,7 +50,7 @@ def test_a_resolution_that_no_stored_bars_add_up_to_is_invalid(
         ("7d", "daily", "2026-11-30T05:00", "2026-11-30T05:00"),
     ],
 )
-def test_longer_bars_are_folded_from_whole_buckets(
+def test_longer_bars_are_folded_from_complete_buckets(
     resolution: str, base: str, first: str, end: str
 ) -> None:
     start = datetime(2026, 11, 23, 12, 1, tzinfo=UTC)
@@ -70,7 +70,7 @@ def test_longer_bars_are_folded_from_whole_buckets(
         ("7d", "2026-11-30T14:00"),
     ],
 )
-def test_a_span_is_settled_by_a_bar_behind_its_last_one(resolution: str, settled: str) -> None:
+def test_a_span_is_settled_by_a_bar_after_its_last_one(resolution: str, settled: str) -> None:
     end = NOON + timedelta(minutes=30)
     query = build_query("SPY", NOON - timedelta(days=30), end, Resolution(resolution))
     assert query.symbol == "SPY"
