@@ -137,7 +137,7 @@ def test_the_suite_has_the_same_names_bar_by_bar() -> None:
     assert np.isnan(list(values.values())).all()
 
 
-def test_several_lines_have_names() -> None:
+def test_an_indicator_with_several_lines_returns_them_by_name() -> None:
     bars = bars_of(close=np.arange(40.0))
     bands, macd = Bollinger(2).over(bars), MACD(2, 3, 2).over(bars)
     assert isinstance(bands, Bands)
@@ -175,7 +175,7 @@ def test_values_of_a_short_series_are_those_of_talib(
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_bars_have_no_values(name: str) -> None:
+def test_an_empty_history_has_no_values(name: str) -> None:
     nothing: list[TradeBar] = []
     for bars in (nothing, recorded("SPY")[:0]):
         assert not len(over_history(ALL[name](), bars))

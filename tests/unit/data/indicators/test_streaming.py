@@ -1,4 +1,4 @@
-"""Values bar by bar and over history are the same, with corrections and extreme numbers too."""
+"""Values bar by bar and over history are equal, also with corrections and extreme numbers."""
 
 import pickle
 from collections.abc import Callable
