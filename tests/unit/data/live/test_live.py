@@ -76,7 +76,7 @@ async def test_a_stop_ends_the_subscriptions_and_the_iteration(bus: MemoryBus, l
     assert await drain(live) == []
 
 
-async def test_a_stream_that_is_started_is_not_started_again(bus: MemoryBus, live: Live) -> None:
+async def test_a_started_stream_is_not_started_again(bus: MemoryBus, live: Live) -> None:
     subscribed, tasks = list(bus.subscribed), asyncio.all_tasks()
     # As in `async with await engine.live(...)`: the engine returns it started.
     async with live:
@@ -103,7 +103,7 @@ async def test_redirected_records_come_through_the_shared_queue_in_order(
         live.redirect(shared)
 
 
-async def test_records_that_wait_are_read_before_the_error_of_a_lost_stack(
+async def test_queued_records_are_read_before_the_error_of_a_lost_stack(
     bus: MemoryBus, live: Live
 ) -> None:
     await bus.publish_frames(1, 2)

@@ -11,7 +11,7 @@ def bars_of(count: int, symbol: str = "SPY") -> list[LiveBar]:
     return [live_bar(symbol=symbol, seq=seq) for seq in range(1, count + 1)]
 
 
-async def test_get_returns_the_oldest_bars_up_to_a_number() -> None:
+async def test_get_returns_the_oldest_bars_up_to_the_requested_number() -> None:
     queue, bars = BarQueue(), bars_of(5)
     queue.put(bars[:2])
     queue.put(bars[2:])
@@ -54,7 +54,7 @@ async def test_streams_are_notified_once_when_half_of_the_queue_is_free() -> Non
     assert notified == [2]
 
 
-async def test_a_detached_stream_takes_its_bars_back() -> None:
+async def test_detach_returns_the_queued_bars_of_a_stream() -> None:
     queue, notified = BarQueue(2), list[str]()
 
     def on_room() -> None:
@@ -67,7 +67,7 @@ async def test_a_detached_stream_takes_its_bars_back() -> None:
     assert notified == []
 
 
-async def test_the_other_streams_are_notified_of_the_room_that_a_detached_one_leaves() -> None:
+async def test_other_streams_are_notified_when_a_detached_stream_frees_room() -> None:
     queue, notified = BarQueue(2), list[str]()
 
     def one() -> None:
@@ -80,7 +80,7 @@ async def test_the_other_streams_are_notified_of_the_room_that_a_detached_one_le
     assert notified == ["other"]
 
 
-async def test_close_ends_the_queue_behind_its_bars_and_wakes_the_reader() -> None:
+async def test_close_ends_the_queue_after_its_bars_and_wakes_the_reader() -> None:
     queue = BarQueue()
     queue.put(bars_of(2))
     queue.close()
@@ -101,7 +101,7 @@ async def first(queue: BarQueue) -> LiveBar | None:
         return None
 
 
-async def test_the_error_comes_once_behind_the_bars_and_then_the_end() -> None:
+async def test_a_closed_queue_raises_its_error_once_after_the_bars_and_then_ends() -> None:
     queue, bars = BarQueue(), bars_of(2)
     queue.put(bars)
     queue.close(OSError("gone"))

@@ -9,7 +9,7 @@ from lean_lite.data.live.sequencer import PENDING_FRAMES, Sequencer
 from lean_lite.protocol.live import LiveBar, Watermark
 from tests.harness.bars import MINUTE_NS, NINE_THIRTY_NS, live_bar
 
-FOLLOWED = ("SPY", "AAPL")
+SUBSCRIBED = ("SPY", "AAPL")
 
 
 class Frame(NamedTuple):
@@ -23,8 +23,8 @@ class Frame(NamedTuple):
         return self.watermark.seq
 
     @property
-    def followed(self) -> list[LiveBar]:
-        return [record for record in self.records if record.symbol in FOLLOWED]
+    def subscribed(self) -> list[LiveBar]:
+        return [record for record in self.records if record.symbol in SUBSCRIBED]
 
 
 Message = LiveBar | Watermark
@@ -51,7 +51,7 @@ ONE, TWO, THREE = frame(3, 0, "SPY", "SPY"), frame(5, 3, "SPY", "AAPL", "MSFT"),
 
 
 def test_a_complete_frame_is_delivered_once() -> None:
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, *ONE.records)
     assert (sequencer.pop_due(), sequencer.missing_seq) == ([], None)
     receive(sequencer, ONE.watermark)
@@ -60,7 +60,7 @@ def test_a_complete_frame_is_delivered_once() -> None:
 
 
 def test_a_watermark_may_come_before_its_records() -> None:
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, ONE.watermark, ONE.records[0])
     assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 3)
     receive(sequencer, ONE.records[1])
@@ -68,67 +68,67 @@ def test_a_watermark_may_come_before_its_records() -> None:
 
 
 def test_records_of_other_symbols_are_neither_awaited_nor_delivered() -> None:
-    sequencer = Sequencer(FOLLOWED, 3)
+    sequencer = Sequencer(SUBSCRIBED, 3)
     receive(sequencer, *TWO.records, TWO.watermark)
-    assert sequencer.pop_due() == TWO.followed
+    assert sequencer.pop_due() == TWO.subscribed
 
 
 def test_a_lost_watermark_is_detected_at_the_next_one() -> None:
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, *ONE.records, *TWO.records, TWO.watermark)
     assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 5)
-    assert sequencer.apply_snapshot([*ONE.records, *TWO.followed], 5) == [
+    assert sequencer.apply_snapshot([*ONE.records, *TWO.subscribed], 5) == [
         *ONE.records,
-        *TWO.followed,
+        *TWO.subscribed,
     ]
     assert (sequencer.pop_due(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 5)
 
 
 def test_a_duplicate_record_does_not_replace_a_lost_one() -> None:
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, ONE.records[0], ONE.records[0], ONE.watermark)
     assert (sequencer.pop_due(), sequencer.missing_seq) == ([], 3)
     assert sequencer.apply_snapshot(ONE.records, 3) == list(ONE.records)
 
 
 def test_a_duplicate_record_is_delivered_once() -> None:
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, *ONE.records, *ONE.records, ONE.watermark, ONE.watermark)
     assert sequencer.pop_due() == list(ONE.records)
 
 
 def test_messages_of_a_delivered_frame_are_dropped() -> None:
-    sequencer = Sequencer(FOLLOWED, 3)
+    sequencer = Sequencer(SUBSCRIBED, 3)
     receive(sequencer, *ONE.records, ONE.watermark)
     assert (sequencer.pop_due(), sequencer.missing_seq, sequencer.done_seq) == ([], None, 3)
 
 
 def test_the_repeated_watermark_of_an_idle_lane_needs_no_fetch() -> None:
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, *ONE.records, ONE.watermark)
     sequencer.pop_due()
     receive(sequencer, ONE.watermark)
     assert sequencer.missing_seq is None
 
 
-def test_delivery_continues_behind_a_snapshot() -> None:
-    sequencer = Sequencer(FOLLOWED, 0)
+def test_delivery_continues_after_a_snapshot() -> None:
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, TWO.watermark, *THREE.records, THREE.watermark)
-    everything = [*ONE.records, *TWO.followed, *THREE.records]
+    everything = [*ONE.records, *TWO.subscribed, *THREE.records]
     assert sequencer.apply_snapshot(reversed(everything), 9) == everything
     assert (sequencer.pop_due(), sequencer.missing_seq) == ([], None)
 
 
-def test_an_old_snapshot_delivers_nothing_again() -> None:
-    sequencer = Sequencer(FOLLOWED, 5)
-    assert sequencer.apply_snapshot([*ONE.records, *TWO.followed], 3) == []
+def test_an_old_snapshot_is_not_delivered_again() -> None:
+    sequencer = Sequencer(SUBSCRIBED, 5)
+    assert sequencer.apply_snapshot([*ONE.records, *TWO.subscribed], 3) == []
     assert sequencer.done_seq == 5
 
 
-def test_pending_frames_are_bounded_and_the_oldest_stay() -> None:
+def test_pending_frames_are_bounded_and_the_oldest_are_kept() -> None:
     count = PENDING_FRAMES + 100
     frames = [frame(seq, seq - 1, "SPY") for seq in range(1, count + 1)]
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     for each in reversed(frames[1:]):
         receive(sequencer, *each.records, each.watermark)
     assert sequencer.missing_seq == 2
@@ -140,7 +140,7 @@ def test_pending_frames_are_bounded_and_the_oldest_stay() -> None:
 
 def test_all_records_of_a_full_socket_may_come_before_their_watermarks() -> None:
     frames = [frame(seq, seq - 1, "SPY") for seq in range(1, 2_001)]
-    sequencer = Sequencer(FOLLOWED, 0)
+    sequencer = Sequencer(SUBSCRIBED, 0)
     receive(sequencer, *[record for each in frames for record in each.records])
     receive(sequencer, *[each.watermark for each in frames])
     assert [record.seq for record in sequencer.pop_due()] == list(range(1, 2_001))
@@ -149,7 +149,7 @@ def test_all_records_of_a_full_socket_may_come_before_their_watermarks() -> None
 
 @st.composite
 def lanes(draw: st.DrawFn) -> list[Frame]:
-    """Frames of a lane; the sequences between are of other lanes."""
+    """Frames of a lane; the sequences between them belong to other lanes."""
     frames: list[Frame] = []
     prev_seq = 0
     for _ in range(draw(st.integers(1, 10))):
@@ -162,12 +162,14 @@ def lanes(draw: st.DrawFn) -> list[Frame]:
 
 @st.composite
 def deliveries(draw: st.DrawFn, frames: Sequence[Frame]) -> list[Message]:
-    """Messages of a lane as core NATS may deliver them: lost, repeated and reordered."""
+    """Messages of a lane as core NATS may deliver them: lost, duplicated and reordered."""
     sent: list[Message] = []
     for each in frames:
         sent += [*each.records, each.watermark]
-    fates = draw(st.lists(st.sampled_from([0, 1, 1, 1, 2]), min_size=len(sent), max_size=len(sent)))
-    arrived = [message for message, times in zip(sent, fates, strict=True) for _ in range(times)]
+    copies = draw(
+        st.lists(st.sampled_from([0, 1, 1, 1, 2]), min_size=len(sent), max_size=len(sent))
+    )
+    arrived = [message for message, times in zip(sent, copies, strict=True) for _ in range(times)]
     match draw(st.sampled_from(["as sent", "nearly", "shuffled"])):
         case "nearly":
             shifts = st.lists(st.integers(0, 6), min_size=len(arrived), max_size=len(arrived))
@@ -179,10 +181,10 @@ def deliveries(draw: st.DrawFn, frames: Sequence[Frame]) -> list[Message]:
 
 
 class Reader:
-    """Reads a lane as `Live` does, with a store that has every frame up to some sequence."""
+    """Reads a lane like `Live`, with a store that has all frames up to a drawn sequence."""
 
     def __init__(self, frames: Sequence[Frame], done_seq: int, data: st.DataObject) -> None:
-        self.sequencer = Sequencer(FOLLOWED, done_seq)
+        self.sequencer = Sequencer(SUBSCRIBED, done_seq)
         self.delivered: list[LiveBar] = []
         self._frames = frames
         self._data = data
@@ -206,7 +208,7 @@ class Reader:
         possible = [each.seq for each in self._frames if each.seq >= missing_seq]
         through_seq = self._data.draw(st.sampled_from(possible), "the store is at")
         stored = [each for each in self._frames if done_seq < each.seq <= through_seq]
-        records = [record for each in stored for record in each.followed]
+        records = [record for each in stored for record in each.subscribed]
         self._snapshot = (self._data.draw(st.permutations(records)), through_seq)
 
     def apply_snapshot(self) -> None:
@@ -234,7 +236,7 @@ def test_every_bar_is_delivered_once_and_in_the_order_of_frames(data: st.DataObj
         reader.on_message(message)
     reader.on_message(frames[-1].watermark)  # an idle lane repeats its watermark
     reader.finish()
-    expected = [record for each in frames if each.seq > start for record in each.followed]
+    expected = [record for each in frames if each.seq > start for record in each.subscribed]
     assert sorted(reader.delivered, key=lambda r: (r.seq, r.start_ns)) == expected
     assert all(one.seq <= other.seq for one, other in pairwise(reader.delivered))
     assert reader.sequencer.done_seq == max(start, frames[-1].seq)
