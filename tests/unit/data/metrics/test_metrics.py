@@ -111,7 +111,7 @@ def test_numbers_of_numpy_count_like_plain_ones(kind: type) -> None:
 
 
 @pytest.mark.parametrize("count", [0.5, np.float64(2.5), float("nan"), float("inf")])
-def test_a_count_that_is_not_whole_is_refused(count: float) -> None:
+def test_a_count_that_is_not_a_whole_number_is_refused(count: float) -> None:
     metrics = DataMetrics()
     with pytest.raises(ValueError, match="a count must be a whole number"):
         metrics.increment_messages(count)  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ def test_a_rate_is_the_count_in_the_window_over_its_length_or_the_age(
     assert rate.per_second(now_s + later, window_s) == within / max(min(window_s, end - 1_000), 1)
 
 
-def test_no_more_seconds_are_stored_than_a_window_has() -> None:
+def test_at_most_one_window_of_seconds_is_stored() -> None:
     rate = RateCounter()
     for second in range(1_000):
         rate.add(second)
