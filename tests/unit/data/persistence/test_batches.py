@@ -1,4 +1,4 @@
-"""A batch holds only its owner's rows, whatever other tasks and threads save meanwhile."""
+"""A batch holds only its owner's rows, also while other tasks and threads save rows."""
 
 import asyncio
 import threading
@@ -57,7 +57,7 @@ async def test_a_failed_batch_discards_no_row_of_another_task(
         max_size=6,
     )
 )
-def test_interleaved_batches_of_tasks_are_each_all_or_nothing(
+def test_interleaved_batches_of_tasks_are_each_atomic(
     tmp_path_factory: pytest.TempPathFactory, tasks: list[tuple[list[int], bool]]
 ) -> None:
     persistence = DataPersistence(tmp_path_factory.mktemp("batches") / "pipeline.db")
@@ -91,22 +91,22 @@ async def test_a_thread_started_in_a_batch_saves_outside_of_it(
 ) -> None:
     with persistence.batch():
         persistence.save_error("batch", "inside")
-        await asyncio.wait_for(asyncio.to_thread(persistence.save_error, "thread", "beside"), 10)
-        assert errors(persistence) == ["beside"]
-    assert errors(persistence) == ["inside", "beside"]
+        await asyncio.wait_for(asyncio.to_thread(persistence.save_error, "thread", "outside"), 10)
+        assert errors(persistence) == ["outside"]
+    assert errors(persistence) == ["inside", "outside"]
 
 
 async def test_a_task_started_in_a_batch_saves_outside_of_it(persistence: DataPersistence) -> None:
     failed = asyncio.Event()
 
-    async def beside() -> None:
+    async def save_outside() -> None:
         persistence.save_error("task", "during")
         await failed.wait()
         persistence.save_error("task", "after")
 
     async def fail() -> None:
         with persistence.batch():
-            tasks.append(asyncio.create_task(beside()))
+            tasks.append(asyncio.create_task(save_outside()))
             await asyncio.sleep(0)
             raise LookupError
 

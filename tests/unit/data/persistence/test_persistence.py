@@ -143,7 +143,7 @@ def test_an_invalid_retention_is_refused(age: object, error: type[Exception]) ->
         Retention(market_data=age)  # type: ignore[arg-type]
 
 
-def test_a_retention_beyond_the_calendar_deletes_nothing(path: Path) -> None:
+def test_a_retention_beyond_the_range_of_datetime_deletes_nothing(path: Path) -> None:
     with DataPersistence(path, retention=Retention(market_data=timedelta.max)) as persistence:
         persistence.save_market_data("AAPL", NOW, "trade", {})
         assert persistence.prune() == 0
@@ -163,7 +163,7 @@ def test_a_failed_batch_writes_nothing(path: Path) -> None:
     assert persistence.get_recent_data("AAPL") == persistence.get_errors() == []
 
 
-def test_one_invalid_record_refuses_all_of_save_many(path: Path) -> None:
+def test_save_many_saves_nothing_if_one_record_is_invalid(path: Path) -> None:
     persistence = DataPersistence(path)
     with pytest.raises(TypeError, match=r"it contains a builtins\.object; use numbers"):
         persistence.save_many(
@@ -234,7 +234,7 @@ def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
         DataPersistence(path)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to look like a file of some other kind" * 20)
     with pytest.raises(StoreError, match=r"notes\.txt can't be opened"):

@@ -1,4 +1,4 @@
-"""Arguments are saved as their callers mean them; what can't be saved is refused with advice."""
+"""Values of Python, numpy and pandas are saved; other values are refused with advice."""
 
 import math
 from collections.abc import Iterator
@@ -132,7 +132,7 @@ def test_a_score_is_a_number_or_a_grade(
         ({"quality_score": "good"}, "quality_score must be a number, a DataQualityLevel or None"),
     ],
 )
-def test_an_invalid_argument_is_named_with_what_to_give(
+def test_an_invalid_argument_is_refused_with_its_name_and_the_expected_type(
     persistence: DataPersistence, wrong: dict[str, object], advice: str
 ) -> None:
     right: dict[str, object] = {
@@ -156,7 +156,7 @@ def test_an_exception_without_a_message_is_saved_as_its_repr(persistence: DataPe
 
 
 @pytest.mark.parametrize("hours", [math.inf, 1e8, 1e300, np.float64(1e6)])
-def test_hours_beyond_the_calendar_return_all_rows(
+def test_hours_beyond_the_range_of_datetime_return_all_rows(
     persistence: DataPersistence, hours: float
 ) -> None:
     then = datetime(1950, 1, 1, tzinfo=UTC)
@@ -195,7 +195,7 @@ def test_a_record_of_the_first_century_can_be_read(persistence: DataPersistence)
     assert persistence.get_recent_data("AAPL", hours=math.inf)[0]["timestamp"] == then
 
 
-def test_a_timestamp_of_pandas_is_a_datetime(persistence: DataPersistence) -> None:
+def test_a_pandas_timestamp_is_converted_like_a_datetime(persistence: DataPersistence) -> None:
     time = pd.Timestamp("2024-01-02 09:30:00.123456789", tz="America/New_York")
     assert to_timestamp("timestamp", time) == "2024-01-02T14:30:00.123456Z"
     naive = pd.Timestamp("2024-01-02 09:30")
@@ -210,6 +210,6 @@ def test_a_timestamp_of_pandas_is_a_datetime(persistence: DataPersistence) -> No
         pd.NaT,
     ],
 )
-def test_a_time_beyond_the_calendar_is_refused(time: object) -> None:
+def test_a_time_out_of_range_is_refused(time: object) -> None:
     with pytest.raises(ValueError, match="timestamp must lie in the years 2 to 9998, not"):
         to_timestamp("timestamp", time)
