@@ -23,7 +23,7 @@ def at(minute: int) -> int:
 
 
 def log_of(*minutes: int, now: int = 60, **values: Any) -> GradeLog:
-    """A log of live records at so many minutes after the open."""
+    """Return a log of live records at the given minutes after the open."""
     log = GradeLog("SPY", lambda: at(now))
     add(log, *minutes, **values)
     return log
@@ -35,14 +35,14 @@ def add(log: GradeLog, *minutes: int, **values: Any) -> None:
 
 
 def stored(minutes: Iterable[int], level: int = 4, *gaps: Gap, simulated: bool = False) -> Bars:
-    """Stored bars of one level."""
+    """Return stored bars of one level."""
     block = block_of([Row(start_ns=at(minute)) for minute in minutes], simulated=simulated)
     rows = len(block)
     graded = {"level": np.full(rows, level, "|u1"), "reasons": np.zeros(rows, "<u8")}
     return Bars(block.with_columns(**graded), gaps)
 
 
-def test_the_last_hours_end_now() -> None:
+def test_a_report_of_the_last_hours_ends_now() -> None:
     found = log_of(-1, 0, 59, 60, now=60).report(1)
     assert (found["start"], found["end"]) == (
         "2026-11-24T14:30:00+00:00",
@@ -52,7 +52,7 @@ def test_the_last_hours_end_now() -> None:
     assert found["symbol"] == "SPY"
 
 
-def test_the_last_hours_of_a_simulated_market_end_with_its_newest_bar() -> None:
+def test_a_report_of_a_simulated_market_ends_with_its_newest_bar() -> None:
     log = log_of(0, 99, 30, now=10_000, simulated=True)
     found = log.report(1)
     assert found["end"] == "2026-11-24T16:10:00+00:00"
@@ -88,13 +88,13 @@ def test_an_invalid_repeat_does_not_replace_the_grade_of_a_good_bar() -> None:
     assert found["completeness"] == 4 / 60
 
 
-def test_an_invalid_bar_dated_ahead_does_not_move_the_end() -> None:
+def test_an_invalid_bar_from_the_future_does_not_move_the_end() -> None:
     log = log_of(3, simulated=True)
     add(log, 10_000, level=0, reasons=Check.B10_FUTURE.mask, simulated=True)
     assert log.report(1)["end"] == "2026-11-24T14:34:00+00:00"
 
 
-def test_a_report_says_since_when_invalid_bars_are_counted() -> None:
+def test_invalid_since_is_the_time_from_which_invalid_bars_are_counted() -> None:
     log = GradeLog("SPY", lambda: at(60))
     log.seed(stored(range(3)))
     assert log.report(1)["invalid_since"] == "2026-11-24T15:30:00+00:00"
@@ -103,7 +103,7 @@ def test_a_report_says_since_when_invalid_bars_are_counted() -> None:
     assert log_of(5, simulated=True).report(1)["invalid_since"] == "2026-11-24T14:35:00+00:00"
 
 
-def test_live_grades_win_over_stored_ones() -> None:
+def test_live_grades_replace_stored_ones() -> None:
     log = log_of(1, level=4)
     log.seed(stored(range(3), 2))
     assert log.report(1)["levels"]["FAIR"] == 2
@@ -157,7 +157,7 @@ def test_a_report_starts_with_the_seeded_span_and_names_its_gaps() -> None:
     ]
 
 
-def test_hours_may_reach_beyond_all_time() -> None:
+def test_a_report_of_too_many_hours_starts_in_1970() -> None:
     assert log_of(0).report(1e12)["start"] == "1970-01-01T00:00:00+00:00"
 
 

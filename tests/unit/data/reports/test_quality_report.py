@@ -35,7 +35,7 @@ def report(*grades: BarGrade, span: tuple[int, int] = (0, 390), **options: Any) 
     return build_report(symbol, (at(span[0]), at(span[1])), grades, **options)
 
 
-def test_the_figures_are_those_added_up_by_hand() -> None:
+def test_a_report_has_the_figures_computed_by_hand() -> None:
     found = report(
         grade(0),
         grade(1, GOOD),
@@ -92,7 +92,7 @@ def test_a_report_of_no_bars_has_no_score() -> None:
     assert (found["worst"], found["reasons"], set(found["levels"].values())) == ([], {}, {0, None})
 
 
-def test_only_invalid_bars_have_a_score_of_zero() -> None:
+def test_the_score_is_zero_if_all_bars_are_invalid() -> None:
     found = report(grade(0, INVALID))
     assert (found["average_quality_score"], found["bars"], found["completeness"]) == (0.0, 0, 0.0)
 
@@ -125,7 +125,7 @@ def test_bars_outside_of_the_session_are_graded_and_not_expected() -> None:
     assert (night["bars"], night["expected"], night["completeness"]) == (1, 0, None)
 
 
-def test_the_ten_worst_are_the_lowest_grades_and_of_equals_the_newest() -> None:
+def test_the_ten_worst_bars_are_sorted_by_grade_and_then_newest_first() -> None:
     grades = [grade(minute, FAIR) for minute in range(8)]
     grades += [grade(minute, GOOD) for minute in range(8, 16)]
     grades += [grade(20, INVALID), grade(19, POOR), grade(21)]
@@ -142,7 +142,7 @@ def test_the_ten_worst_are_the_lowest_grades_and_of_equals_the_newest() -> None:
         (3_600, [-30], (-30, -29), 1, 1),
         (14_400, [-90, 150, 390], (-90, 450), 2, 2),
         (420, [-3, 389], (-4, 450), 57, 2),
-        # Days are counted by their label, midnight in New York, and Thanksgiving is none.
+        # Days are counted by their label, midnight in New York; Thanksgiving has no session.
         (86_400, [-570, -570 + DAY], (-570, -570 + 4 * DAY), 3, 2),
         (86_400, [-570, -570 + DAY, -570 + 2 * DAY], (-570, -570 + 4 * DAY), 3, 2),
         (86_400, [-570], (-570, -569), 1, 1),
@@ -150,7 +150,7 @@ def test_the_ten_worst_are_the_lowest_grades_and_of_equals_the_newest() -> None:
         (7 * 86_400, [-570 - DAY], (-570 - DAY, 0), 1, 1),
     ],
 )
-def test_longer_bars_count_if_they_hold_regular_trading(
+def test_longer_bars_count_if_they_include_regular_trading(
     length_s: int, minutes: list[int], span: tuple[int, int], expected: int, within: int | None
 ) -> None:
     found = report(*map(grade, minutes), span=span, resolution_s=length_s)
@@ -165,7 +165,7 @@ def test_crypto_is_expected_around_the_clock() -> None:
     assert (found["expected"], found["completeness"]) == (DAY, 0.5)
 
 
-def test_more_bars_than_expected_are_complete() -> None:
+def test_completeness_is_one_if_there_are_more_bars_than_expected() -> None:
     seconds = [BarGrade(OPEN_NS + number * SECOND_NS, GOOD, 0) for number in range(60)]
     assert report(*seconds, span=(0, 1))["completeness"] == 1.0
 
@@ -187,7 +187,7 @@ def test_a_report_of_history_has_its_bars_and_gaps() -> None:
     assert [gap["reason"] for gap in found["gaps"]] == ["not served"]
 
 
-def test_nothing_is_expected_of_the_future() -> None:
+def test_no_bars_are_expected_in_the_future() -> None:
     start = datetime.now(UTC) - timedelta(minutes=30)
     bars = Bars(empty_block("crypto"))
     found = history_report("BTC/USD", start, start + timedelta(days=9), bars)
