@@ -24,7 +24,7 @@ DAY = 24 * 60
 
 
 def bars_at(*minutes: int, symbol: str = "SPY") -> Bars:
-    """Return bars that start so many minutes after 9:00."""
+    """Return bars that start the given numbers of minutes after 9:00."""
     rows = [Row(symbol, NINE_NS + minute * MINUTE_NS) for minute in minutes]
     return Bars(block_of(rows))
 
@@ -135,7 +135,7 @@ def test_bars_of_the_same_resolution_are_not_changed() -> None:
     assert list(same.block.columns) == list(some_partial.block.columns)
 
 
-def test_expected_longer_bars_follow_from_the_expected_shorter_ones() -> None:
+def test_the_expected_count_of_longer_bars_follows_from_that_of_shorter_ones() -> None:
     session = Bars(bars_at(*range(30, 420)).block, expected=390)
     for length, expected in (("30min", 13), ("hour", 7), ("4h", 2), ("daily", 1), ("7min", 57)):
         made = fold_bars(session, Resolution(length))
@@ -149,20 +149,20 @@ def test_expected_longer_bars_follow_from_the_expected_shorter_ones() -> None:
 @pytest.mark.parametrize(
     ("minutes", "expected"), [(range(30, 420), 0), (range(150, 420), 390), (range(30, 150), 390)]
 )
-def test_nothing_is_expected_if_the_requested_span_is_unknown(
+def test_no_bars_are_expected_if_the_requested_span_is_unknown(
     minutes: range, expected: int
 ) -> None:
     made = fold_bars(Bars(bars_at(*minutes).block, expected=expected), HOUR)
     assert math.isnan(made.completeness)
 
 
-def test_nothing_is_expected_of_several_symbols() -> None:
+def test_no_bars_are_expected_for_several_symbols() -> None:
     block = concat([bars_at(30).block, bars_at(30, symbol="AAPL").block])
     assert fold_bars(Bars(block, expected=2), HOUR).expected == 0
 
 
 @given(st.integers(0, 3 * DAY), st.integers(1, 3 * DAY), st.sampled_from(["hour", "4h", "daily"]))
-def test_expected_longer_bars_are_those_that_history_expects(
+def test_the_expected_count_of_longer_bars_equals_that_of_history(
     first: int, count: int, length: str
 ) -> None:
     span = at(first), at(first + count)
@@ -180,7 +180,7 @@ def test_gaps_are_carried_over() -> None:
     assert fold_bars(Bars(bars_at(0).block, gaps), HOUR).gaps == gaps
 
 
-def test_no_bars_fold_to_no_bars() -> None:
+def test_empty_bars_are_folded_into_empty_bars() -> None:
     made = fold_bars(Bars(empty_block("iex")), HOUR, start_ns=at(0), end_ns=at(60))
     assert (len(made), partial(made), made.resolution) == (0, [], HOUR)
 
@@ -205,7 +205,7 @@ def test_bars_that_do_not_add_up_are_refused() -> None:
     ],
 )
 def test_expected_bars_of_one_day(symbol: str, resolution: str, expected: int) -> None:
-    """The Tuesday is one of New York: 9 hours before 9:00 to 15 hours after it."""
+    """The day is a Tuesday in New York, from 9 hours before 9:00 to 15 hours after it."""
     span = (at(-9 * 60), at(15 * 60))
     if symbol == "BTC/USD":
         span = (at(-14 * 60), at(10 * 60))

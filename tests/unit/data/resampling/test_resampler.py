@@ -69,7 +69,7 @@ def test_an_hour_is_emitted_with_its_last_minute() -> None:
 def test_an_hour_without_its_last_minute_is_emitted_with_the_next_bar() -> None:
     resampler = resampler_with(bar(0), bar(50, 2.0))
     assert summary(resampler.add(bar(60))) == [(0, 2.0, 0, False)]
-    # However much later that is.
+    # The next bar may be much later.
     assert summary(resampler.add(bar(6_000))) == [(1, 1.0, 0, False)]
 
 
@@ -91,7 +91,7 @@ def test_flush_emits_an_open_hour_as_partial() -> None:
     assert resampler.flush() == []
 
 
-def test_a_correction_makes_a_revision_and_a_repeated_bar_none() -> None:
+def test_a_correction_emits_a_revision_and_a_repeated_bar_emits_nothing() -> None:
     resampler = resampler_with(bar(0), bar(59))
     assert summary(resampler.add(bar(59, 2.0))) == [(0, 2.0, 1, False)]
     assert resampler.add(bar(59, 2.0)) == []
@@ -206,7 +206,9 @@ JUMP_MINUTES = st.integers(7 * 24 * 60 + 60, 10**6)
 
 
 @for_all(st.integers(1, 9), JUMP_MINUTES, st.sampled_from(KEPT))
-def test_one_wrong_date_changes_nothing(at: int, jump: int, kept: timedelta) -> None:
+def test_a_bar_with_a_wrong_date_does_not_affect_other_bars(
+    at: int, jump: int, kept: timedelta
+) -> None:
     bars = [bar(minute, float(minute)) for minute in range(30)]
     plain, disturbed = (Resampler(Resolution("5min"), kept=kept) for _ in range(2))
     expected = [plain.add(one) for one in bars]
@@ -219,7 +221,7 @@ def test_one_wrong_date_changes_nothing(at: int, jump: int, kept: timedelta) -> 
 
 
 @for_all(JUMP_MINUTES)
-def test_the_first_bar_may_have_the_wrong_date(jump: int) -> None:
+def test_a_first_bar_with_a_wrong_date_does_not_affect_other_bars(jump: int) -> None:
     resampler = resampler_with(bar(jump), bar(jump, 2.0))
     for minute in range(60):
         emitted = resampler.add(bar(minute))
@@ -228,7 +230,7 @@ def test_the_first_bar_may_have_the_wrong_date(jump: int) -> None:
 
 
 @for_all(st.lists(JUMP_MINUTES, min_size=2, max_size=6))
-def test_a_symbol_with_long_pauses_loses_nothing(pauses: list[int]) -> None:
+def test_a_symbol_with_long_pauses_loses_no_bar(pauses: list[int]) -> None:
     resampler, minute = Resampler(HOUR), 0
     starts, emitted = [0], resampler.add(bar(0))
     for length in pauses:
@@ -306,7 +308,7 @@ def test_recorded_minutes_resample_bar_by_bar_as_in_one_block(symbol: str) -> No
 RESOLUTIONS = ("minute", "5min", "30min", "hour", "4h", "daily", "7d")
 FAR_NS = 2**62
 symbols = st.sampled_from(SYMBOLS)
-# Minutes that fall on the edges of buckets as often as between them.
+# Minutes on the edges of buckets are drawn as often as minutes between them.
 strides = st.sampled_from([1, 2, 5, 29, 30, 60]) | st.integers(1, 90)
 closes = st.sampled_from([1.0, 2.0, 3.0])
 
