@@ -1,4 +1,4 @@
-"""A bar stream starts with its first request and ends however its reader leaves it."""
+"""A bar stream starts with its first request and ends when its reader closes or drops it."""
 
 import asyncio
 import gc
@@ -85,7 +85,7 @@ async def test_a_garbage_collected_stream_unsubscribes(
     assert "read bars" not in tasks
 
 
-def test_a_stream_collected_behind_its_event_loop_is_no_error(
+def test_a_stream_collected_after_the_end_of_its_event_loop_is_no_error(
     bus: MemoryBus, open_stream: OpenStream
 ) -> None:
     async def first() -> BarStream:

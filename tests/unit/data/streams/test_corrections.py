@@ -41,7 +41,7 @@ async def test_a_bar_is_released_with_its_correction_by_the_next_minute() -> Non
     ]
 
 
-async def test_the_next_minute_of_another_symbol_releases_as_well() -> None:
+async def test_the_next_minute_of_another_symbol_releases_held_bars() -> None:
     records = [bar(0), bar(0, symbol="AAPL"), bar(1, symbol="AAPL")]
     assert await released(records) == [("SPY", 0, 1.0), ("AAPL", 0, 1.0)]
 
@@ -52,11 +52,11 @@ async def test_a_refill_releases_nothing_and_is_released_by_the_next_live_bar() 
     assert await released([*refill, bar(3)]) == [("SPY", minute, 1.0) for minute in range(3)]
 
 
-async def test_refetched_live_bars_release_as_live_ones_do() -> None:
+async def test_refetched_live_bars_release_held_bars_like_live_ones() -> None:
     assert await released([bar(0, late=True), bar(1, late=True)]) == [("SPY", 0, 1.0)]
 
 
-async def test_silence_releases_everything() -> None:
+async def test_a_silent_stream_releases_all_held_bars() -> None:
     held = CorrectionHold(silent_s=0.05)
     stream = held.hold(live_stream(bar(0), corrected(0, 2.0), bar(1), open_end=True))
     got = [(await asyncio.wait_for(anext(stream), 5)).volume for _ in range(2)]

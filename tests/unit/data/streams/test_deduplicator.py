@@ -52,7 +52,7 @@ def test_only_the_newest_bars_are_remembered_and_older_ones_count_as_delivered()
     assert deduplicator.is_new(live_bar(start_ns=at(5)))
 
 
-def test_a_gap_longer_than_the_bound_is_filled_behind_a_live_bar() -> None:
+def test_a_gap_longer_than_the_bound_is_filled_after_a_live_bar() -> None:
     deduplicator = Deduplicator(5)
     for minute in range(10):
         deduplicator.is_new(live_bar(start_ns=at(minute)))

@@ -1,4 +1,4 @@
-"""History and live records are joined without gap or duplicate, and bookmarks miss nothing."""
+"""Live records follow history without gap or duplicate, and bookmarks skip no record."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -41,7 +41,7 @@ class FakeBookmarks:
 
 
 class Pages:
-    """History in one page, or in those of a list; `before` runs before it is read."""
+    """History in one page, or the pages of a list; `before` runs before it is read."""
 
     def __init__(self, bus: MemoryBus) -> None:
         self.bus = bus
@@ -126,7 +126,7 @@ async def test_live_records_follow_history(bus: MemoryBus, start: Start) -> None
     assert await take(reader, 2) == [4, 5]
 
 
-async def test_records_published_between_subscription_and_snapshot_come_once(
+async def test_records_published_between_subscription_and_snapshot_are_delivered_once(
     bus: MemoryBus, pages: Pages, start: Start
 ) -> None:
     async def publish_more() -> None:
@@ -140,7 +140,7 @@ async def test_records_published_between_subscription_and_snapshot_come_once(
     assert await take(reader, 1) == [5]
 
 
-async def test_live_starts_above_the_page_that_reaches_least(
+async def test_live_records_start_after_the_page_with_the_lowest_sequence(
     bus: MemoryBus, pages: Pages, start: Start
 ) -> None:
     async def publish_more() -> None:
@@ -181,10 +181,10 @@ async def test_a_bar_is_bookmarked_when_the_next_one_is_requested(
     await bus.publish_frames(1, 2, 3)
     assert await take(reader, 3) == [1, 2, 3]
     await reader.save_bookmark()
-    assert bookmarks.saved[-1][0] == {lane: 2}, "the third bar is in the consumer's hands"
+    assert bookmarks.saved[-1][0] == {lane: 2}, "the consumer still processes the third bar"
 
 
-async def test_history_is_bookmarked_only_as_a_whole(bus: MemoryBus, start: Start) -> None:
+async def test_history_is_bookmarked_only_after_its_last_bar(bus: MemoryBus, start: Start) -> None:
     bookmarks, lane = FakeBookmarks(), str(bus.lane)
     await bus.publish_frames(1, 2, 3)
     reader = start(bookmarks=bookmarks)
@@ -196,7 +196,7 @@ async def test_history_is_bookmarked_only_as_a_whole(bus: MemoryBus, start: Star
     assert bookmarks.saved == [({lane: 3}, [])]
 
 
-async def test_a_reader_resumes_behind_its_bookmark(bus: MemoryBus, start: Start) -> None:
+async def test_a_reader_resumes_after_its_bookmark(bus: MemoryBus, start: Start) -> None:
     lane = str(bus.lane)
     await bus.publish_frames(*range(1, 8))
     beyond = (DeliveredBar("SPY", bus.record(5).start_ns, 5),)

@@ -36,7 +36,7 @@ def test_a_slice_is_due_when_every_symbol_has_its_bar() -> None:
     assert due["MSFT"].close == 1.0
 
 
-def test_a_later_bar_of_a_symbol_shows_that_it_has_none_before() -> None:
+def test_a_symbol_with_a_later_bar_is_missing_from_the_earlier_slice() -> None:
     alignment = Alignment(SYMBOLS, 2.0)
     for symbol, minute in (("AAPL", 1), ("MSFT", 1), ("BTC/USD", 2)):
         alignment.add(record(symbol, minute), 0.0)
@@ -44,7 +44,7 @@ def test_a_later_bar_of_a_symbol_shows_that_it_has_none_before() -> None:
     assert due.missing == ("BTC/USD",)
 
 
-def test_a_silent_symbol_is_waited_for_as_long_as_its_grace() -> None:
+def test_a_slice_waits_for_a_silent_symbol_until_its_grace_ends() -> None:
     alignment = Alignment(SYMBOLS, 2.0)
     alignment.add(record("AAPL", 1), 0.0)
     assert not list(alignment.due(9.9))
@@ -139,7 +139,7 @@ async def compute(busy_s: float) -> None:
 
 
 @pytest.mark.parametrize("work", [asyncio.sleep, compute])
-async def test_bars_that_wait_are_not_missing_however_slow_the_strategy(
+async def test_queued_bars_are_not_missing_even_if_the_strategy_is_slow(
     work: Callable[[float], Awaitable[None]],
 ) -> None:
     live = FakeLive()
@@ -174,7 +174,7 @@ async def test_bars_that_arrive_while_the_strategy_computes_are_not_missing(
 
 async def test_a_silent_symbol_is_missing_after_its_grace() -> None:
     live = FakeLive()
-    # All have their grace at the same time: one after the other would take 40 s.
+    # The graces of all slices run at the same time: in turn they would take 40 s.
     async with asyncio.timeout(20), Slices(live.open, ["AAPL", "MSFT"], 0.2) as slices:
         live.put("AAPL", range(201))
         started_s = time.monotonic()

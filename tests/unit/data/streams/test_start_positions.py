@@ -28,7 +28,7 @@ def test_symbols_without_a_bookmark_start_where_they_join() -> None:
     assert not positions.includes(live_bar(seq=8, start_ns=NINE_THIRTY_NS - 1))
 
 
-def test_a_bookmark_without_symbols_has_all_of_its_lanes() -> None:
+def test_a_bookmark_without_symbols_covers_all_symbols_of_its_lanes() -> None:
     positions = StartPositions(SYMBOLS, None)
     lane = lane_name("GBP/USD")
     assert positions.resume(Bookmark("r", {lane: 5}), dict.fromkeys(LANES, 9)) == {
@@ -39,20 +39,20 @@ def test_a_bookmark_without_symbols_has_all_of_its_lanes() -> None:
 
 
 @given(some_symbols, some_symbols, st.fixed_dictionaries(dict.fromkeys(LANES, frames)), frames)
-def test_a_resumed_symbol_misses_no_frame_and_a_new_one_starts_above_its_history(
-    before: set[str], now: set[str], done: dict[str, int], away: int
+def test_a_resumed_symbol_misses_no_frame_and_a_new_one_starts_after_its_history(
+    before: set[str], now: set[str], done: dict[str, int], missed: int
 ) -> None:
     positions = StartPositions(now, NINE_THIRTY_NS)
     bookmarked = {lane: done[lane] for lane in map(lane_name, before)}
     known = {symbol: StartPosition(0, 0) for symbol in before}
-    ends = {lane: seq + away for lane, seq in done.items()}
+    ends = {lane: seq + missed for lane, seq in done.items()}
     after = positions.resume(Bookmark("r", bookmarked, symbols=known), ends)
     assert set(positions.new) == now - before
     assert after.keys() == {lane_name(symbol) for symbol in now}
     positions.join(ends)
     for symbol in now:
         lane = lane_name(symbol)
-        # Live delivers all above `after`; these are included.
+        # Live delivers all frames above `after`; these are included.
         included = [
             seq
             for seq in range(after[lane] + 1, ends[lane] + 3)
