@@ -95,7 +95,7 @@ def test_a_buffer_without_room_is_refused(bounds: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("record", ["SPY", None, {"close": 1.0}])
-def test_other_records_are_refused(record: Any) -> None:
+def test_records_of_another_type_are_refused(record: Any) -> None:
     with pytest.raises(TypeError, match="a buffer holds TradeBar and QuoteBar"):
         DataBuffer().add(record)
 

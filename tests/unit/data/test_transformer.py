@@ -39,7 +39,7 @@ def test_minutes_are_folded_into_hours_of_the_clock() -> None:
     assert hours[0] == TradeBar(
         "SPY", START - 30 * MINUTE, 100, 131, 99, 130, 4_350, resolution=Resolution.HOUR
     )
-    # There is trading before 9:30, of which these bars have nothing.
+    # The bars lack the trading before 9:30.
     assert hours.partial.tolist() == [True, False]
     regular = DataTransformer.resample_bars(minutes(90), Resolution.HOUR, extended=False)
     assert regular.partial.tolist() == [False, False]
@@ -51,7 +51,7 @@ def test_a_resolution_may_be_a_timedelta() -> None:
     assert DataTransformer.resample_bars(bars, timedelta(minutes=15)).resolution.value == "15min"
 
 
-def test_no_bars_are_folded_into_no_bars() -> None:
+def test_empty_bars_are_folded_into_empty_bars() -> None:
     assert len(DataTransformer.resample_bars([], Resolution.HOUR)) == 0
 
 
@@ -90,7 +90,7 @@ def test_constant_columns_become_zero(method: Any, jointly: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["minmax", "zscore", "log"])
-def test_no_bars_are_an_empty_dataframe(method: Any) -> None:
+def test_empty_bars_are_normalized_into_an_empty_dataframe(method: Any) -> None:
     frame = DataTransformer.normalize_data([], method)
     assert frame.empty
     assert list(frame.columns) == list(OHLCV)
@@ -113,7 +113,7 @@ def test_minmax_stays_within_zero_and_one(closes: list[float]) -> None:
     assert np.isfinite(values).all()
 
 
-def test_indicators_are_series_by_start() -> None:
+def test_indicators_are_series_indexed_by_the_start_of_bars() -> None:
     found = DataTransformer.calculate_technical_indicators(minutes(60))
     assert list(found) == list(NAMES)
     assert {series.name for series in found.values()} == set(NAMES)

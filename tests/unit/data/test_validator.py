@@ -44,7 +44,7 @@ def test_a_valid_record_passes_every_check() -> None:
     assert DataValidator.validate_quote_bar(quote()) == (True, EXCELLENT, PASSED)
 
 
-def test_a_contradiction_is_invalid_and_named() -> None:
+def test_contradictory_values_are_invalid_and_named() -> None:
     is_valid, quality, message = DataValidator.validate_trade_bar(bar(high=90.0, volume=-1.0))
     assert (is_valid, quality) == (False, INVALID)
     assert message.startswith("B02_OHLC: high or low contradicts open and close")
@@ -109,7 +109,7 @@ def test_missing_values_of_pandas_are_graded_as_missing(missing: Any) -> None:
     assert DataValidator.validate_quote_bar(without_size)[2].startswith("B01_SCHEMA")
 
 
-def test_a_half_day_ends_in_the_evening() -> None:
+def test_the_daily_bar_of_a_half_day_is_finished_in_the_evening() -> None:
     midnight = datetime(2026, 11, 27, tzinfo=ZoneInfo("America/New_York"))
     day = TradeBar("SPY", midnight, 100, 101, 99, 100, 1e6, resolution=Resolution.DAILY)
     results = [
@@ -120,7 +120,7 @@ def test_a_half_day_ends_in_the_evening() -> None:
 
 
 @pytest.mark.parametrize("record", [None, "SPY", {"close": 1.0}])
-def test_other_records_are_refused(record: Any) -> None:
+def test_records_of_another_type_are_refused(record: Any) -> None:
     with pytest.raises(TypeError, match="expected a TradeBar"):
         DataValidator.validate_trade_bar(record)
     with pytest.raises(TypeError, match="expected a QuoteBar, not TradeBar"):
@@ -141,7 +141,7 @@ def test_a_previous_record_of_another_series_is_refused(previous: TradeBar, mess
 
 
 @given(trade_bars, st.none() | trade_bars, st.integers(-(10**6), 10**6))
-def test_the_result_is_that_of_the_grader(
+def test_the_result_equals_that_of_the_grader(
     record: TradeBar, before: TradeBar | None, seconds: int
 ) -> None:
     now = record.timestamp + timedelta(seconds=seconds)
