@@ -45,7 +45,7 @@ def test_the_file_in_the_working_folder_is_read(empty_folder: Path) -> None:
     assert origin_of(config, "store.days_in_memory") == "lean-lite.toml [store]"
 
 
-def test_the_file_that_the_variable_names_is_read_instead(
+def test_the_file_named_by_the_variable_is_read_instead(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (empty_folder / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
@@ -56,7 +56,7 @@ def test_the_file_that_the_variable_names_is_read_instead(
     assert config.store.days_in_memory == 8
 
 
-def test_the_file_that_the_variable_names_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_named_by_the_variable_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAN_LITE_CONFIG", "nowhere.toml")
     with pytest.raises(ConfigError, match=r"LEAN_LITE_CONFIG: there is no file nowhere\.toml"):
         Config()
@@ -272,7 +272,7 @@ def test_an_unknown_section_in_code_suggests_the_nearest() -> None:
         ({"bus": BusConfig()}, r"bus: give its settings by name: `replace\(bus=\{\.\.\.\}\)`"),
     ],
 )
-def test_replace_names_what_it_can_not_change(changes: dict[str, Any], message: str) -> None:
+def test_an_error_of_replace_names_the_wrong_setting(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Config().replace(**changes)
 
