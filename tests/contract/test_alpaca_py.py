@@ -1,4 +1,4 @@
-"""What ingest's stream overrides in alpaca-py is unchanged, and works over real sockets."""
+"""The parts of alpaca-py that ingest overrides are unchanged and work over real sockets."""
 
 import asyncio
 import hashlib
@@ -96,8 +96,8 @@ async def test_the_attributes_that_ingest_depends_on_exist() -> None:
     assert client._ws is None
 
 
-class Heard:
-    """Record of all calls that a stream makes back."""
+class Callbacks:
+    """Record of all callbacks of a stream."""
 
     def __init__(self) -> None:
         self.batches: list[list[Message]] = []
@@ -118,21 +118,21 @@ class Heard:
         return [m[channel] for m in self.controls if m["T"] == "subscription"]
 
 
-async def until(happened: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(WAIT_S):
-        while not happened():
+        while not condition():
             await asyncio.sleep(0.01)
 
 
-def stocks(simulator: Simulator, heard: Heard, secret: str = "simulator") -> StockStream:
-    frames = StockStream("simulator", secret, "iex", simulator.stream_url, heard)
+def stocks(simulator: Simulator, callbacks: Callbacks, secret: str = "simulator") -> StockStream:
+    frames = StockStream("simulator", secret, "iex", simulator.stream_url, callbacks)
     frames._reconnect_min_backoff = BACKOFF_S
     return frames
 
 
 @asynccontextmanager
-async def staying(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
-    """Run a stream, and prove that it stops quickly."""
+async def running(frames: StockStream | CryptoStream) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a stream, and check that it stops quickly."""
     task = asyncio.create_task(frames.run_connected())
     try:
         yield task
@@ -161,78 +161,78 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 
 async def test_a_batch_of_messages_is_delivered_completely(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
+    callbacks = Callbacks()
+    frames = stocks(simulator, callbacks)
     frames.add_symbols(["*"])
-    async with staying(frames):
-        await until(lambda: len(heard.batches) >= 5)
-    assert heard.subscriptions() == [["*"]]
-    assert heard.subscriptions("updatedBars") == [["*"]]
-    minutes = [{message["t"] for message in batch} for batch in heard.batches]
+    async with running(frames):
+        await until(lambda: len(callbacks.batches) >= 5)
+    assert callbacks.subscriptions() == [["*"]]
+    assert callbacks.subscriptions("updatedBars") == [["*"]]
+    minutes = [{message["t"] for message in batch} for batch in callbacks.batches]
     assert [len(minute) for minute in minutes] == [1] * len(minutes)
     assert len(set.union(*minutes)) == len(minutes)
-    assert max(len(batch) for batch in heard.batches) > 40
-    assert {message["T"] for batch in heard.batches for message in batch} == {"b"}
+    assert max(len(batch) for batch in callbacks.batches) > 40
+    assert {message["T"] for batch in callbacks.batches for message in batch} == {"b"}
 
 
 async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, heard)
+    callbacks = Callbacks()
+    frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, callbacks)
     frames.add_symbols(["BTC/USD"])
-    async with staying(frames):
-        await until(lambda: heard.batches)
-    assert heard.batches[0][0]["S"] == "BTC/USD"
-    assert heard.subscriptions() == [["BTC/USD"]]
+    async with running(frames):
+        await until(lambda: callbacks.batches)
+    assert callbacks.batches[0][0]["S"] == "BTC/USD"
+    assert callbacks.subscriptions() == [["BTC/USD"]]
 
 
 async def test_symbols_are_added_and_removed_while_connected(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
+    callbacks = Callbacks()
+    frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY"])
-    async with staying(frames):
-        await until(lambda: frames._running and heard.subscriptions())
+    async with running(frames):
+        await until(lambda: frames._running and callbacks.subscriptions())
         frames.add_symbols(["AAPL"])
         await frames.subscribe_all()
-        await until(lambda: ["AAPL", "SPY"] in map(sorted, heard.subscriptions()))
+        await until(lambda: ["AAPL", "SPY"] in map(sorted, callbacks.subscriptions()))
         await frames.remove_symbols(["SPY", "MSFT"])
-        await until(lambda: heard.subscriptions()[-1] == ["AAPL"])
-        await until(lambda: heard.subscriptions("updatedBars")[-1] == ["AAPL"])
+        await until(lambda: callbacks.subscriptions()[-1] == ["AAPL"])
+        await until(lambda: callbacks.subscriptions("updatedBars")[-1] == ["AAPL"])
 
 
 async def test_a_subscription_before_the_connection_waits_for_it(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
+    callbacks = Callbacks()
+    frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY", "AAPL"])
     await frames.subscribe_all()
     await frames.remove_symbols(["AAPL"])
-    async with staying(frames):
-        await until(heard.subscriptions)
-    assert heard.subscriptions()[0] == ["SPY"]
+    async with running(frames):
+        await until(callbacks.subscriptions)
+    assert callbacks.subscriptions()[0] == ["SPY"]
 
 
 async def test_a_server_without_a_greeting_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "GREETING_S", 0.1)
-    heard = Heard()
+    callbacks = Callbacks()
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
-        frames = stocks(simulator, heard)
+        frames = stocks(simulator, callbacks)
         frames.add_symbols(["SPY"])
-        async with staying(frames):
+        async with running(frames):
             await until(lambda: connections(simulator)["total"] >= 2)
             simulator.clear_faults()
-            await until(lambda: heard.batches)
+            await until(lambda: callbacks.batches)
     assert frames.refusal == ""
 
 
 async def test_a_stream_without_a_greeting_stops_immediately() -> None:
     async with Simulator(fast(faults=Faults(no_greeting=True))) as simulator:
-        frames = stocks(simulator, Heard())
+        frames = stocks(simulator, Callbacks())
         frames.add_symbols(["SPY"])
-        async with staying(frames):
+        async with running(frames):
             await until(lambda: connections(simulator)["total"])
 
 
 async def test_wrong_keys_end_the_run(simulator: Simulator) -> None:
-    frames = stocks(simulator, Heard(), secret="wrong")
+    frames = stocks(simulator, Callbacks(), secret="wrong")
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
         await frames.run_connected()
@@ -242,7 +242,7 @@ async def test_wrong_keys_end_the_run(simulator: Simulator) -> None:
 
 async def test_a_feed_that_is_not_in_the_plan_ends_the_run() -> None:
     async with Simulator(fast(feeds=frozenset({"sip"}))) as simulator:
-        frames = stocks(simulator, Heard())
+        frames = stocks(simulator, Callbacks())
         frames.add_symbols(["SPY"])
         async with asyncio.timeout(WAIT_S):
             await frames.run_connected()
@@ -251,24 +251,24 @@ async def test_a_feed_that_is_not_in_the_plan_ends_the_run() -> None:
 
 
 async def test_a_stream_can_run_again_after_a_refusal(simulator: Simulator) -> None:
-    heard = Heard()
+    callbacks = Callbacks()
     simulator.arm({"auth_fail": 1})
-    frames = stocks(simulator, heard)
+    frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY"])
     async with asyncio.timeout(WAIT_S):
         await frames.run_connected()
     assert frames.refusal
-    async with staying(frames):
-        await until(lambda: heard.batches)
+    async with running(frames):
+        await until(lambda: callbacks.batches)
 
 
 async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> None:
-    first, second = Heard(), Heard()
+    first, second = Callbacks(), Callbacks()
     holder, waiter = stocks(simulator, first), stocks(simulator, second)
     holder.add_symbols(["SPY"])
     waiter.add_symbols(["SPY"])
-    async with staying(waiter) as waiting:
-        async with staying(holder):
+    async with running(waiter) as waiting:
+        async with running(holder):
             await until(lambda: first.batches or second.batches)
         await until(lambda: second.batches)
         assert not waiting.done()
@@ -276,50 +276,50 @@ async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> N
 
 
 async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
+    callbacks = Callbacks()
+    frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY", "AAPL"])
-    async with staying(frames):
-        await until(lambda: heard.batches)
+    async with running(frames):
+        await until(lambda: callbacks.batches)
         simulator.arm({"abort": True})
-        await until(lambda: heard.disconnects == 1)
-        before = len(heard.batches)
-        await until(lambda: len(heard.batches) > before)
+        await until(lambda: callbacks.disconnects == 1)
+        before = len(callbacks.batches)
+        await until(lambda: len(callbacks.batches) > before)
     assert connections(simulator)["total"] == 2
-    assert [sorted(symbols) for symbols in heard.subscriptions()] == [["AAPL", "SPY"]] * 2
+    assert [sorted(symbols) for symbols in callbacks.subscriptions()] == [["AAPL", "SPY"]] * 2
 
 
 async def test_an_error_after_the_greeting_is_passed_on(simulator: Simulator) -> None:
     simulator.arm({"post_auth_error": 405})
-    heard = Heard()
-    frames = stocks(simulator, heard)
+    callbacks = Callbacks()
+    frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY"])
-    async with staying(frames) as task:
-        await until(lambda: heard.controls)
+    async with running(frames) as task:
+        await until(lambda: callbacks.controls)
         assert not task.done()
-    assert [(m["T"], m["code"]) for m in heard.controls] == [("error", 405)]
+    assert [(m["T"], m["code"]) for m in callbacks.controls] == [("error", 405)]
 
 
 async def test_a_quiet_stream_stops_quickly(simulator: Simulator) -> None:
-    heard = Heard()
-    frames = stocks(simulator, heard)
+    callbacks = Callbacks()
+    frames = stocks(simulator, callbacks)
     frames.add_symbols(["NONE"])
-    async with staying(frames):
-        await until(heard.subscriptions)
-    assert heard.batches == []
-    assert heard.disconnects == 1
+    async with running(frames):
+        await until(callbacks.subscriptions)
+    assert callbacks.batches == []
+    assert callbacks.disconnects == 1
     await until(lambda: connections(simulator)["open"] == 0)
 
 
 async def test_a_stream_without_symbols_stops_quickly(simulator: Simulator) -> None:
-    async with staying(stocks(simulator, Heard())):
+    async with running(stocks(simulator, Callbacks())):
         await asyncio.sleep(0)
     assert connections(simulator)["total"] == 0
 
 
 async def test_a_stream_without_a_server_stops_quickly() -> None:
-    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Heard())
+    frames = StockStream("k", "s", "iex", "ws://127.0.0.1:1", Callbacks())
     frames.add_symbols(["SPY"])
-    async with staying(frames):
+    async with running(frames):
         await asyncio.sleep(0.1)
     assert frames.refusal == ""

@@ -1,4 +1,4 @@
-"""The page on the architecture shows the tree as it is."""
+"""The source tree in docs/architecture.md is up to date."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The import contracts in pyproject.toml hold, and each of them catches what it is there for."""
+"""The import contracts in pyproject.toml hold, and each of them detects a violation."""
 
 import os
 import shutil
@@ -182,7 +182,7 @@ def planted_copy(folder: Path, plants: Iterable[tuple[str, str]]) -> Path:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return what import-linter says of a copy that has every violation at once."""
+    """Return the output of import-linter for a copy that has every violation at once."""
     plants = [(file, line) for _, file, line, _ in VIOLATIONS]
     result = lint_imports(planted_copy(tmp_path_factory.mktemp("planted"), plants))
     assert result.returncode == 1, result.stdout + result.stderr

@@ -13,15 +13,15 @@ import lean_lite.data
 import lean_lite.protocol
 
 HEAVY = ("alpaca", "apsw", "pandas", "redis")
-NEEDS = {"DataPersistence": {"apsw"}}  # what a part is made of
+NEEDS = {"DataPersistence": {"apsw"}}  # heavy packages that a name can't do without
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(lean_lite.__path__, "lean_lite.")
     if module.ispkg
 ]
-FACES = [name for name in MODULES if hasattr(importlib.import_module(name), "__all__")]
+PUBLIC_PACKAGES = [name for name in MODULES if hasattr(importlib.import_module(name), "__all__")]
 LAZY = {"lean_lite.data", "lean_lite.data.persistence", "lean_lite.protocol"}
-COMMANDS = {"lean_lite.cli"}  # one entry point, among the names that it needs
+COMMANDS = {"lean_lite.cli"}  # has one entry point, next to the names that it imports
 
 
 def ranked(name: str) -> tuple[int, str]:
@@ -38,37 +38,37 @@ def modules_after(code: str) -> set[str]:
     return set(result.stdout.split())
 
 
-def test_the_faces_are_found() -> None:
-    assert {"lean_lite.blocks", "lean_lite.config", "lean_lite.data"} <= set(FACES)
+def test_public_packages_are_found() -> None:
+    assert {"lean_lite.blocks", "lean_lite.config", "lean_lite.data"} <= set(PUBLIC_PACKAGES)
 
 
-@pytest.mark.parametrize("name", FACES)
-def test_a_face_lists_its_names_sorted(name: str) -> None:
+@pytest.mark.parametrize("name", PUBLIC_PACKAGES)
+def test_a_package_lists_its_public_names_sorted(name: str) -> None:
     names = importlib.import_module(name).__all__
     assert names == sorted(set(names), key=ranked)
 
 
-@pytest.mark.parametrize("name", FACES)
-def test_a_face_has_what_it_lists(name: str) -> None:
-    face = importlib.import_module(name)
-    for listed in face.__all__:
-        assert getattr(face, listed) is not None
+@pytest.mark.parametrize("name", PUBLIC_PACKAGES)
+def test_a_package_has_every_name_that_it_lists(name: str) -> None:
+    package = importlib.import_module(name)
+    for listed in package.__all__:
+        assert getattr(package, listed) is not None
 
 
-@pytest.mark.parametrize("name", sorted(set(FACES) - LAZY - COMMANDS))
-def test_a_face_lists_everything_public(name: str) -> None:
-    face = importlib.import_module(name)
+@pytest.mark.parametrize("name", sorted(set(PUBLIC_PACKAGES) - LAZY - COMMANDS))
+def test_a_package_lists_every_public_name(name: str) -> None:
+    package = importlib.import_module(name)
     public = {
         key
-        for key, value in vars(face).items()
+        for key, value in vars(package).items()
         if not key.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert set(face.__all__) == public
+    assert set(package.__all__) == public
 
 
-@pytest.mark.parametrize("face", [lean_lite.data, lean_lite.protocol])
-def test_the_lazy_face_lists_every_name_that_has_a_home(face: ModuleType) -> None:
-    assert set(face.__all__) == set(face._HOMES)
+@pytest.mark.parametrize("package", [lean_lite.data, lean_lite.protocol])
+def test_a_lazy_package_lists_every_name_that_it_can_load(package: ModuleType) -> None:
+    assert set(package.__all__) == set(package._HOMES)
 
 
 def test_the_protocol_lists_every_message_type() -> None:
@@ -87,13 +87,13 @@ def test_the_protocol_lists_every_message_type() -> None:
     assert messages <= set(lean_lite.protocol.__all__)
 
 
-def test_a_lazy_name_is_the_one_of_its_module() -> None:
+def test_a_lazily_loaded_name_is_the_object_of_its_module() -> None:
     from lean_lite.data.engine import DataEngine
 
     assert lean_lite.data.DataEngine is DataEngine
 
 
-def test_what_a_strategy_handles_is_found_beside_what_it_works_with() -> None:
+def test_the_data_package_exports_the_data_models_of_the_specification() -> None:
     from lean_lite.algorithm import data_models
 
     for name in ("DataQualityLevel", "Resolution", "TradeBar"):
@@ -108,19 +108,19 @@ def test_the_package_has_the_engine_and_its_version() -> None:
         _ = lean_lite.Engine
 
 
-def test_the_package_loads_nothing_by_itself() -> None:
+def test_importing_lean_lite_loads_no_dependencies() -> None:
     loaded = modules_after("import lean_lite")
     assert loaded.isdisjoint({*HEAVY, "msgspec", "nats", "numpy"})
 
 
-def test_a_lazy_face_refuses_other_names() -> None:
+def test_an_unknown_name_of_a_lazy_package_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Engine'"):
         _ = lean_lite.data.Engine
     with pytest.raises(AttributeError, match="has no attribute 'Problem'"):
         _ = lean_lite.protocol.Problem
 
 
-def test_the_face_of_data_loads_nothing_by_itself() -> None:
+def test_importing_lean_lite_data_loads_no_dependencies() -> None:
     loaded = modules_after("import lean_lite.data")
     assert loaded.isdisjoint({*HEAVY, "msgspec", "nats", "numpy"})
 
@@ -130,12 +130,12 @@ def test_subjects_and_the_bus_load_no_numpy() -> None:
 
 
 @pytest.mark.parametrize("listed", lean_lite.data.__all__)
-def test_what_a_strategy_uses_loads_nothing_heavy(listed: str) -> None:
+def test_a_public_name_of_data_loads_only_the_heavy_packages_it_needs(listed: str) -> None:
     loaded = modules_after(f"from lean_lite.data import {listed}")
     assert "msgspec" in loaded
     assert loaded & set(HEAVY) == NEEDS.get(listed, set())
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_no_package_loads_anything_heavy(name: str) -> None:
+def test_importing_a_package_loads_no_heavy_packages(name: str) -> None:
     assert modules_after(f"import {name}").isdisjoint(HEAVY)

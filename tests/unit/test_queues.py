@@ -224,7 +224,7 @@ async def test_drain_times_out_while_items_stay() -> None:
 
 
 @pytest.mark.parametrize("take", [lambda queue: queue.get(), lambda queue: queue.peek(1)])
-async def test_the_error_comes_once_behind_the_items_and_then_the_end(
+async def test_the_close_error_is_raised_once_after_the_items_and_then_the_queue_ends(
     take: Callable[[BoundedQueue[int]], Awaitable[object]],
 ) -> None:
     queue: BoundedQueue[int] = BoundedQueue(2)

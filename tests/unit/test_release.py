@@ -1,4 +1,4 @@
-"""All distributions have one version, and the changelog has a section for what comes next."""
+"""All distributions have one version, and the changelog has a section for the next release."""
 
 import tomllib
 

@@ -1,7 +1,7 @@
 """
-Names are the glossary's: a class name stands for one thing, and retired words are not used.
+Names follow the glossary: a class name has one meaning, and retired words are not used.
 
-docs/glossary.md has the words that are used in the place of these.
+docs/glossary.md has the words to use instead.
 """
 
 import ast
@@ -21,7 +21,7 @@ PACKAGES = [
     *sorted(ROOT.glob("services/*/lean_lite_*")),
 ]
 
-# Words that stand for something else in the field, or for nothing.
+# Words that mean something else in the field, or have no meaning there.
 RETIRED = {
     *("arrival", "beat", "crew", "demand", "doubt", "errand", "flusher", "handover", "head"),
     *("hole", "outbox", "patience", "pulse", "pump", "roster", "sequel", "shelf", "way", "wish"),
@@ -51,7 +51,7 @@ def classes(module: ast.Module) -> list[str]:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_a_class_name_stands_for_one_class(package: Path) -> None:
+def test_a_class_name_is_defined_once_in_a_package(package: Path) -> None:
     places = defaultdict(list)
     for path, module in modules(package).items():
         for name in classes(module):
@@ -60,7 +60,7 @@ def test_a_class_name_stands_for_one_class(package: Path) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_modules_and_classes_use_no_retired_word(package: Path) -> None:
+def test_names_of_modules_and_classes_contain_no_retired_words(package: Path) -> None:
     named = {
         f"{path}: {name}"
         for path, module in modules(package).items()
@@ -71,6 +71,8 @@ def test_modules_and_classes_use_no_retired_word(package: Path) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_every_module_says_in_a_line_what_is_in_it(package: Path) -> None:
-    silent = [path for path, module in modules(package).items() if not ast.get_docstring(module)]
-    assert silent == []
+def test_every_module_has_a_docstring(package: Path) -> None:
+    undocumented = [
+        path for path, module in modules(package).items() if not ast.get_docstring(module)
+    ]
+    assert undocumented == []

@@ -6,22 +6,22 @@ from tests.benchmarks.shared.child import child
 from tests.benchmarks.shared.errors import BenchmarkError
 
 
-def test_a_child_takes_turn_after_turn() -> None:
-    with child(sys.executable, "tests.unit.benchmarks.juggler") as juggler:
-        assert [juggler.turn("throw", balls=n) for n in (1, 3)] == [{"thrown": 1}, {"thrown": 3}]
+def test_a_child_runs_several_turns() -> None:
+    with child(sys.executable, "tests.unit.benchmarks.counting_child") as process:
+        assert [process.turn("count", number=n) for n in (1, 3)] == [{"counted": 1}, {"counted": 3}]
 
 
-def test_a_turn_that_fails_is_told_with_its_last_words() -> None:
+def test_the_error_of_a_failed_turn_is_reported() -> None:
     with (
-        child(sys.executable, "tests.unit.benchmarks.juggler") as juggler,
-        pytest.raises(BenchmarkError, match="4 balls are too many"),
+        child(sys.executable, "tests.unit.benchmarks.counting_child") as process,
+        pytest.raises(BenchmarkError, match="4 is above 3"),
     ):
-        juggler.turn("throw", balls=4)
+        process.turn("count", number=4)
 
 
-def test_a_module_that_is_not_there_is_told() -> None:
+def test_a_missing_module_is_reported() -> None:
     with (
-        child(sys.executable, "tests.unit.benchmarks.nobody") as nobody,
+        child(sys.executable, "tests.unit.benchmarks.missing") as process,
         pytest.raises(BenchmarkError, match="No module named tests"),
     ):
-        nobody.turn("throw", balls=1)
+        process.turn("count", number=1)

@@ -35,23 +35,23 @@ def test_the_last_line_is_one_json_object_with_the_agreed_keys(
     assert main(["--quick", "--part", "resampling"], PARTS) == 0
     *table, line = capsys.readouterr().out.splitlines()
     assert "goal resample_vs_pandas" in "\n".join(table)
-    told = json.loads(line)
-    assert told.keys() == {"benchmark", "quick", "figures", "goals", "machine", "versions"}
-    assert (told["benchmark"], told["quick"]) == ("engine", True)
-    assert {figure["name"] for figure in told["figures"]} == {
+    result = json.loads(line)
+    assert result.keys() == {"benchmark", "quick", "figures", "goals", "machine", "versions"}
+    assert (result["benchmark"], result["quick"]) == ("engine", True)
+    assert {figure["name"] for figure in result["figures"]} == {
         "resample_year_cpu",
         "pandas_resample_year_cpu",
         "resample_vs_pandas",
     }
-    for figure in told["figures"]:
+    for figure in result["figures"]:
         assert figure.keys() == {"name", "unit", "median", "spread", "rounds"}
         lowest, highest = figure["spread"]
         assert 0 < lowest <= figure["median"] <= highest
-    (goal,) = told["goals"]
+    (goal,) = result["goals"]
     assert goal.keys() == {"name", "value", "goal", "ok"}
     assert goal["ok"] == (goal["value"] >= goal["goal"])
-    assert told["machine"].keys() == {"cores", "model", "system"}
-    assert told["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert result["machine"].keys() == {"cores", "model", "system"}
+    assert result["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
 
 
 def test_with_json_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +62,9 @@ def test_with_json_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None
     ]
 
 
-def test_what_can_not_be_measured_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_that_can_not_be_measured_is_reported_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["--part", "refused"], PARTS) == 1
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -6,7 +6,7 @@ NAMES = symbols(3)
 ROWS = [row[:7] for row in minutes(NAMES, 0, 4)]
 
 
-def test_the_same_minutes_are_the_same_bars() -> None:
+def test_the_same_minutes_always_have_the_same_bars() -> None:
     assert list(minutes(NAMES, 7, 5)) == list(minutes(NAMES, 7, 5))
     assert list(minutes(NAMES, 7, 5)) != list(minutes(NAMES, 8, 5))
 
@@ -25,7 +25,7 @@ def test_a_year_has_252_days_of_390_minutes() -> None:
     assert days == [390] * 252
 
 
-def test_the_digest_tells_what_was_lost_doubled_changed_or_swapped() -> None:
+def test_the_digest_detects_lost_duplicate_changed_and_swapped_bars() -> None:
     changed = (*ROWS[0][:-1], ROWS[0][-1] + 1)
     swapped = [ROWS[3], *ROWS[1:3], ROWS[0], *ROWS[4:]]
     others = [ROWS[1:], [ROWS[0], *ROWS], [changed, *ROWS[1:]], swapped]
@@ -33,7 +33,7 @@ def test_the_digest_tells_what_was_lost_doubled_changed_or_swapped() -> None:
     assert len({digest(rows) for rows in (ROWS, *others)}) == 5
 
 
-def test_the_digest_leaves_the_order_between_symbols_open() -> None:
+def test_the_digest_ignores_the_order_between_symbols() -> None:
     by_symbol = [row[:7] for name in NAMES for row in minutes(NAMES, 0, 4) if row.symbol == name]
     assert by_symbol != ROWS
     assert digest(by_symbol) == digest(ROWS)

@@ -11,7 +11,7 @@ def lock(tmp_path: Path) -> Path:
     return tmp_path / "requirements.txt"
 
 
-def test_an_environment_is_made_once_for_each_lock(
+def test_an_environment_is_created_once_for_each_lock(
     tmp_path: Path, lock: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock.write_text("# nothing\n")
@@ -26,7 +26,7 @@ def test_an_environment_is_made_once_for_each_lock(
     assert not peers.ready()
 
 
-def test_what_can_not_be_installed_is_told_and_leaves_it_unready(
+def test_a_failed_installation_is_reported_and_leaves_the_peers_not_ready(
     tmp_path: Path, lock: Path
 ) -> None:
     lock.write_text("msgspec==0.22.0\n")
@@ -36,7 +36,7 @@ def test_what_can_not_be_installed_is_told_and_leaves_it_unready(
     assert not peers.ready()
 
 
-def test_the_lock_has_hashes_and_names_no_place() -> None:
+def test_the_lock_has_hashes_and_no_urls_or_options() -> None:
     lines = LOCK.read_text().splitlines()
     assert any(line.startswith("nautilus-trader==") for line in lines)
     assert sum("--hash=sha256:" in line for line in lines) >= sum("==" in line for line in lines)

@@ -103,7 +103,7 @@ def test_trade_counts_add_up_if_every_bar_with_volume_has_one(
     assert only(folded(rows), "trade_count") == count
 
 
-def test_the_level_is_the_worst_and_the_reasons_are_all_of_them() -> None:
+def test_a_longer_bar_has_the_worst_level_and_all_reasons_of_its_bars() -> None:
     block = graded([bar(1), bar(2), bar(61)], [(4, 0b001), (2, 0b100), (3, 0b010)])
     hours = resample(block, HOUR)
     assert hours["level"].tolist() == [2, 3]
@@ -156,7 +156,7 @@ def test_a_tick_is_regular_from_the_open_to_the_close() -> None:
     assert only(resample(block, Resolution.DAILY, extended=False), "volume") == 2_000
 
 
-def test_an_invalid_bar_replaces_no_other() -> None:
+def test_an_invalid_bar_does_not_replace_a_valid_one() -> None:
     block = graded([bar(1, volume=5), bar(1, volume=7)], [(4, 0), (0, 8)])
     assert only(resample(block, HOUR), "volume") == 5
 

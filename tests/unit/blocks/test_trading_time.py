@@ -20,7 +20,7 @@ rows = st.lists(
 
 
 @given(rows)
-def test_every_bar_is_judged_by_its_own_asset_class(bars: list[Row]) -> None:
+def test_every_bar_uses_the_trading_hours_of_its_asset_class(bars: list[Row]) -> None:
     block = block_of(bars)
     assert bucket_starts(block, LENGTH_S).tolist() == [
         TimeBuckets(asset_class_of(bar.symbol), LENGTH_S).start(bar.start_ns) for bar in bars

@@ -9,7 +9,7 @@ from lean_lite.errors import BusUnavailable, Busy, RequestError
 
 
 class Call:
-    """A call that raises these errors, one after the other, and then returns its count."""
+    """A call that raises the given errors in order, and then returns its count."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -47,7 +47,7 @@ async def test_other_errors_are_raised_immediately() -> None:
     assert call.count == 1
 
 
-async def test_the_last_error_is_raised_after_so_many_attempts() -> None:
+async def test_the_last_error_is_raised_after_the_given_number_of_attempts() -> None:
     call, reported = Call(OSError("one"), OSError("two"), OSError("three")), list[Exception]()
     with pytest.raises(OSError, match="two"):
         await retry(call, (OSError,), first_s=0.001, attempts=2, on_retry=reported.append)
@@ -64,7 +64,7 @@ async def test_the_last_attempt_is_made_when_the_limit_is_reached() -> None:
     assert time.monotonic() - started >= 0.05
 
 
-async def test_without_a_limit_to_wait_one_attempt_is_made() -> None:
+async def test_one_attempt_is_made_when_the_time_limit_is_zero() -> None:
     call = Call(Busy("later"))
     with pytest.raises(Busy):
         await retry_unavailable(call, 0.0)

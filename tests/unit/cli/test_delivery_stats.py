@@ -37,7 +37,7 @@ def test_late_bars_and_bars_without_a_time_have_no_latency() -> None:
     assert stats.latency_ms() == {"p50": None, "p99": None}
 
 
-def test_latency_is_from_the_feed_to_here() -> None:
+def test_latency_is_measured_from_the_feed_to_the_client() -> None:
     wall_ns = time.time_ns() - 5 * SECOND_NS
     latency_ms = DeliveryStats().add(live_bar(wall_ns=wall_ns))
     assert latency_ms is not None

@@ -63,7 +63,7 @@ def test_nothing_is_lost_when_every_hop_has_every_bar() -> None:
     assert summary.latency_ms["p99"] == 9.0
 
 
-def test_what_a_hop_lacks_is_lost() -> None:
+def test_bars_missing_at_a_hop_count_as_lost() -> None:
     counts = HopCounts(published=10, graded=9, stored=7)
     summary = summarize(counts, [strategy(9), strategy(6, duplicated=2)], {})
     assert summary.lost == 1 + 2 + 3

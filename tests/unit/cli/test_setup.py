@@ -70,7 +70,7 @@ def test_a_demo_deletes_the_bars_of_an_earlier_replay_but_no_passwords(
     assert texts(tmp_path) == before
 
 
-def test_a_demo_that_runs_keeps_its_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_demo_keeps_its_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     replay(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"nats://127.0.0.1:{server.getsockname()[1]}"
@@ -92,12 +92,12 @@ def test_the_printed_variables_are_all_that_a_strategy_needs_to_connect(
     assert bus.feed_password == (tmp_path / "feed" / "password").read_text()
 
 
-def test_without_a_first_start_there_is_no_password_to_print(tmp_path: Path) -> None:
+def test_printing_passwords_before_the_first_start_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="start the stack first"):
         show_environment(tmp_path, url="nats://127.0.0.1:4222")
 
 
-def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_folder_that_can_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "admin").write_text("in the way")
     with pytest.raises(StackError, match=f"{tmp_path} can't be used"):
         write_files(tmp_path)

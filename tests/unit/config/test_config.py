@@ -11,7 +11,7 @@ from lean_lite.config.keys import SECTIONS
 from lean_lite.config.sections import Secret
 from lean_lite.errors import ConfigError
 
-NONSENSE = "hunter2"
+SECRET_VALUE = "hunter2"
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_the_file_in_the_working_folder_is_read(empty_folder: Path) -> None:
     assert origin_of(config, "store.days_in_memory") == "lean-lite.toml [store]"
 
 
-def test_the_file_that_the_variable_names_is_read_instead(
+def test_the_file_named_by_the_variable_is_read_instead(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (empty_folder / "lean-lite.toml").write_text("[store]\ndays_in_memory = 3\n")
@@ -56,7 +56,7 @@ def test_the_file_that_the_variable_names_is_read_instead(
     assert config.store.days_in_memory == 8
 
 
-def test_the_file_that_the_variable_names_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_named_by_the_variable_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEAN_LITE_CONFIG", "nowhere.toml")
     with pytest.raises(ConfigError, match=r"LEAN_LITE_CONFIG: there is no file nowhere\.toml"):
         Config()
@@ -84,9 +84,9 @@ def test_the_environment_overrides_the_file(
 def test_alpacas_own_variables_work(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (empty_folder / "lean-lite.toml").write_text("[alpaca]\nkey_id = 'file'\n")
     monkeypatch.setenv("APCA_API_KEY_ID", "alpaca")
-    monkeypatch.setenv("APCA_API_SECRET_KEY", NONSENSE)
+    monkeypatch.setenv("APCA_API_SECRET_KEY", SECRET_VALUE)
     config = Config()
-    assert (config.alpaca.key_id, config.alpaca.secret_key) == ("alpaca", NONSENSE)
+    assert (config.alpaca.key_id, config.alpaca.secret_key) == ("alpaca", SECRET_VALUE)
     assert origin_of(config, "alpaca.key_id") == "APCA_API_KEY_ID"
 
 
@@ -99,10 +99,10 @@ def test_the_variable_of_a_setting_overrides_alpacas(monkeypatch: pytest.MonkeyP
 def test_a_secret_may_be_read_from_a_file(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (empty_folder / "password").write_text(f"{NONSENSE}\n")
+    (empty_folder / "password").write_text(f"{SECRET_VALUE}\n")
     monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD_FILE", "password")
     config = Config()
-    assert config.bus.password == NONSENSE
+    assert config.bus.password == SECRET_VALUE
     assert origin_of(config, "bus.password") == "LEAN_LITE_BUS__PASSWORD_FILE"
 
 
@@ -118,9 +118,9 @@ def test_the_file_of_a_secret_must_be_readable(monkeypatch: pytest.MonkeyPatch) 
 def test_a_secret_must_not_be_given_twice(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (empty_folder / "password").write_text(NONSENSE)
+    (empty_folder / "password").write_text(SECRET_VALUE)
     monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD_FILE", "password")
-    monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD", NONSENSE)
+    monkeypatch.setenv("LEAN_LITE_BUS__PASSWORD", SECRET_VALUE)
     with pytest.raises(ConfigError, match=r"bus\.password: is given twice: unset "):
         Config()
 
@@ -185,13 +185,13 @@ def test_the_environment_of_a_child_has_only_the_settings_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("APCA_API_SECRET_KEY", "LEAN_LITE_FEED", "LEAN_LITE_ALPACA__SECRET_KEY_FILE"):
-        monkeypatch.setenv(name, NONSENSE)
+        monkeypatch.setenv(name, SECRET_VALUE)
     monkeypatch.setenv("OTHER", "kept")
     given = {"LEAN_LITE_STACK__FEED": "simulator"}
     environment = child_environment(given)
     assert environment["OTHER"] == "kept"
     assert {name for name, text in environment.items() if name.startswith("LEAN")} == {*given}
-    assert NONSENSE not in environment.values()
+    assert SECRET_VALUE not in environment.values()
 
 
 def test_sections_can_be_given_in_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ def test_replace_changes_a_copy_only(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEAN_LITE_BANANA", r"; a setting is LEAN_LITE_<SECTION>__<KEY>, and .* service, stack$"),
     ],
 )
-def test_an_unknown_variable_suggests_the_nearest(
+def test_an_unknown_variable_suggests_the_nearest_name(
     monkeypatch: pytest.MonkeyPatch, variable: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, "x")
@@ -249,7 +249,7 @@ def test_an_unknown_variable_suggests_the_nearest(
         ("banana = 5\n", r"banana: .*; the sections are alpaca, bus, .*, stack$"),
     ],
 )
-def test_an_unknown_key_of_the_file_suggests_the_nearest(
+def test_an_unknown_key_of_the_file_suggests_the_nearest_name(
     empty_folder: Path, content: str, message: str
 ) -> None:
     (empty_folder / "lean-lite.toml").write_text(content)
@@ -257,7 +257,7 @@ def test_an_unknown_key_of_the_file_suggests_the_nearest(
         Config()
 
 
-def test_an_unknown_section_in_code_suggests_the_nearest() -> None:
+def test_an_unknown_section_in_code_suggests_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match=r"buss: .*did you mean bus\?"):
         Config(buss=BusConfig())
 
@@ -272,7 +272,7 @@ def test_an_unknown_section_in_code_suggests_the_nearest() -> None:
         ({"bus": BusConfig()}, r"bus: give its settings by name: `replace\(bus=\{\.\.\.\}\)`"),
     ],
 )
-def test_replace_names_what_it_can_not_change(changes: dict[str, Any], message: str) -> None:
+def test_an_error_of_replace_names_the_wrong_setting(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Config().replace(**changes)
 
@@ -325,12 +325,12 @@ def test_a_list_is_separated_by_commas(
 
 
 def test_secrets_are_masked_wherever_settings_are_shown() -> None:
-    secret = Secret(NONSENSE)
+    secret = Secret(SECRET_VALUE)
     config = Config(alpaca=AlpacaConfig(key_id=secret, secret_key=secret)).replace(
         bus={"password": secret}, store={"redis_url": secret}
     )
     shown = f"{config!r} {config.sources()!r} {config.alpaca!r} {config.bus}"
-    assert NONSENSE not in shown
+    assert SECRET_VALUE not in shown
     assert "'***'" in shown
 
 
@@ -340,7 +340,7 @@ def test_an_empty_secret_is_shown_as_empty() -> None:
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config().replace(
-        alpaca={"secret_key": Secret(NONSENSE), "feed": "sip", "simulated": True},
+        alpaca={"secret_key": Secret(SECRET_VALUE), "feed": "sip", "simulated": True},
         bus={"url": "nats://127.0.0.1:4222", "lease_ttl_s": 0.1},
         ingest={"symbols": ("SPY", "BRK.B", "BTC/USD")},
         stack={"start": "2026-11-23T14:30:00Z", "speed": 1e-3},

@@ -112,7 +112,7 @@ async def test_unacknowledged_bars_are_published_under_the_next_lease() -> None:
     ]
 
 
-async def test_a_drain_without_a_publisher_fails_in_time() -> None:
+async def test_drain_times_out_while_no_publisher_runs() -> None:
     publisher = FeedPublisher(RawStream().bus, FEED, bound=8)
     await publisher.drain(0.01)
     await publisher.put(rate(0))
@@ -120,7 +120,7 @@ async def test_a_drain_without_a_publisher_fails_in_time() -> None:
         await publisher.drain(0.01)
 
 
-async def test_an_invalid_bar_is_refused_and_queued_nowhere() -> None:
+async def test_an_invalid_bar_is_refused_and_not_queued() -> None:
     publisher = FeedPublisher(RawStream().bus, FEED, bound=8)
     with pytest.raises(FeedError, match="its symbol is empty"):
         await publisher.put(rate(0, ""))

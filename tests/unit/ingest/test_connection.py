@@ -44,7 +44,7 @@ class Stream:
 
 
 class Source:
-    """A feed of a vendor that has nothing but a stream."""
+    """A feed of a vendor that has only a stream."""
 
     vendor, feed, asset_class, simulated = "Vendor", "iex", "equity", False
     history: BarHistory
@@ -101,7 +101,7 @@ async def test_a_confirmed_subscription_is_accepted() -> None:
     assert setup.source.stream.symbols == {"SPY"}
 
 
-async def test_an_error_is_the_reply_and_removes_the_symbols() -> None:
+async def test_an_error_refuses_a_subscription_and_removes_its_symbols() -> None:
     setup = Setup()
     setup.connection.add_symbols(["AAPL"])
     reply = await setup.subscribe("SPY")
@@ -110,7 +110,7 @@ async def test_an_error_is_the_reply_and_removes_the_symbols() -> None:
     assert setup.source.stream.symbols == {"AAPL"}
 
 
-async def test_an_earlier_error_is_no_reply() -> None:
+async def test_an_error_before_a_subscription_does_not_refuse_it() -> None:
     setup = Setup()
     setup.connection.on_error("odd (499)")
     reply = await setup.subscribe("SPY")
@@ -118,7 +118,7 @@ async def test_an_earlier_error_is_no_reply() -> None:
     assert not await reply
 
 
-async def test_a_refused_account_is_the_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_account_refuses_a_subscription(monkeypatch: pytest.MonkeyPatch) -> None:
     setup = Setup()
 
     async def publish_state(*_: object) -> None:
@@ -133,7 +133,7 @@ async def test_a_refused_account_is_the_reply(monkeypatch: pytest.MonkeyPatch) -
     running.cancel()
 
 
-async def test_without_a_reply_in_time_a_subscription_is_accepted(
+async def test_a_subscription_without_a_reply_is_accepted_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection, "REPLY_TIMEOUT_S", 0.01)
@@ -142,7 +142,7 @@ async def test_without_a_reply_in_time_a_subscription_is_accepted(
     assert setup.source.stream.symbols == {"SPY"}
 
 
-async def test_the_first_confirmation_of_each_connection_makes_it_connected() -> None:
+async def test_a_connection_is_connected_from_its_first_confirmed_subscription() -> None:
     setup = Setup()
     for _ in range(2):
         setup.connection.on_subscribed(frozenset({"SPY"}))

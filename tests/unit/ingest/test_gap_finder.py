@@ -59,7 +59,7 @@ class Feed:
 A, B, C = "AAPL", "MSFT", "SPY"
 
 
-def test_the_symbols_of_these_tests_have_lanes_of_their_own() -> None:
+def test_the_symbols_of_these_tests_have_different_lanes() -> None:
     assert len({lane_of(symbol) for symbol in (A, B, C)}) == 3
 
 
@@ -83,7 +83,7 @@ async def test_a_gap_ends_with_the_last_minute_that_has_ended() -> None:
         assert found == [gap((A,), NOW - 31, NOW - 1)]
 
 
-async def test_interest_of_this_minute_has_a_gap_of_the_last_one() -> None:
+async def test_interest_since_the_current_minute_has_a_gap_of_the_previous_minute() -> None:
     assert Feed().gaps({A: NOW})[0] == [gap((A,), NOW - 1)]
     assert Feed().gaps({A: NOW + 1}) == ([], [])
 
@@ -105,17 +105,17 @@ async def test_other_lanes_are_left_out() -> None:
     assert Feed().gaps({A: NOW - 30, B: NOW - 30}, lanes=lanes)[0] == [gap((B,), NOW - 31)]
 
 
-async def test_gaps_that_start_close_together_are_one() -> None:
+async def test_gaps_that_start_close_together_are_merged() -> None:
     found, _ = Feed().gaps({A: NOW - 20, B: NOW - 30, C: NOW - 25})
     assert found == [gap((B, C, A), NOW - 31)]
 
 
-async def test_gaps_that_start_far_apart_are_several() -> None:
+async def test_gaps_that_start_far_apart_are_not_merged() -> None:
     found, _ = Feed().gaps({A: NOW - 19, B: NOW - 30, C: NOW - 20})
     assert found == [gap((B, C), NOW - 31), gap((A,), NOW - 20)]
 
 
-async def test_closeness_is_measured_from_the_first_of_a_group() -> None:
+async def test_merged_gaps_start_close_to_the_first_of_their_group() -> None:
     found, _ = Feed().gaps({A: NOW - 30, B: NOW - 22, C: NOW - 14})
     assert [each.symbols for each in found] == [(A, B), (C,)]
 

@@ -19,7 +19,7 @@ NOON_NS = 30_000_000 * MINUTE_NS
 
 
 class Clock(WallClock):
-    """A clock that is set when a test says so."""
+    """A clock that a test synchronizes."""
 
     def __init__(self) -> None:
         self.synced = asyncio.Event()
@@ -121,7 +121,7 @@ async def test_a_filled_gap_may_have_more_rows_than_the_queue_holds() -> None:
     assert publisher.gaps == []
 
 
-async def test_a_span_is_declared_complete_behind_the_queued_rows() -> None:
+async def test_a_span_is_declared_complete_after_the_queued_rows() -> None:
     stream = RawStream()
     publisher = Publisher(stream)
     span = CoveredSpan(NOON_NS, NOON_NS + 2 * MINUTE_NS, SYMBOL)

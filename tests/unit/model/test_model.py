@@ -70,7 +70,7 @@ def test_a_pandas_timestamp_becomes_a_plain_datetime(stamp: Any) -> None:
 
 @pytest.mark.parametrize("fold", [0, 1])
 @pytest.mark.usefixtures("new_york")
-def test_both_hours_of_a_clock_change_are_told_apart(fold: int) -> None:
+def test_fold_distinguishes_both_hours_of_a_clock_change(fold: int) -> None:
     naive = datetime(2026, 11, 1, 1, 30, fold=fold)  # noqa: DTZ001 - what a strategy may write
     stamp = pd.Timestamp(naive)
     assert trade_bar(stamp).timestamp == datetime(2026, 11, 1, 5 + fold, 30, tzinfo=UTC)
@@ -125,7 +125,7 @@ def test_a_resolution_is_found_by_its_length(resolution: Resolution) -> None:
 
 
 @given(st.integers(1, 366 * 86_400))
-def test_every_whole_length_has_one_resolution(seconds: int) -> None:
+def test_every_length_in_whole_seconds_has_one_resolution(seconds: int) -> None:
     resolution = Resolution.from_seconds(seconds)
     assert resolution.seconds == seconds
     assert Resolution.of(timedelta(seconds=seconds)) is resolution

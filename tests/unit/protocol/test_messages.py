@@ -57,7 +57,7 @@ def test_without_a_sequence_each_record_has_that_of_its_row() -> None:
         (Origin.BACKFILL, True),
     ],
 )
-def test_corrections_and_refills_are_late(origin: Origin, *, late: bool) -> None:
+def test_updated_and_backfilled_bars_are_late(origin: Origin, *, late: bool) -> None:
     block = graded(block_of([Row(origin=origin)]))
     assert [record.late for record in live_bars(block, seq=1)] == [late]
     assert [record.late for record in live_bars(block, seq=1, late=True)] == [True]
@@ -137,7 +137,7 @@ def test_messages_do_not_share_mutable_defaults() -> None:
     assert SubscribeReply(()).refused is not SubscribeReply(()).refused
 
 
-def test_a_service_is_ready_without_a_reason_against_it() -> None:
+def test_a_service_is_ready_unless_it_reports_a_failure() -> None:
     assert Heartbeat("store", "store-0", 1, 1, 1).ready
     assert not Heartbeat("store", "store-0", 1, 1, 1, failing=("bus",)).ready
 

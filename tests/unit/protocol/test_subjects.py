@@ -163,7 +163,9 @@ def subscribers(subject: str) -> set[str]:
         (f"$KV.{subjects.INTEREST}.iex.BRK.B", {"ingest"}, set()),
     ],
 )
-def test_only_its_roles_use_a_subject(subject: str, senders: set[str], receivers: set[str]) -> None:
+def test_only_the_listed_roles_use_a_subject(
+    subject: str, senders: set[str], receivers: set[str]
+) -> None:
     assert publishers(subject) == senders
     assert subscribers(subject) == receivers
 
@@ -180,7 +182,7 @@ def test_only_its_roles_use_a_subject(subject: str, senders: set[str], receivers
         (f"KV_{subjects.INTEREST}", set()),
     ],
 )
-def test_only_its_roles_consume_a_stream(stream: str, readers: set[str]) -> None:
+def test_only_the_listed_roles_consume_a_stream(stream: str, readers: set[str]) -> None:
     assert publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}") == readers
 
 
@@ -195,13 +197,13 @@ def test_only_its_roles_consume_a_stream(stream: str, readers: set[str]) -> None
         (f"KV_{subjects.INTEREST}", {"ingest"}),
     ],
 )
-def test_only_its_roles_get_single_messages(stream: str, readers: set[str]) -> None:
+def test_only_the_listed_roles_get_single_messages(stream: str, readers: set[str]) -> None:
     last = {f"$JS.API.DIRECT.GET.{stream}.md.graded.{LANE}", f"$JS.API.STREAM.MSG.GET.{stream}"}
     for subject in last:
         assert publishers(subject) - {"feed"} == readers
 
 
-def test_a_feed_only_gets_single_messages_of_what_it_writes() -> None:
+def test_a_feed_gets_single_messages_only_of_streams_that_it_writes() -> None:
     for stream in (*subjects.STREAMS, *STREAMS_OF_FEED, f"KV_{subjects.INTEREST}"):
         assert "feed" not in publishers(f"$JS.API.CONSUMER.CREATE.{stream}.name.md.raw.iex.{LANE}")
         allowed = "feed" in publishers(f"$JS.API.STREAM.MSG.GET.{stream}")
@@ -256,7 +258,7 @@ def test_no_stream_stores_live_records() -> None:
         assert not any(matches(pattern, subject) for pattern in subjects.STREAMS.values())
 
 
-def test_filters_match_their_subjects_only() -> None:
+def test_filters_match_only_their_subjects() -> None:
     assert matches(subjects.raw_of_lane(LANE), subjects.raw("sip", LANE))
     assert not matches(subjects.raw_of_lane(LANE), subjects.raw("sip", Lane("equity", 4)))
     assert matches(subjects.HEARTBEATS, subjects.heartbeat("store", "store-0"))

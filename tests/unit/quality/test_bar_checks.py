@@ -140,11 +140,11 @@ def in_new_york(day: date, hour: int = 0, minute: int = 0) -> int:
         (SATURDAY, "daily", in_new_york(SATURDAY, 23), True),
         (date(2026, 11, 23), "7d", in_new_york(HALF_DAY, 16, 59), True),
         (date(2026, 11, 23), "7d", in_new_york(HALF_DAY, 17), False),
-        # Only whole days end with their trading.
+        # Only bars of days end when trading ends.
         (TUESDAY, "12h", in_new_york(TUESDAY, 11, 59), True),
     ],
 )
-def test_b10_whole_days_of_an_equity_end_with_their_trading(
+def test_b10_daily_and_longer_bars_of_an_equity_end_when_trading_ends(
     day: date, length: str, received_ns: int, *, is_early: bool
 ) -> None:
     row = Row(start_ns=in_new_york(day), received_ns=received_ns - SKEW_NS)
@@ -162,7 +162,7 @@ def test_b10_a_day_that_does_not_start_with_a_trading_day_lasts_24_hours() -> No
 
 
 @pytest.mark.parametrize("asset_class", ["crypto", "forex"])
-def test_b10_a_day_that_never_closes_lasts_24_hours(asset_class: str) -> None:
+def test_b10_a_daily_bar_of_crypto_or_forex_lasts_24_hours(asset_class: str) -> None:
     row = Row(start_ns=in_new_york(TUESDAY), received_ns=in_new_york(TUESDAY, 20))
     assert check_bars(of_length("daily", row), asset_class)[Check.B10_EARLY].tolist() == [True]
 

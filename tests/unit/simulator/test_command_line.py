@@ -15,7 +15,9 @@ async def start(*options: str) -> Process:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_prints_one_line_when_it_listens_and_stops_on_a_signal(number: int) -> None:
+async def test_the_simulator_prints_one_line_when_it_listens_and_stops_on_a_signal(
+    number: int,
+) -> None:
     process = await start("--hold", "--speed", "600", "--keys", "me:secret")
     assert process.stdout is not None
     line = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))

@@ -6,7 +6,7 @@ from lean_lite_sim.faults import ConnectionFault, FaultHistory, Faults, first_ve
 from lean_lite_sim.market.bar import Bar
 
 
-def test_changes_are_standing_faults_or_a_fault_of_connections() -> None:
+def test_changes_are_split_into_lasting_faults_and_a_connection_fault() -> None:
     faults, connection_fault = parse_faults(
         Faults(frame_size=3), {"late_fraction": 0.5, "mute_s": 2}
     )
@@ -36,7 +36,7 @@ def test_an_invalid_change_is_refused_with_the_reason(
         parse_faults(Faults(), changes)
 
 
-def test_the_history_has_the_faults_of_every_time() -> None:
+def test_the_history_returns_the_faults_at_a_given_time() -> None:
     history = FaultHistory(Faults(seed=1))
     history.change(Faults(seed=2), 100)
     history.change(Faults(seed=3), 200)

@@ -21,7 +21,7 @@ from tests.harness.simulator_clients import fast
         ("feeds", frozenset({"nyse"})),
     ],
 )
-def test_an_invalid_setting_is_named(name: str, value: Any) -> None:
+def test_an_error_names_the_invalid_setting(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         SimulatorSettings(**{name: value})
 
@@ -40,7 +40,7 @@ def test_options_become_settings() -> None:
     assert settings.symbols == 9
 
 
-def test_no_options_are_the_defaults() -> None:
+def test_settings_without_options_are_the_defaults() -> None:
     assert settings_from([]) == SimulatorSettings()
 
 

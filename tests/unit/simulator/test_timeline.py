@@ -32,7 +32,7 @@ def keys(messages: list[Message]) -> Counter[tuple[str, str]]:
 
 @settings(deadline=None, max_examples=40)
 @given(late=FRACTIONS, duplicate=FRACTIONS, out_of_order=FRACTIONS, seed=st.integers(0, 99))
-def test_with_any_faults_every_bar_is_received_and_complete_in_the_end(
+def test_with_any_faults_every_bar_is_eventually_received_completely(
     late: float,
     duplicate: float,
     out_of_order: float,

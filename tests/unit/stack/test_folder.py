@@ -57,7 +57,7 @@ def test_a_released_folder_can_be_acquired_again(tmp_path: Path) -> None:
         folder.release()
 
 
-def test_a_folder_that_can_not_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_an_error_names_the_folder_that_can_not_be_created_and_the_reason(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("in the way")
     with pytest.raises(StackError, match=r"can't be used as a stack's folder.*Not a directory"):

@@ -29,7 +29,7 @@ async def test_after_a_burst_every_request_waits() -> None:
     assert await count_immediate(limit, 3) == 0
 
 
-async def test_waiting_requests_are_sent_in_the_end() -> None:
+async def test_waiting_requests_are_sent_eventually() -> None:
     limit = RateLimit(6_000, burst=1)
     async with asyncio.timeout(30):
         for _ in range(10):

@@ -10,19 +10,19 @@ from lean_lite_ingest.alpaca.symbols import SymbolDirectory, invalid_reason, spl
 
 
 class Listing:
-    """The symbols of a vendor, which can be away."""
+    """The symbols of a vendor that can be unavailable."""
 
     unknown_reason = "no such symbol"
 
     def __init__(self, *symbols: str) -> None:
         self.symbols = {*symbols}
-        self.away = False
+        self.is_unavailable = False
         self.requests: list[set[str]] = []
 
     async def fetch_existing(self, symbols: Collection[str]) -> set[str]:
         self.requests.append({*symbols})
-        if self.away:
-            raise FeedUnavailable("away")
+        if self.is_unavailable:
+            raise FeedUnavailable("unavailable")
         return self.symbols & {*symbols}
 
 
@@ -34,12 +34,12 @@ async def test_each_symbol_is_looked_up_once() -> None:
     assert listing.requests == [{"SPY", "SPYY"}]
 
 
-async def test_no_symbol_is_refused_while_the_vendor_is_away() -> None:
+async def test_no_symbol_is_refused_while_the_vendor_is_unavailable() -> None:
     listing = Listing("SPY")
     directory = SymbolDirectory("iex", listing)
-    listing.away = True
+    listing.is_unavailable = True
     assert await directory.find_unknown(["SPY", "SPYY"]) == {}
-    listing.away = False
+    listing.is_unavailable = False
     assert await directory.find_unknown(["SPYY"]) == {"SPYY": "no such symbol"}
 
 
@@ -80,7 +80,7 @@ def test_well_formed_symbols_are_valid(symbol: str) -> None:
         "\uff11",  # a digit, but not of ASCII
     ],
 )
-def test_other_texts_are_refused_with_an_example(symbol: str) -> None:
+def test_malformed_symbols_are_refused_with_an_example(symbol: str) -> None:
     reason = invalid_reason(symbol)
     assert reason is not None
     assert reason.startswith(f"invalid symbol {symbol!r}")
@@ -95,7 +95,7 @@ def test_a_pair_of_currencies_is_refused_with_the_feed_that_it_needs(symbol: str
     assert "feed of your own that serves forex" in reason
 
 
-def test_the_whole_market_is_refused() -> None:
+def test_the_wildcard_symbol_is_refused() -> None:
     assert "whole market" in (invalid_reason("*") or "")
 
 

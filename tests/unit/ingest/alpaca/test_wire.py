@@ -155,7 +155,7 @@ class ClockAhead(WallClock):
         return wall_ns + 3_600 * SECOND_NS
 
 
-def test_receipt_is_in_the_time_of_the_feed() -> None:
+def test_the_time_of_receipt_is_on_the_clock_of_the_feed() -> None:
     block = to_block([row()], "iex", ClockAhead(), simulated=True)
     assert block["received_ns"].tolist() == [RECEIVED_NS + 3_600 * SECOND_NS]
 
@@ -165,7 +165,7 @@ def test_the_golden_timestamp_is_the_documented_one() -> None:
 
 
 class Received(StreamHooks):
-    """What a decoder has called back with."""
+    """Record of the callbacks of a decoder."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -212,5 +212,5 @@ def test_every_listed_error_code_has_advice(code: int) -> None:
     assert explain(code, "no") == f"no ({code}); {ADVICE[code]}"
 
 
-def test_another_error_has_its_text_and_code() -> None:
+def test_an_unlisted_error_has_its_text_and_code() -> None:
     assert explain(499, "odd") == "odd (499)"

@@ -19,7 +19,7 @@ def test_long_bars_fold_prices_volumes_counts_and_vwap() -> None:
     assert bar == Bar("SPY", start_ns, 10.0, 14.0, 7.0, 13.0, 300, 6, 11.0)
 
 
-def test_a_minute_without_vwap_leaves_the_long_bar_without() -> None:
+def test_a_long_bar_has_no_vwap_if_one_of_its_minutes_has_none() -> None:
     first, second = minutes("SPY", "2026-11-20T15:00:00Z", 2)
     bare = second._replace(trade_count=None, vwap=None)
     (bar,) = fold_bars([first, bare], parse_timeframe("1Hour"))

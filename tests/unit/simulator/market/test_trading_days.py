@@ -27,7 +27,7 @@ def test_full_days_are_those_of_the_exchange_from_2015_to_2026() -> None:
         (date(2040, 1, 2), True),  # beyond the table
     ],
 )
-def test_holidays_half_days_and_weekends_are_no_full_days(day: date, full: bool) -> None:  # noqa: FBT001
+def test_holidays_half_days_and_weekends_are_not_full_days(day: date, full: bool) -> None:  # noqa: FBT001
     assert is_full_day(day) == full
 
 

@@ -44,7 +44,7 @@ def test_pages_of_any_size_have_the_same_bars(limit: int, timeframe: str, sort: 
     assert [bar.symbol for bar in expected] == [bar.symbol for bar in ascending]
 
 
-def test_both_ends_are_included() -> None:
+def test_bars_at_start_and_end_are_included() -> None:
     params = {"symbols": "SPY", "timeframe": "1Min"}
     edges = {"start": "2026-11-19T15:00:00Z", "end": "2026-11-19T15:02:00Z"}
     starts = [bar.start_ns for bar in collect({**params, **edges})]

@@ -116,7 +116,7 @@ async def test_stocks_need_keys(simulator: Simulator, headers: dict[str, str], s
         ({"page_token": "QQ=="}, "invalid page_token"),
     ],
 )
-async def test_an_invalid_parameter_is_named(
+async def test_an_error_names_the_invalid_parameter(
     simulator: Simulator,
     changes: dict[str, str],
     message: str,

@@ -186,11 +186,11 @@ async def test_late_bars_are_completed_by_updated_bars() -> None:
         subscribed(simulator, bars=["SPY"], updatedBars=["SPY"]) as client,
     ):
         messages = await client.data(20)
-    truth = {bar.start_ns: bar for bar in simulator.recording("SPY")}
+    recorded = {bar.start_ns: bar for bar in simulator.recording("SPY")}
     assert [message["T"] for message in messages] == ["b", "u"] * 10
     for first, update in zip(messages[::2], messages[1::2], strict=True):
         assert first["t"] == update["t"]
-        assert first["v"] < update["v"] == truth[first["t"]].volume
+        assert first["v"] < update["v"] == recorded[first["t"]].volume
 
 
 async def test_rest_and_stream_agree_about_a_late_bar() -> None:
@@ -199,10 +199,10 @@ async def test_rest_and_stream_agree_about_a_late_bar() -> None:
     async with Simulator(settings) as simulator:
         params = {"symbols": "SPY", "timeframe": "1Min", "start": "2026-11-18T14:28:00Z"}
         rows = (await call(simulator, "/v2/stocks/bars", params)).body["bars"]["SPY"]
-        truth = {bar.start_ns: bar.volume for bar in simulator.recording("SPY")}
+        recorded = {bar.start_ns: bar.volume for bar in simulator.recording("SPY")}
         start_ns = simulator.clock.start_ns // MINUTE_NS * MINUTE_NS
-        assert rows[0]["v"] == truth[start_ns - 2 * MINUTE_NS]
-        assert rows[1]["v"] == truth[start_ns - MINUTE_NS] // 2
+        assert rows[0]["v"] == recorded[start_ns - 2 * MINUTE_NS]
+        assert rows[1]["v"] == recorded[start_ns - MINUTE_NS] // 2
 
 
 async def test_duplicates_and_delayed_bars_are_sent() -> None:
@@ -222,8 +222,8 @@ async def test_unknown_types_and_keys_are_sent() -> None:
         Simulator(fast(faults=faults)) as simulator,
         subscribed(simulator, bars=["SPY"]) as client,
     ):
-        bar, strange = await client.receive()
-    assert (bar["T"], bar["unknown"], strange["T"]) == ("b", "key", "zz")
+        bar, unknown = await client.receive()
+    assert (bar["T"], bar["unknown"], unknown["T"]) == ("b", "key", "zz")
 
 
 async def test_stopping_does_not_wait_for_dead_clients() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 from lean_lite.stack.processes.child_log import ChildLog
 
 
-def test_only_lines_since_the_last_start_count(tmp_path: Path) -> None:
+def test_lines_are_only_those_since_the_last_start(tmp_path: Path) -> None:
     log = ChildLog(tmp_path / "logs" / "store.log")
     assert log.lines() == []
     for text in (b"first\n", b"second\n"):
@@ -20,7 +20,9 @@ def test_the_last_error_of_a_json_line_is_its_field_error(tmp_path: Path) -> Non
     assert log.last_error() == "no keys"
 
 
-def test_a_child_without_output_has_a_last_error_too(tmp_path: Path) -> None:
+def test_the_last_error_of_a_child_without_output_says_that_it_wrote_nothing(
+    tmp_path: Path,
+) -> None:
     assert ChildLog(tmp_path / "store.log").last_error() == "it has written nothing"
 
 

@@ -1,4 +1,4 @@
-"""No frame, whatever its bytes, can make the store fail."""
+"""The store does not fail on a frame, whatever bytes it has."""
 
 import msgspec
 import numpy as np
@@ -38,16 +38,16 @@ def frame(payload: bytes, seq: int = 7, headers: dict[str, str] | None = None) -
 
 @given(st.binary(max_size=200))
 def test_random_bytes_are_kept_as_undecodable(payload: bytes) -> None:
-    arrival = read_frame(frame(payload))
-    assert arrival.undecodable is not None
-    assert (arrival.undecodable.seq, arrival.undecodable.data) == (7, payload)
+    incoming = read_frame(frame(payload))
+    assert incoming.undecodable is not None
+    assert (incoming.undecodable.seq, incoming.undecodable.data) == (7, payload)
 
 
 @given(st.data())
 def test_a_changed_byte_never_raises(data: st.DataObject) -> None:
     payload = bytearray(encode_block(graded([1, 2])))
-    place = data.draw(st.integers(0, len(payload) - 1))
-    payload[place] = data.draw(st.integers(0, 255))
+    index = data.draw(st.integers(0, len(payload) - 1))
+    payload[index] = data.draw(st.integers(0, 255))
     build_batch([read_frame(frame(bytes(payload))), read_frame(frame(bytes(payload)))])
 
 
@@ -58,21 +58,23 @@ def test_markers_and_empty_frames_only_move_the_position() -> None:
     assert (batch.groups, batch.undecodable, batch.positions) == ([], [], {SUBJECT: 8})
 
 
-def test_a_frame_that_says_it_is_undecodable_keeps_its_bytes_and_error() -> None:
-    lost = read_frame(frame(b"\x00", headers={ERROR: "why"})).undecodable
-    assert lost == (7, SUBJECT, "why", b"\x00")
+def test_a_frame_marked_undecodable_keeps_its_bytes_and_error() -> None:
+    undecodable = read_frame(frame(b"\x00", headers={ERROR: "why"})).undecodable
+    assert undecodable == (7, SUBJECT, "why", b"\x00")
 
 
 def test_a_block_without_grades_or_with_an_unknown_one_is_undecodable() -> None:
-    whole = graded([1])
-    bare = whole.replace({n: column for n, column in whole.columns.items() if n != "level"})
+    with_grades = graded([1])
+    ungraded = with_grades.replace(
+        {n: column for n, column in with_grades.columns.items() if n != "level"}
+    )
     for block, reason in (
-        (bare, "has no column level"),
+        (ungraded, "has no column level"),
         (graded([1], level=5), "not a quality level"),
     ):
-        lost = read_frame(frame(encode_block(block))).undecodable
-        assert lost is not None
-        assert reason in lost.error
+        undecodable = read_frame(frame(encode_block(block))).undecodable
+        assert undecodable is not None
+        assert reason in undecodable.error
 
 
 def test_rows_are_grouped_by_feed_and_utc_day_without_marked_repeats() -> None:
@@ -93,9 +95,9 @@ def test_rows_are_grouped_by_feed_and_utc_day_without_marked_repeats() -> None:
     ]
 
 
-def test_symbols_without_rows_do_not_make_the_tables_overflow() -> None:
+def test_symbols_without_rows_do_not_overflow_the_symbol_table() -> None:
     block = graded([1])
     wide = msgspec.structs.replace(block, symbols=("A", *(f"S{n}" for n in range(70_000))))
-    arrival = read_frame(frame(encode_block(wide)))
-    batch = build_batch([arrival, arrival])
+    incoming = read_frame(frame(encode_block(wide)))
+    batch = build_batch([incoming, incoming])
     assert batch.groups[0].block.symbols == ("A",)

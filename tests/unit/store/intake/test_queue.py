@@ -18,10 +18,10 @@ def bulk(seq: int) -> IncomingFrame:
     return IncomingFrame(seq, bulk_graded(LANE))
 
 
-async def test_live_frames_go_before_history_that_came_earlier() -> None:
+async def test_live_frames_are_taken_before_earlier_frames_of_history() -> None:
     pending = FlushQueue(10)
-    for arrival in (bulk(1), bulk(2), live(1), live(2)):
-        await pending.put(arrival)
+    for frame in (bulk(1), bulk(2), live(1), live(2)):
+        await pending.put(frame)
     assert await pending.get(100) == [live(1), live(2)]
     assert await pending.get(100) == [bulk(1)]
     await pending.put(live(3))
@@ -29,7 +29,7 @@ async def test_live_frames_go_before_history_that_came_earlier() -> None:
     assert await pending.get(100) == [bulk(2)]
 
 
-async def test_history_that_waits_never_keeps_live_frames_out() -> None:
+async def test_queued_history_does_not_block_live_frames() -> None:
     pending = FlushQueue(1)
     for seq in range(BULK_FRAMES):
         await pending.put(bulk(seq))
@@ -41,7 +41,7 @@ async def test_history_that_waits_never_keeps_live_frames_out() -> None:
     await asyncio.wait_for(blocked, 1)
 
 
-async def test_a_full_queue_waits_for_room() -> None:
+async def test_put_into_a_full_queue_waits_for_room() -> None:
     pending = FlushQueue(1)
     await pending.put(live(1))
     blocked = asyncio.ensure_future(pending.put(live(2)))
@@ -51,12 +51,12 @@ async def test_a_full_queue_waits_for_room() -> None:
     await asyncio.wait_for(blocked, 1)
 
 
-async def test_it_is_settled_only_when_what_was_taken_is_stored() -> None:
+async def test_join_waits_until_the_taken_frames_are_stored() -> None:
     pending = FlushQueue(10)
     await pending.put(live(1))
-    settled = asyncio.ensure_future(pending.join())
+    joined = asyncio.ensure_future(pending.join())
     await pending.get(1)
     await asyncio.sleep(0)
-    assert not settled.done()
+    assert not joined.done()
     await pending.task_done()
-    await asyncio.wait_for(settled, 1)
+    await asyncio.wait_for(joined, 1)

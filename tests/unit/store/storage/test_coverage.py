@@ -24,29 +24,29 @@ def points(spans: object) -> set[int]:
 
 
 @given(SPANS)
-def test_joined_spans_cover_the_same_and_never_touch(spans: list[tuple[int, int]]) -> None:
+def test_merged_spans_cover_the_same_points_and_never_touch(spans: list[tuple[int, int]]) -> None:
     found = merge_spans(spans)
     assert points(found) == points(spans)
     assert all(before[1] < after[0] for before, after in pairwise(found))
 
 
 @given(SPANS, SPANS)
-def test_what_is_subtracted_is_exactly_what_is_not_covered(
-    asked: list[tuple[int, int]], covered: list[tuple[int, int]]
+def test_subtracting_covered_spans_leaves_exactly_the_missing_points(
+    requested: list[tuple[int, int]], covered: list[tuple[int, int]]
 ) -> None:
-    found = list(subtract_spans(merge_spans(asked), merge_spans(covered)))
-    assert points(found) == points(asked) - points(covered)
+    found = list(subtract_spans(merge_spans(requested), merge_spans(covered)))
+    assert points(found) == points(requested) - points(covered)
     assert all(start < end for start, end in found)
 
 
 @given(SPANS)
-def test_coverage_grows_by_what_is_told_in_whatever_order(spans: list[tuple[int, int]]) -> None:
-    at_once, bit_by_bit = Coverage({}), Coverage({})
+def test_coverage_does_not_depend_on_the_order_of_its_spans(spans: list[tuple[int, int]]) -> None:
+    at_once, one_by_one = Coverage({}), Coverage({})
     at_once.apply(at_once.plan(Covered(AAPL, *span) for span in spans))
     for span in reversed(spans):
-        bit_by_bit.apply(bit_by_bit.plan([Covered(AAPL, *span)]))
+        one_by_one.apply(one_by_one.plan([Covered(AAPL, *span)]))
     everything = [(0, 60)]
-    assert at_once.missing(AAPL, everything) == bit_by_bit.missing(AAPL, everything)
+    assert at_once.missing(AAPL, everything) == one_by_one.missing(AAPL, everything)
 
 
 def test_a_plan_changes_nothing_before_it_is_applied() -> None:
@@ -55,13 +55,13 @@ def test_a_plan_changes_nothing_before_it_is_applied() -> None:
     assert coverage.missing(AAPL, [(0, 10)]) == [(0, 10)]
 
 
-def test_simulated_and_real_bars_are_covered_apart() -> None:
+def test_simulated_and_real_bars_have_separate_coverage() -> None:
     coverage = Coverage({AAPL: ((0, 10),)})
     simulated = AAPL._replace(source=AAPL.source._replace(simulated=True))
     assert coverage.missing(simulated, [(0, 10)]) == [(0, 10)]
 
 
-def test_a_file_gives_back_what_was_written_last() -> None:
+def test_reading_returns_the_coverage_written_last() -> None:
     connection = apsw.Connection(":memory:")
     for statements in MIGRATIONS:
         connection.execute(statements)

@@ -1,4 +1,4 @@
-"""What history shows of a day is the same in whatever order the versions come."""
+"""The bars of a day do not depend on the order in which their versions arrive."""
 
 from collections.abc import Sequence
 
@@ -52,41 +52,41 @@ def fold(frames: Sequence[Block]) -> tuple[DayTable, int, list[Block]]:
     return table, bars, journal
 
 
-def shown(table: DayTable) -> list[dict[str, bytes]]:
+def column_bytes(table: DayTable) -> list[dict[str, bytes]]:
     blocks = [table.read(symbol, -(2**63), 2**63 - 1) for symbol in "AB"]
     return [{name: column.tobytes() for name, column in b.columns.items()} for b in blocks]
 
 
 @given(FRAMES, st.randoms(use_true_random=False))
-def test_versions_commute(rows: list[Frame], dice: object) -> None:
+def test_bars_do_not_depend_on_the_order_of_versions(rows: list[Frame], rng: object) -> None:
     frames = [frame_of(part, seq) for seq, part in enumerate(rows, 1)]
     shuffled = list(frames)
-    dice.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert shown(fold(frames)[0]) == shown(fold(shuffled)[0])
+    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert column_bytes(fold(frames)[0]) == column_bytes(fold(shuffled)[0])
 
 
 @given(FRAMES)
-def test_frames_that_are_read_again_are_no_news(rows: list[Frame]) -> None:
+def test_frames_that_are_read_again_change_nothing(rows: list[Frame]) -> None:
     frames = [frame_of(part, seq) for seq, part in enumerate(rows, 1)]
     table, _, _ = fold(frames)
-    before = shown(table)
+    before = column_bytes(table)
     for frame in frames:
         change = table.plan(frame)
         assert (change.bars, int(change.kept.sum())) == (0, change.invalid)
         table.apply(change)
-    assert shown(table) == before
+    assert column_bytes(table) == before
 
 
 @given(FRAMES)
-def test_the_journal_folds_into_the_same_bars(rows: list[Frame]) -> None:
+def test_folding_the_journal_gives_the_same_bars(rows: list[Frame]) -> None:
     frames = [frame_of(part, seq) for seq, part in enumerate(rows, 1)]
     table, bars, journal = fold(frames)
     again, bars_again, _ = fold([block for block in journal if len(block)] or frames[:1])
-    assert (shown(again), bars_again) == (shown(table), bars)
+    assert (column_bytes(again), bars_again) == (column_bytes(table), bars)
 
 
 @given(FRAMES)
-def test_the_highest_of_precedence_time_and_sequence_is_shown(rows: list[Frame]) -> None:
+def test_the_version_with_the_highest_precedence_time_and_sequence_wins(rows: list[Frame]) -> None:
     frames = [frame_of(part, seq) for seq, part in enumerate(rows, 1)]
     best: dict[tuple[str, int], tuple[int, int]] = {}
     for seq, part in enumerate(rows, 1):
@@ -101,7 +101,7 @@ def test_the_highest_of_precedence_time_and_sequence_is_shown(rows: list[Frame])
         for block in [table.read(symbol, 0, 9)]
         for start, seq in zip(block["start_ns"].tolist(), block["seq"].tolist(), strict=True)
     }
-    assert found == {place: seq for place, (_, seq) in best.items()}
+    assert found == {key: seq for key, (_, seq) in best.items()}
 
 
 def test_the_later_of_two_rows_of_one_frame_wins() -> None:
@@ -109,7 +109,7 @@ def test_the_later_of_two_rows_of_one_frame_wins() -> None:
     assert (bars, table.read("A", 0, 1)["open"].tolist()) == (2, [2.0])
 
 
-def test_a_day_that_fills_many_arrays_reads_every_bar_back() -> None:
+def test_every_bar_of_a_day_in_several_arrays_can_be_read() -> None:
     rows = 100_000
     frames = []
     for seq, first in enumerate(range(0, 3 * rows, rows), 1):

@@ -1,4 +1,4 @@
-"""What the journal keeps comes back bit for bit, or not at all."""
+"""The journal returns blocks bit for bit, or raises an error."""
 
 from contextlib import closing
 from pathlib import Path
@@ -39,16 +39,16 @@ def path(tmp_path: Path) -> Path:
 
 
 def noise(rows: int, seed: int) -> Block:
-    """Random bits in every column, NaNs with payloads included."""
+    """Return random bits in every column, including NaNs with payloads."""
     rng = np.random.default_rng(seed)
     floats = ("open", "high", "low", "close", "volume", "vwap")
-    whole = ("start_ns", "received_ns", "trade_count", "seq", "stored_ns")
+    integers = ("start_ns", "received_ns", "trade_count", "seq", "stored_ns")
     return from_columns(
         "iex",
         [f"S{number}" for number in range(rows)],
         {
             **{name: np.frombuffer(rng.bytes(8 * rows), "<f8") for name in floats},
-            **{name: np.frombuffer(rng.bytes(8 * rows), "<i8") for name in whole},
+            **{name: np.frombuffer(rng.bytes(8 * rows), "<i8") for name in integers},
             "reasons": np.frombuffer(rng.bytes(8 * rows), "<u8"),
             "origin": np.frombuffer(rng.bytes(rows), "|u1"),
             "level": np.frombuffer(rng.bytes(rows), "|u1"),
@@ -57,7 +57,7 @@ def noise(rows: int, seed: int) -> Block:
     )
 
 
-def test_blocks_come_back_bit_for_bit_in_the_order_stored(path: Path) -> None:
+def test_blocks_are_returned_bit_for_bit_in_the_order_stored(path: Path) -> None:
     sent = [noise(rows, rows) for rows in (1, 1_000, 37)]
     with closing(open_store(path)) as connection:
         for day, block in enumerate(sent):
@@ -78,7 +78,7 @@ def test_blocks_come_back_bit_for_bit_in_the_order_stored(path: Path) -> None:
             assert one[name].tobytes() == column.tobytes()
 
 
-def test_a_damaged_row_is_named_and_not_returned(path: Path) -> None:
+def test_a_damaged_row_is_reported_and_not_returned(path: Path) -> None:
     with closing(open_store(path)) as connection:
         write_entry(connection, Entry(0, 3, noise(3, 0)))
         connection.execute("UPDATE journal SET data = zeroblob(length(data))")
@@ -99,7 +99,7 @@ def test_a_failed_transaction_leaves_neither_rows_nor_positions(path: Path) -> N
         assert (count_stored(path), read_positions(connection)) == (0, {})
 
 
-def test_a_new_stream_forgets_positions_and_keeps_bars(path: Path) -> None:
+def test_a_new_stream_deletes_positions_and_keeps_bars(path: Path) -> None:
     with closing(open_store(path)) as connection:
         assert read_stream(connection, GRADED) is None
         write_entry(connection, Entry(0, 3, noise(3, 0)))
@@ -114,7 +114,7 @@ def test_a_new_stream_forgets_positions_and_keeps_bars(path: Path) -> None:
     assert count_stored(path) == 3
 
 
-def test_the_file_is_opened_with_the_pragmas_that_keep_it_safe(path: Path) -> None:
+def test_the_file_is_opened_with_the_required_pragmas(path: Path) -> None:
     with closing(open_store(path)) as connection:
         found = [
             connection.pragma(name)
@@ -123,14 +123,14 @@ def test_the_file_is_opened_with_the_pragmas_that_keep_it_safe(path: Path) -> No
     assert found == [8192, "wal", 2, 0]
 
 
-def test_a_file_of_a_newer_version_is_refused_with_a_way_out(path: Path) -> None:
+def test_a_file_of_a_newer_version_is_refused_with_advice_to_upgrade(path: Path) -> None:
     with closing(open_store(path)) as connection:
         connection.execute("UPDATE meta SET value = ?", (len(MIGRATIONS) + 1,))
     with pytest.raises(StoreError, match="upgrade"):
         open_store(path)
 
 
-def test_a_file_that_is_no_database_is_refused_with_a_way_out(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_with_advice(path: Path) -> None:
     path.write_bytes(b"bars" * 4_096)
     with pytest.raises(StoreError, match="move the file away"):
         open_store(path)

@@ -1,4 +1,4 @@
-"""The layout of the newest bars in Valkey is a promise to other programs."""
+"""Other programs rely on the layout of the newest bars in Valkey."""
 
 import struct
 
@@ -22,11 +22,11 @@ def test_a_value_is_65_bytes_in_the_documented_order() -> None:
     assert data[:8] == (1_700_000_000_000_000_001).to_bytes(8, "little")
 
 
-def test_simulated_bars_have_a_hash_of_their_own() -> None:
+def test_simulated_bars_have_a_separate_hash() -> None:
     assert hash_name(Source("iex", 60, simulated=False)) == "bars:latest:iex:60"
     assert hash_name(Source("iex", 60, simulated=True)) == "bars:latest:iex:60:simulated"
 
 
-def test_an_address_that_is_none_is_a_setting_to_mend() -> None:
+def test_an_invalid_address_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"store\.redis_url"):
         LatestBars("localhost")

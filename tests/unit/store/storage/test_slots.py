@@ -1,4 +1,4 @@
-"""Every store process owns a file of its own."""
+"""Every store process has its own file."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ HOLD = (
 )
 
 
-def test_the_first_free_slot_is_claimed_and_given_back(tmp_path: Path) -> None:
+def test_the_first_free_slot_is_claimed_and_released(tmp_path: Path) -> None:
     first, second = claim_slot(str(tmp_path / "new")), claim_slot(str(tmp_path / "new"))
     assert [first.path.name, second.path.name] == ["store-0.sqlite", "store-1.sqlite"]
     first.release()
@@ -43,12 +43,12 @@ def test_a_killed_process_leaves_its_slot_free(tmp_path: Path) -> None:
     ours.release()
 
 
-def test_a_folder_that_is_not_named_is_a_setting_to_mend() -> None:
+def test_an_empty_folder_setting_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"store\.path"):
         claim_slot("")
 
 
-def test_a_folder_that_is_none_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder_is_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="name another folder"):
         claim_slot(str(tmp_path / "file"))
