@@ -76,7 +76,7 @@ def shared(*members: Member) -> bool:
     return len(together) == len(KEYS) and max(counts) <= -(-len(KEYS) // len(members))
 
 
-async def test_members_share_the_keys_evenly_as_they_come(enter: Enter) -> None:
+async def test_members_share_the_keys_evenly_when_they_join(enter: Enter) -> None:
     first = await enter()
     await until(lambda: shared(first), "the only member to own all")
     second = await enter()
@@ -101,7 +101,7 @@ async def test_a_member_that_leaves_hands_over_at_once(enter: Enter, lease_ttl_s
 
 
 @pytest.mark.parametrize("lease_ttl_s", [1.5])
-async def test_whoever_leaves_in_the_middle_of_a_request_leaves_nothing_behind(
+async def test_a_member_that_leaves_during_a_request_leaves_no_lease(
     enter: Enter, admin: Bus, lease_ttl_s: float
 ) -> None:
     chance = random.Random(5)
@@ -115,7 +115,7 @@ async def test_whoever_leaves_in_the_middle_of_a_request_leaves_nothing_behind(
             assert state.messages == 0
 
 
-async def test_a_member_cut_off_is_replaced_when_its_leases_have_run_out(
+async def test_a_disconnected_member_is_replaced_when_its_leases_expire(
     enter: Enter, relay: Relay, lease_ttl_s: float
 ) -> None:
     first = await enter()
@@ -133,7 +133,7 @@ async def test_a_member_cut_off_is_replaced_when_its_leases_have_run_out(
     await second.leave()
 
 
-async def test_work_that_was_fenced_off_steps_down_and_is_tried_again(enter: Enter) -> None:
+async def test_a_fenced_worker_stops_and_is_started_again(enter: Enter) -> None:
     async def fenced_first(lease: Lease) -> None:
         if lease.key in KEYS[:3] and member.begun[lease.key] == 1:
             raise Fenced(lease.key, 1, 2)
@@ -144,7 +144,7 @@ async def test_work_that_was_fenced_off_steps_down_and_is_tried_again(enter: Ent
     assert not member.task.done()
 
 
-async def test_fences_inside_of_a_group_of_tasks_count_as_fences(enter: Enter) -> None:
+async def test_fenced_inside_an_exception_group_counts_as_fenced(enter: Enter) -> None:
     async def fenced_lanes(lease: Lease) -> None:
         if member.begun[lease.key] == 1:
             errors = [Fenced(lease.key, 1, 2), ConnectionError()]
@@ -155,7 +155,7 @@ async def test_fences_inside_of_a_group_of_tasks_count_as_fences(enter: Enter) -
     assert not member.task.done()
 
 
-async def test_work_that_fails_otherwise_ends_the_run_and_gives_all_leases_back(
+async def test_another_error_in_a_worker_ends_the_run_and_releases_all_leases(
     enter: Enter,
 ) -> None:
     async def broken(lease: Lease) -> None:

@@ -21,7 +21,7 @@ async def two(join: Join) -> tuple[Leases, Leases]:
     )
 
 
-async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join: Join) -> None:
+async def test_a_lease_has_one_holder_and_is_free_at_once_after_its_release(join: Join) -> None:
     one, other = await two(join)
     first = await one.acquire(KEY)
     assert first is not None
@@ -37,7 +37,7 @@ async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join
     assert second.revision > first.revision
 
 
-async def test_a_renewed_lease_outlives_its_time(join: Join, lease_ttl_s: float) -> None:
+async def test_a_renewed_lease_is_held_beyond_its_ttl(join: Join, lease_ttl_s: float) -> None:
     one, other = await two(join)
     held = await one.acquire(KEY)
     assert held is not None
@@ -75,7 +75,7 @@ async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_
     assert taken_at - started >= lease_ttl_s * 0.9
 
 
-async def test_a_lease_may_become_free_while_it_is_asked_for(join: Join) -> None:
+async def test_at_most_one_acquire_call_succeeds_during_a_release(join: Join) -> None:
     one, other = await two(join)
     for _ in range(100):
         first = await one.acquire(KEY)
@@ -88,7 +88,7 @@ async def test_a_lease_may_become_free_while_it_is_asked_for(join: Join) -> None
             await other.release(second)
 
 
-async def test_a_lease_that_another_owner_has_taken_can_not_be_renewed(join: Join) -> None:
+async def test_a_lease_taken_by_another_owner_can_not_be_renewed(join: Join) -> None:
     one, other = await two(join)
     first = await one.acquire(KEY)
     assert first is not None
@@ -101,7 +101,7 @@ async def test_a_lease_that_another_owner_has_taken_can_not_be_renewed(join: Joi
     assert await other.renew(second)
 
 
-async def test_a_lease_taken_away_ends_the_holding_of_it(join: Join, admin: Bus) -> None:
+async def test_renewal_ends_when_another_owner_overwrites_the_lease(join: Join, admin: Bus) -> None:
     one, _ = await two(join)
     held = await one.acquire(KEY)
     assert held is not None
@@ -112,7 +112,7 @@ async def test_a_lease_taken_away_ends_the_holding_of_it(join: Join, admin: Bus)
     assert not held.held
 
 
-async def test_members_are_counted_by_their_kind(join: Join) -> None:
+async def test_members_are_counted_per_kind(join: Join) -> None:
     one, other = await two(join)
     another_kind = Leases(await join("ingest"), "ingest", "three")
     await one.register()

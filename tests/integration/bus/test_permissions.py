@@ -43,7 +43,9 @@ assert set(NOT_THEIRS) == set(UNSEEN) == set(THEIRS) == set(ROLES)
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_can_publish_only_what_is_its_own(role: str, join: Join, admin: Bus) -> None:
+async def test_a_role_can_publish_only_to_its_own_subjects(
+    role: str, join: Join, admin: Bus
+) -> None:
     seen: list[str] = []
 
     async def on_message(message: Msg) -> None:
@@ -65,7 +67,7 @@ async def test_a_role_can_publish_only_what_is_its_own(role: str, join: Join, ad
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_can_listen_only_to_what_concerns_it(role: str, join: Join) -> None:
+async def test_a_role_can_subscribe_only_to_its_own_subjects(role: str, join: Join) -> None:
     bus = await join(role)
 
     async def on_message(_: Msg) -> None:
@@ -77,7 +79,9 @@ async def test_a_role_can_listen_only_to_what_concerns_it(role: str, join: Join)
     assert bus.connected
 
 
-async def test_a_wrong_password_is_refused_with_the_address_and_the_user(brokers: Brokers) -> None:
+async def test_the_error_for_a_wrong_password_names_the_address_and_the_user(
+    brokers: Brokers,
+) -> None:
     config = brokers.config("client", 2.0)
     wrong = {"connect_timeout_s": 2.0, "password": Secret("wrong")}
     with pytest.raises(BusUnavailable, match="as user client") as caught:
@@ -86,7 +90,7 @@ async def test_a_wrong_password_is_refused_with_the_address_and_the_user(brokers
     assert "wrong" not in str(caught.value)
 
 
-async def test_a_server_that_is_not_there_is_named(brokers: Brokers) -> None:
+async def test_the_error_for_an_unreachable_server_names_its_address(brokers: Brokers) -> None:
     config = replace(brokers.config("client", 2.0), url="nats://127.0.0.1:1", connect_timeout_s=1.0)
     with pytest.raises(BusUnavailable, match=r"nats://127\.0\.0\.1:1"):
         await connect(config, "client", name="test")

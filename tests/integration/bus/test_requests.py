@@ -48,7 +48,7 @@ def reply(rows: int, chunks: tuple[bytes, ...] = ()) -> ChunkedReply:
     return ChunkedReply(HistoryReply({"equity.1": 7}, rows, len(chunks)), chunks)
 
 
-async def test_a_request_gets_its_answer(serve: Serve, join: Join) -> None:
+async def test_each_request_gets_its_own_reply(serve: Serve, join: Join) -> None:
     async def count(request: HistoryRequest) -> ChunkedReply:
         return reply(len(request.symbols))
 
@@ -82,7 +82,7 @@ async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
     assert set(answered) == {1, 2}
 
 
-async def test_a_refusal_comes_with_its_code_and_words(serve: Serve, join: Join) -> None:
+async def test_a_refusal_has_its_code_and_message(serve: Serve, join: Join) -> None:
     async def refuse(request: HistoryRequest) -> ChunkedReply:
         if request.feed == "busy":
             raise Busy("not there yet")
@@ -97,7 +97,7 @@ async def test_a_refusal_comes_with_its_code_and_words(serve: Serve, join: Join)
         await request_reply(client, HISTORY, HistoryRequest(feed="busy"), HistoryReply)
 
 
-async def test_a_request_that_can_not_be_read_is_refused(serve: Serve, join: Join) -> None:
+async def test_an_undecodable_request_is_refused(serve: Serve, join: Join) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(1)
 
@@ -112,7 +112,7 @@ class _Wrong(msgspec.Struct):
     symbols: int
 
 
-async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -> None:
+async def test_a_reply_of_another_type_is_an_error(serve: Serve, join: Join) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(1)
 
@@ -121,7 +121,7 @@ async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -
         await request_reply(await join("client"), HISTORY, HistoryRequest(), SubscribeReply)
 
 
-async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
+async def test_a_request_without_a_responder_fails_at_once(join: Join) -> None:
     client = await join("client", request_timeout_s=60.0)
     with pytest.raises(BusUnavailable) as failed:
         async with asyncio.timeout(40):
@@ -131,7 +131,7 @@ async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
     shows("a service that does not run", str(failed.value))
 
 
-async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_out(
+async def test_a_request_or_reply_above_max_payload_is_refused_with_advice(
     serve: Serve, join: Join
 ) -> None:
     async def answer(request: HistoryRequest) -> ChunkedReply:
@@ -151,7 +151,7 @@ async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_o
     assert (await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 0
 
 
-async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) -> None:
+async def test_a_request_to_a_silent_service_times_out(serve: Serve, join: Join) -> None:
     over = asyncio.Event()
 
     async def wait(_: HistoryRequest) -> ChunkedReply:
@@ -165,7 +165,7 @@ async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) ->
     over.set()
 
 
-async def test_more_requests_than_a_service_can_take_are_told_to_come_again(
+async def test_requests_above_the_limit_of_a_service_are_refused_as_busy(
     serve: Serve, join: Join
 ) -> None:
     go_on = asyncio.Event()
@@ -188,7 +188,7 @@ async def test_more_requests_than_a_service_can_take_are_told_to_come_again(
     assert (await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 1
 
 
-async def test_a_large_answer_comes_whole_and_in_order(serve: Serve, join: Join) -> None:
+async def test_a_large_reply_arrives_complete_and_in_order(serve: Serve, join: Join) -> None:
     chunks = tuple(bytes([number]) * 200_000 for number in range(60))
 
     async def answer(_: HistoryRequest) -> ChunkedReply:
@@ -201,7 +201,7 @@ async def test_a_large_answer_comes_whole_and_in_order(serve: Serve, join: Join)
     assert tuple(received) == chunks
 
 
-async def test_a_slow_asker_never_has_more_than_the_window_on_its_way(
+async def test_a_slow_client_has_at_most_one_window_of_chunks_in_flight(
     serve: Serve, join: Join, admin: Bus
 ) -> None:
     sent = credited = most = 0
@@ -233,9 +233,7 @@ async def test_a_slow_asker_never_has_more_than_the_window_on_its_way(
     assert 1 < most <= WINDOW
 
 
-async def test_an_answer_cut_off_in_its_middle_is_an_error_and_no_hang(
-    serve: Serve, join: Join
-) -> None:
+async def test_a_reply_that_stops_halfway_is_an_error(serve: Serve, join: Join) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(100, tuple(b"chunk %d" % number for number in range(100)))
 
@@ -254,7 +252,7 @@ async def test_an_answer_cut_off_in_its_middle_is_an_error_and_no_hang(
     assert 10 <= len(received) <= 10 + WINDOW
 
 
-async def test_an_asker_who_leaves_in_the_middle_does_not_stop_the_next_one(
+async def test_a_client_that_leaves_during_a_reply_does_not_block_the_next_request(
     serve: Serve, join: Join
 ) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:
