@@ -56,7 +56,7 @@ async def test_a_restart_never_lowers_a_total(metrics: Asked, speaker: SpeakerOf
     assert row(status, "store-b")["restarts"] == 1
 
 
-async def test_status_tells_the_state_of_every_instance(metrics: Asked, speaker: SpeakerOf) -> None:
+async def test_status_has_the_state_of_every_instance(metrics: Asked, speaker: SpeakerOf) -> None:
     good = await speaker("store", "store-a")
     bad = await speaker("ingest", "ingest-a")
     await bad.say({}, failing=("the feed is away",))
@@ -71,7 +71,7 @@ async def test_status_tells_the_state_of_every_instance(metrics: Asked, speaker:
     assert failing["url"] == "http://127.0.0.1:1"
 
 
-async def test_prometheus_reads_what_every_instance_says(
+async def test_the_prometheus_page_has_the_samples_of_every_instance(
     metrics: Asked, speaker: SpeakerOf
 ) -> None:
     await (await speaker("validate", "validate-a")).say({GRADED: 10, "lean_lite_lag_seconds": 2})
@@ -106,20 +106,20 @@ async def test_an_instance_that_is_gone_is_down_and_keeps_only_its_counters(
     assert "lean_lite_lag_seconds" not in text
 
 
-async def test_metrics_announces_its_address_in_its_own_beat(metrics: Asked) -> None:
+async def test_metrics_publishes_its_address_in_its_own_heartbeat(metrics: Asked) -> None:
     await metrics.until(
         "/api/status", lambda status: any(r["service"] == "metrics" for r in status["instances"])
     )
     assert f'url="{metrics.url}"' in await metrics.text("/metrics")
 
 
-async def test_probes_and_the_page_answer(metrics: Asked) -> None:
+async def test_health_probes_and_the_start_page_answer(metrics: Asked) -> None:
     assert await metrics.text("/healthz") == "ok\n"
     assert await metrics.text("/readyz") == "ok\n"
     assert 'href="/api/status"' in await metrics.text("/")
 
 
-async def test_a_port_that_is_taken_is_a_clear_refusal(
+async def test_the_error_for_a_port_in_use_names_the_setting(
     launch: Callable[[int], subprocess.Popen[str]],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -131,7 +131,7 @@ async def test_a_port_that_is_taken_is_a_clear_refusal(
     assert "metrics.port" in log
 
 
-async def test_a_signal_ends_it_in_order(
+async def test_a_signal_stops_metrics_cleanly(
     metrics: Any,
 ) -> None:
     metrics.process.terminate()
