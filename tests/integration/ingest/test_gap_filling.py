@@ -34,7 +34,7 @@ async def connected(*processes: Process) -> None:
         pytest.fail("\n".join(f"{one.failing()}\n{one.log[-3000:]}" for one in processes))
 
 
-async def test_a_broken_connection_leaves_no_hole(
+async def test_a_broken_connection_leaves_no_gap(
     simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
 ) -> None:
     sim = await simulator(speed=300.0)
@@ -56,7 +56,7 @@ async def test_a_broken_connection_leaves_no_hole(
     await ingest.ready()
 
 
-async def test_an_outage_is_refilled_by_rest_when_it_is_over(
+async def test_an_outage_is_backfilled_over_rest_when_it_ends(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(speed=300.0)
@@ -80,7 +80,7 @@ async def test_an_outage_is_refilled_by_rest_when_it_is_over(
     await ingest.ready()
 
 
-async def test_a_killed_ingest_that_starts_again_leaves_no_hole(
+async def test_a_killed_and_restarted_ingest_leaves_no_gap(
     simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
 ) -> None:
     chance = random.Random(3)
