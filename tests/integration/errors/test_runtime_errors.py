@@ -38,7 +38,7 @@ def _read(url: str) -> str:
             return error.read().decode()
 
 
-async def test_nats_that_is_lost_is_told_and_the_service_goes_on_when_it_is_back(
+async def test_a_lost_nats_is_reported_and_the_service_recovers_when_it_is_back(
     services: Services, brokers: Brokers
 ) -> None:
     metrics = await services.start("metrics").ready()
@@ -61,7 +61,7 @@ async def test_nats_that_is_lost_is_told_and_the_service_goes_on_when_it_is_back
     assert metrics.pid == pid
 
 
-async def test_a_clock_that_is_behind_is_told_once_a_minute_with_what_to_do(
+async def test_a_clock_that_is_behind_is_logged_once_a_minute_with_what_to_do(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     # An Alpaca whose days have not come yet by our clock.
@@ -75,7 +75,7 @@ async def test_a_clock_that_is_behind_is_told_once_a_minute_with_what_to_do(
     await ingest.ready()
 
 
-async def test_a_simulators_own_clock_is_no_alarm(
+async def test_the_clock_of_a_simulator_is_not_logged_as_behind(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator()
@@ -85,7 +85,7 @@ async def test_a_simulators_own_clock_is_no_alarm(
     assert "clock.behind" not in ingest.log
 
 
-async def test_a_frame_that_nobody_can_read_is_told_and_kept_with_its_bytes(
+async def test_an_undecodable_frame_is_logged_and_kept_with_its_bytes(
     services: Services, join: Join, admin: Bus, tmp_path: Path
 ) -> None:
     validate = await services.start("validate").ready()
