@@ -87,7 +87,7 @@ async def test_every_raw_frame_gets_exactly_one_graded_frame(
     )
 
 
-async def test_a_bar_and_its_head_follow_each_frame_in_the_order_of_the_lane(
+async def test_each_frame_is_followed_by_its_bar_and_watermark_in_lane_order(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -113,7 +113,7 @@ async def test_a_bar_and_its_head_follow_each_frame_in_the_order_of_the_lane(
         assert {tuple(head.rows.items()) for head in told} == {((symbol, 1),)}
 
 
-async def test_invalid_bars_go_where_only_those_look_who_want_them(
+async def test_invalid_bars_are_published_on_a_separate_subject(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -133,7 +133,7 @@ async def test_invalid_bars_go_where_only_those_look_who_want_them(
     assert first.rows == {"AAPL": 8}
 
 
-async def test_a_repeated_bar_is_graded_but_not_told_again(
+async def test_a_repeated_bar_is_graded_but_not_published_live_again(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -146,7 +146,7 @@ async def test_a_repeated_bar_is_graded_but_not_told_again(
     assert [bar.start_ns for bar in listener.bars] == bars("AAPL", range(7))["start_ns"].tolist()
 
 
-async def test_frames_without_rows_are_heads_too(
+async def test_frames_without_rows_have_watermarks_too(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -160,7 +160,7 @@ async def test_frames_without_rows_are_heads_too(
     assert listener.bars == []
 
 
-async def test_an_idle_lane_repeats_its_head(
+async def test_an_idle_lane_repeats_its_watermark(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate", validate={"head_every_s": 0.3}).ready()

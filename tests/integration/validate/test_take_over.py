@@ -52,7 +52,7 @@ async def share(*replicas: Process) -> None:
 
 
 @pytest.mark.soak
-async def test_owners_killed_at_random_moments_change_not_a_byte(
+async def test_graded_has_the_same_bytes_when_owners_are_killed_at_random_moments(
     services: Services,
     feeder: Feeder,
     admin: Bus,
@@ -103,7 +103,7 @@ async def all_graded_up_to_now(admin: Bus, feeder: Feeder) -> None:
         await until(reached, f"lane {lane} to go on", 100)
 
 
-async def test_a_killed_owners_lane_goes_on_when_its_lease_has_run_out(
+async def test_a_lane_of_a_killed_owner_continues_when_its_lease_expires(
     services: Services,
     feeder: Feeder,
     admin: Bus,
@@ -126,7 +126,7 @@ async def test_a_killed_owners_lane_goes_on_when_its_lease_has_run_out(
     check_once_and_in_order(kept, feeder)
 
 
-async def test_a_replica_that_stops_hands_its_lanes_over_before_its_leases_run_out(
+async def test_a_stopping_replica_hands_over_its_lanes_before_its_leases_expire(
     services: Services,
     feeder: Feeder,
     admin: Bus,
@@ -146,7 +146,7 @@ async def test_a_replica_that_stops_hands_its_lanes_over_before_its_leases_run_o
     check_once_and_in_order(kept, feeder)
 
 
-async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
+async def test_a_frozen_owner_that_resumes_after_a_take_over_writes_nothing(
     services: Services, feeder: Feeder, admin: Bus
 ) -> None:
     replicas = [services.start("validate"), services.start("validate")]
@@ -187,7 +187,7 @@ async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
     await sleeper.ready()
 
 
-async def test_a_killed_server_costs_no_acknowledged_frame_and_validate_goes_on_by_itself(
+async def test_a_killed_server_loses_no_acknowledged_frame_and_validate_recovers(
     services: Services, feeder: Feeder, admin: Bus, brokers: Brokers
 ) -> None:
     replicas = [services.start("validate"), services.start("validate")]
@@ -210,7 +210,7 @@ async def test_a_killed_server_costs_no_acknowledged_frame_and_validate_goes_on_
         await replica.ready()
 
 
-async def test_raw_made_anew_while_validate_was_away_is_noticed_and_read_from_its_first_frame(
+async def test_raw_created_again_while_validate_is_stopped_is_read_from_its_first_frame(
     services: Services, feeder: Feeder, admin: Bus
 ) -> None:
     await feeder.bars("AAPL", range(5))
@@ -231,7 +231,7 @@ async def test_raw_made_anew_while_validate_was_away_is_noticed_and_read_from_it
     )
 
 
-async def test_raw_made_anew_under_a_running_validate_is_noticed_and_read_from_its_first_frame(
+async def test_raw_created_again_while_validate_runs_is_read_from_its_first_frame(
     services: Services, feeder: Feeder, admin: Bus
 ) -> None:
     validate = await services.start("validate").ready()
