@@ -26,7 +26,7 @@ ROWS = 5
 KILLS = 7
 
 
-async def test_kills_at_random_moments_neither_lose_nor_double_a_bar(
+async def test_kills_at_random_moments_neither_lose_nor_duplicate_a_bar(
     store: Store, publisher: Publisher, ask: Asker
 ) -> None:
     killed = asyncio.Event()
@@ -80,7 +80,7 @@ def _count(store: Store) -> int:
         return 0
 
 
-async def test_frames_that_come_again_change_nothing(
+async def test_redelivered_frames_change_nothing(
     store: Store, publisher: Publisher, ask: Asker
 ) -> None:
     for minute in range(50):
@@ -103,7 +103,7 @@ async def test_frames_that_come_again_change_nothing(
     assert store.counter("lean_lite_store_repeated_total") == 45 * 3
 
 
-async def test_another_stream_of_the_same_name_is_noticed_and_read_from_its_first_frame(
+async def test_a_stream_created_again_while_the_store_is_stopped_is_read_from_its_first_frame(
     store: Store, publisher: Publisher, ask: Asker, admin: Bus
 ) -> None:
     for minute in range(20):
@@ -124,7 +124,7 @@ async def test_another_stream_of_the_same_name_is_noticed_and_read_from_its_firs
     assert store.counter("lean_lite_store_reread_total") == 1
 
 
-async def test_a_stream_that_is_made_anew_under_a_running_store_is_read_anew(
+async def test_a_stream_created_again_while_the_store_runs_is_read_from_its_first_frame(
     store: Store, publisher: Publisher, admin: Bus
 ) -> None:
     for minute in range(20):
@@ -138,7 +138,7 @@ async def test_a_stream_that_is_made_anew_under_a_running_store_is_read_anew(
     await until(lambda: count_stored(store.file) == 25)
 
 
-async def test_a_disk_that_refuses_writes_holds_the_stream_back_until_it_takes_them_again(
+async def test_the_store_waits_while_the_disk_refuses_writes_and_then_continues(
     store: Store, publisher: Publisher, ask: Asker
 ) -> None:
     store.start(LEAN_LITE_STORE__PENDING_FRAMES="10")

@@ -20,7 +20,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
-async def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(
+async def test_a_full_disk_is_logged_once_and_loses_nothing(
     small_disk: Path, store: Store, publisher: Publisher, ask: Asker
 ) -> None:
     store.start(LEAN_LITE_STORE__PATH=str(small_disk))
