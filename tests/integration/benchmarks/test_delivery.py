@@ -28,7 +28,7 @@ async def test_our_callback_gets_each_bar_once_and_in_order(count: int) -> None:
 
 @pytest.mark.skipif(not Peers().ready(), reason="the first benchmark installs the peers")
 @pytest.mark.parametrize("turn", ["process", "live", "wire"])
-def test_the_peer_s_subscriber_gets_each_bar_once_and_in_order(turn: str) -> None:
+def test_the_peers_subscriber_gets_each_bar_once_and_in_order(turn: str) -> None:
     with child(Peers().python, PEER, "20") as peer:
         told = peer.turn(turn, first=7, minutes=MINUTES)
     assert told.items() >= expected(20, 7).items()
