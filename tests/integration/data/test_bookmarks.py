@@ -70,7 +70,7 @@ async def drain(stream: BarStream) -> dict[str, list[int]]:
 
 
 @ADDED
-async def test_an_added_symbol_takes_all_of_its_history_and_the_others_go_on(
+async def test_an_added_symbol_gets_its_complete_history_and_the_others_resume(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, added: str
 ) -> None:
     other = name_of(added)
@@ -87,7 +87,7 @@ async def test_an_added_symbol_takes_all_of_its_history_and_the_others_go_on(
 
 
 @ADDED
-async def test_an_added_symbol_begins_with_its_next_bar_when_no_past_is_asked_for(
+async def test_an_added_symbol_without_since_starts_with_its_next_bar(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, added: str
 ) -> None:
     other = name_of(added)
@@ -103,7 +103,7 @@ async def test_an_added_symbol_begins_with_its_next_bar_when_no_past_is_asked_fo
 
 @ADDED
 @pytest.mark.parametrize(("since", "again"), [(None, []), (NIGHT, [0, 1, 2, 3])])
-async def test_a_dropped_symbol_is_forgotten(
+async def test_a_dropped_symbol_starts_again_when_it_is_added_again(
     pipeline: Feeder,
     engine: Engine,
     added: str,
@@ -122,7 +122,7 @@ async def test_a_dropped_symbol_is_forgotten(
         assert SYMBOL not in got
 
 
-async def test_a_bookmark_of_an_earlier_version_is_gone_on_from(
+async def test_a_bookmark_of_an_earlier_version_is_resumed(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, join: Join
 ) -> None:
     async with engine(feed) as running:
@@ -137,7 +137,7 @@ async def test_a_bookmark_of_an_earlier_version_is_gone_on_from(
         assert got == {SYMBOL: [2, 3], STRANGER: [0, 1, 2, 3]}
 
 
-async def test_a_reader_outlasts_a_server_that_does_not_answer_for_its_bookmark(
+async def test_a_reader_waits_for_a_server_that_does_not_answer_for_its_bookmark(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, relay: Relay, bus_config: BusConfig
 ) -> None:
     async with engine(feed) as running:
@@ -153,7 +153,7 @@ async def test_a_reader_outlasts_a_server_that_does_not_answer_for_its_bookmark(
 
 
 @pytest.mark.parametrize("name", [None, "reader"])
-async def test_a_stream_without_a_past_gets_no_correction_of_it(
+async def test_a_stream_without_since_gets_no_correction_of_past_bars(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, name: str | None
 ) -> None:
     async with engine(feed) as running:
@@ -173,7 +173,7 @@ async def test_a_stream_without_a_past_gets_no_correction_of_it(
         await slices.aclose()
 
 
-async def test_what_a_bookmark_says_of_other_symbols_is_not_kept(
+async def test_symbols_that_are_no_longer_read_are_removed_from_the_bookmark(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, join: Join
 ) -> None:
     async with engine(feed) as running:

@@ -46,7 +46,7 @@ class Updates:
         return iter(self._got)
 
 
-async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history(
+async def test_bars_of_a_custom_feed_reach_callbacks_with_quality_and_then_history(
     pipeline: Feeder, engine: Engine
 ) -> None:
     forex = CustomForexFeed("forex_feed")
@@ -87,7 +87,7 @@ async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history
     assert not forex.get_connection_status().connected
 
 
-async def test_what_the_callbacks_have_had_is_in_history_and_in_the_cache(
+async def test_bars_delivered_to_callbacks_are_in_history_and_in_the_cache(
     pipeline: Feeder, account: Account, bus_config: BusConfig, tmp_path: Path
 ) -> None:
     account.is_whole = True
@@ -113,7 +113,7 @@ async def test_what_the_callbacks_have_had_is_in_history_and_in_the_cache(
         assert (figures["cache_hits"], figures["cache_misses"]) == (20, 20)
 
 
-async def test_a_feed_may_join_a_running_engine(pipeline: Feeder, engine: Engine) -> None:
+async def test_a_feed_can_be_added_to_a_running_engine(pipeline: Feeder, engine: Engine) -> None:
     updates = Updates()
     late = CustomForexFeed("late")
     async with engine() as running:
@@ -140,7 +140,7 @@ async def test_the_same_feed_may_be_added_again(pipeline: Feeder, engine: Engine
     assert feed.calls.count("disconnect") == 1
 
 
-async def test_a_feed_that_joins_and_fails_is_told_and_tried_again(
+async def test_an_added_feed_that_fails_to_start_is_logged_and_retried(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     late = CustomForexFeed("late")
@@ -154,7 +154,7 @@ async def test_a_feed_that_joins_and_fails_is_told_and_tried_again(
         assert await running.subscribe_symbol(SYMBOL, feed_name="late")
 
 
-async def test_callbacks_that_raise_harm_nobody(
+async def test_a_callback_that_raises_does_not_affect_others(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = Updates(), Updates()
@@ -189,7 +189,7 @@ async def test_callbacks_that_raise_harm_nobody(
     assert len(failures) == 8
 
 
-async def test_a_slow_callback_harms_nobody_and_its_policy_decides_what_it_gets(
+async def test_a_slow_callback_does_not_affect_others_and_its_policy_is_applied(
     pipeline: Feeder, engine: Engine
 ) -> None:
     gate = asyncio.Event()
@@ -225,7 +225,7 @@ async def test_a_slow_callback_harms_nobody_and_its_policy_decides_what_it_gets(
         assert dropped == [0, 8, 6, 0]
 
 
-async def test_a_full_callback_that_blocks_holds_the_rest_back_and_loses_nothing(
+async def test_a_full_blocking_callback_delays_delivery_and_loses_nothing(
     pipeline: Feeder, engine: Engine
 ) -> None:
     gate = asyncio.Event()
@@ -246,7 +246,9 @@ async def test_a_full_callback_that_blocks_holds_the_rest_back_and_loses_nothing
     assert starts == sorted(set(starts))
 
 
-async def test_reports_and_figures_are_of_what_came(pipeline: Feeder, engine: Engine) -> None:
+async def test_reports_and_metrics_cover_the_received_bars(
+    pipeline: Feeder, engine: Engine
+) -> None:
     updates = Updates()
     await pipeline.bars("AAPL", range(3))
     async with engine() as running:
@@ -271,7 +273,7 @@ async def test_reports_and_figures_are_of_what_came(pipeline: Feeder, engine: En
         assert states["validate"]
 
 
-async def test_invalid_bars_count_apart_and_only_where_they_are_known(
+async def test_invalid_bars_are_counted_separately_and_only_in_the_live_report(
     pipeline: Feeder, engine: Engine
 ) -> None:
     updates = Updates()
@@ -325,7 +327,7 @@ async def test_a_callback_may_unsubscribe_and_stop(pipeline: Feeder, engine: Eng
     assert [symbol for symbol, _, _ in updates] == ["AAPL", "MSFT"]
 
 
-async def test_an_invalid_bar_reaches_callbacks_and_no_iterator(
+async def test_an_invalid_bar_reaches_callbacks_but_not_iterators(
     pipeline: Feeder, engine: Engine
 ) -> None:
     updates = Updates()
@@ -385,7 +387,7 @@ async def members(admin: Bus, count: int) -> bool:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
-async def test_a_start_that_is_cancelled_leaves_nothing(engine: Engine, turns: int) -> None:
+async def test_a_cancelled_start_leaves_nothing_running(engine: Engine, turns: int) -> None:
     feed = CustomForexFeed("fx")
     running = engine(feed)
     before = asyncio.all_tasks()
@@ -405,7 +407,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(engine: Engine, turns: i
         assert running.feeds["fx"] is feed
 
 
-async def test_a_stop_that_is_cancelled_still_stops(engine: Engine) -> None:
+async def test_a_cancelled_stop_still_stops(engine: Engine) -> None:
     feed = CustomForexFeed("fx")
     running = engine(feed)
     await running.start()
@@ -426,7 +428,7 @@ async def test_a_feed_that_does_not_connect_ends_the_start(engine: Engine) -> No
     assert near.calls[-1] == "disconnect"
 
 
-async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: BusConfig) -> None:
+async def test_usage_errors_say_what_to_do(engine: Engine, bus_config: BusConfig) -> None:
     handle = AlpacaDataFeed("alpaca_main")
     with pytest.raises(FeedError, match=r"engine\.add_feed"):
         await handle.subscribe("AAPL")
@@ -458,7 +460,7 @@ async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: Bu
         await plain.start()
 
 
-async def test_a_handle_speaks_through_its_engine(pipeline: Feeder, engine: Engine) -> None:
+async def test_a_feed_handle_works_through_its_engine(pipeline: Feeder, engine: Engine) -> None:
     handle = AlpacaDataFeed("alpaca_main")
     updates = Updates()
     async with engine(handle) as running:

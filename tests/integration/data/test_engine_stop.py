@@ -45,7 +45,7 @@ async def distant(bus_config: BusConfig, relay: Relay) -> AsyncIterator[DataEngi
     await engine.stop()
 
 
-async def test_a_stop_while_symbols_are_subscribed_leaves_nothing(
+async def test_a_stop_during_subscribe_calls_leaves_nothing_running(
     pipeline: Feeder, engine: Engine
 ) -> None:
     running = engine()
@@ -73,7 +73,7 @@ async def test_a_stop_while_symbols_are_subscribed_leaves_nothing(
         await until(lambda: len(got) == 3, "bars after another start")
 
 
-async def test_who_is_cancelled_while_he_subscribes_is_not_told_of_a_stop(
+async def test_a_cancelled_subscribe_call_raises_cancelled_error_not_engine_stopped(
     pipeline: Feeder, engine: Engine
 ) -> None:
     async with engine() as running:
@@ -89,7 +89,7 @@ async def test_who_is_cancelled_while_he_subscribes_is_not_told_of_a_stop(
         assert await running.subscribe_symbol("AAPL")
 
 
-async def test_a_feed_that_does_not_end_is_waited_for_once(
+async def test_a_stop_waits_only_once_for_a_feed_that_does_not_unsubscribe(
     pipeline: Feeder, engine: Engine
 ) -> None:
     feed = Stubborn("stubborn")
@@ -102,7 +102,7 @@ async def test_a_feed_that_does_not_end_is_waited_for_once(
     assert feed.calls[-1] == "disconnect"
 
 
-async def test_a_stop_without_the_bus_does_not_wait_for_symbol_after_symbol(
+async def test_a_stop_without_the_bus_does_not_wait_for_each_symbol(
     pipeline: Feeder, distant: DataEngine, relay: Relay
 ) -> None:
     distant.add_feed(CustomForexFeed("fx"))
@@ -115,7 +115,7 @@ async def test_a_stop_without_the_bus_does_not_wait_for_symbol_after_symbol(
     await asyncio.wait_for(distant.stop(), 30)
 
 
-async def test_a_feed_that_connects_for_long_holds_up_no_other(
+async def test_a_feed_that_connects_slowly_does_not_block_others(
     pipeline: Feeder, engine: Engine
 ) -> None:
     quick = CustomForexFeed("quick")

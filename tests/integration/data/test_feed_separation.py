@@ -73,7 +73,7 @@ async def stored(running: DataEngine, feed_name: str, count: int) -> None:
     await until(enough, f"{count} bars in the store")
 
 
-async def test_callbacks_reports_and_figures_are_of_the_accounts_bars(
+async def test_callbacks_reports_and_metrics_have_only_the_accounts_bars(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine]
 ) -> None:
     got: list[float] = []
@@ -91,7 +91,7 @@ async def test_callbacks_reports_and_figures_are_of_the_accounts_bars(
         assert report["levels"]["INVALID"] == 1
 
 
-async def test_streams_are_of_the_accounts_bars_from_history_on(
+async def test_streams_have_only_the_accounts_bars_in_history_and_live(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine], account: Account
 ) -> None:
     async with ours() as running:
@@ -110,7 +110,7 @@ async def test_streams_are_of_the_accounts_bars_from_history_on(
             assert [(await anext(past)).close for _ in range(5)] == of_account(range(5, 10))
 
 
-async def test_history_is_the_accounts_and_not_that_of_the_newest_bar(
+async def test_history_has_the_accounts_bars_even_if_another_feed_is_newer(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine]
 ) -> None:
     async with ours() as running:
@@ -130,7 +130,7 @@ async def test_history_is_the_accounts_and_not_that_of_the_newest_bar(
         assert report["bars"] == 5
 
 
-async def test_slices_are_of_the_accounts_bars(
+async def test_slices_have_only_the_accounts_bars(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine], account: Account
 ) -> None:
     async with ours() as running, running.slices([SYMBOL]) as slices, asyncio.timeout(LIMIT_S):
@@ -143,7 +143,7 @@ async def test_slices_are_of_the_accounts_bars(
         assert {one.revision for one in got} == {0}
 
 
-async def test_what_is_lost_on_the_way_is_fetched_of_the_accounts_feed(
+async def test_lost_bars_are_fetched_from_the_accounts_feed(
     pipeline: Feeder, other: Other, follow: Follow, join: Join, relay: Relay
 ) -> None:
     live = await follow(SYMBOL, bus=await join("client", url=relay.url), after={})
@@ -156,7 +156,7 @@ async def test_what_is_lost_on_the_way_is_fetched_of_the_accounts_feed(
     assert live.behind == 0
 
 
-async def test_nothing_is_delivered_or_lost_before_the_feed_is_known(
+async def test_no_bar_is_delivered_or_lost_before_the_feed_is_known(
     pipeline: Feeder, other: Other, follow: Follow, account: Account
 ) -> None:
     account.answering.clear()
@@ -178,7 +178,7 @@ async def _followed(follow: Follow) -> Live:
     return await follow(SYMBOL)
 
 
-async def test_a_feed_that_changes_is_followed(
+async def test_a_live_stream_switches_when_the_accounts_feed_changes(
     pipeline: Feeder, follow: Follow, account: Account
 ) -> None:
     live = await follow(SYMBOL)
@@ -193,7 +193,7 @@ async def test_a_feed_that_changes_is_followed(
     assert live.behind == 0
 
 
-async def test_history_that_was_cached_of_another_feed_is_asked_for_again(
+async def test_cached_history_of_another_feed_is_requested_again(
     pipeline: Feeder, bus_config: BusConfig
 ) -> None:
     cache = DataCache(disk=False)
@@ -218,7 +218,7 @@ async def test_history_that_was_cached_of_another_feed_is_asked_for_again(
         assert cache.hits == 2
 
 
-async def test_nothing_is_cached_of_a_feed_whose_revisions_are_not_heard(
+async def test_history_of_a_feed_without_received_revisions_is_not_cached(
     pipeline: Feeder, bus_config: BusConfig
 ) -> None:
     cache = DataCache(disk=False)

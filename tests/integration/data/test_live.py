@@ -54,7 +54,7 @@ async def feed(feeder: Feeder, numbers: range) -> None:
             await feeder.bars(symbol, [number])
 
 
-async def test_new_bars_come_once_and_in_order(follow: Follow, feeder: Feeder) -> None:
+async def test_new_bars_arrive_once_and_in_order(follow: Follow, feeder: Feeder) -> None:
     await feed(feeder, range(10))
     live = await follow(*SYMBOLS)
     assert (live.accepted, live.refused) == (SYMBOLS, {})
@@ -84,7 +84,7 @@ async def test_an_empty_after_begins_with_the_first_stored_bar(
     assert live.refetched > 0
 
 
-async def test_a_strategy_that_starts_again_goes_on_where_it_stopped(
+async def test_a_restarted_strategy_resumes_where_it_stopped(
     follow: Follow, feeder: Feeder
 ) -> None:
     first = await follow(*SYMBOLS, after={})
@@ -101,9 +101,7 @@ async def test_a_strategy_that_starts_again_goes_on_where_it_stopped(
         assert starts(after, symbol) == minutes(symbol, range(20, 40))
 
 
-async def test_a_burst_behind_a_record_that_comes_late_asks_nothing_of_the_store(
-    join: Join, follow: Follow
-) -> None:
+async def test_a_burst_after_a_late_bar_makes_no_store_request(join: Join, follow: Follow) -> None:
     live, validate = await follow("SPY"), await join("validate")
     # The markers of all lanes come before.
     first_seq, count = live.done[str(lane_of("SPY"))] + 1, 2 * PENDING_FRAMES
@@ -123,7 +121,7 @@ async def test_a_burst_behind_a_record_that_comes_late_asks_nothing_of_the_store
 
 
 @pytest.mark.parametrize("lost", ["bars", "heads", "either"])
-async def test_messages_lost_on_the_way_are_fetched_again(
+async def test_lost_messages_are_fetched_again(
     lost: str, join: Join, follow: Follow, feeder: Feeder, relay: Relay
 ) -> None:
     chance = random.Random(9)
@@ -145,7 +143,7 @@ async def test_messages_lost_on_the_way_are_fetched_again(
     assert live.behind == 0
 
 
-async def test_a_strategy_cut_off_from_the_bus_gets_what_it_missed(
+async def test_a_disconnected_strategy_gets_the_missed_bars(
     join: Join, follow: Follow, feeder: Feeder, relay: Relay
 ) -> None:
     live = await follow(*SYMBOLS, bus=await join("client", url=relay.url), after={})
@@ -160,7 +158,7 @@ async def test_a_strategy_cut_off_from_the_bus_gets_what_it_missed(
         assert starts(got, symbol) == minutes(symbol, range(10, 50))
 
 
-async def test_bars_come_on_when_validate_is_killed(
+async def test_bars_continue_after_validate_is_killed(
     follow: Follow, feeder: Feeder, validate: Process, services: Services
 ) -> None:
     live = await follow(*SYMBOLS, after={})
@@ -174,7 +172,7 @@ async def test_bars_come_on_when_validate_is_killed(
         assert starts(got, symbol) == minutes(symbol, range(50))
 
 
-async def test_an_invalid_bar_never_comes(follow: Follow, feeder: Feeder) -> None:
+async def test_an_invalid_bar_is_not_delivered(follow: Follow, feeder: Feeder) -> None:
     live = await follow("AAPL", after={})
     await feeder.publish(raw_frame("AAPL", bars("AAPL", range(20), invalid=[3, 4, 17])))
     await feeder.bars("AAPL", range(20, 25))
@@ -184,7 +182,7 @@ async def test_an_invalid_bar_never_comes(follow: Follow, feeder: Feeder) -> Non
     assert live.behind == 0
 
 
-async def test_a_slow_reader_is_bounded_and_still_gets_everything(
+async def test_the_queue_of_a_slow_reader_is_bounded_and_no_bar_is_lost(
     follow: Follow, feeder: Feeder
 ) -> None:
     bound, frame = 50, 10

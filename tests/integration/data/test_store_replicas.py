@@ -81,7 +81,7 @@ async def test_no_bar_is_lost_between_the_history_of_one_store_and_the_live_bars
                 assert stream.gaps == []
 
 
-async def test_a_stream_without_a_past_gets_no_older_bars_from_a_store_that_is_behind(
+async def test_a_stream_without_since_gets_no_older_bars_from_a_store_that_is_behind(
     other: Path, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async with behind(engine(feed), feed, other) as running:
@@ -93,7 +93,7 @@ async def test_a_stream_without_a_past_gets_no_older_bars_from_a_store_that_is_b
                 assert minutes([record.bar()]) == [minute]
 
 
-async def test_history_is_whole_while_another_store_joins(
+async def test_history_is_complete_while_another_store_joins(
     pipeline: Feeder,
     services: Services,
     other_settings: dict[str, object],

@@ -18,7 +18,7 @@ from tests.integration.data.conftest import Engine, Follow
 from tests.integration.data.test_live import minutes, starts, take
 
 
-async def test_a_feed_that_does_not_answer_keeps_no_other_from_being_asked(
+async def test_a_feed_that_does_not_answer_does_not_block_other_subscriptions(
     join: Join, feeder: Feeder
 ) -> None:
     demand = FeedSubscriptions(await join("client"), (SYMBOL, "AAPL"), {SYMBOL: "nobody"})
@@ -27,7 +27,7 @@ async def test_a_feed_that_does_not_answer_keeps_no_other_from_being_asked(
     assert demand.accepted == ("AAPL",)
 
 
-async def test_a_symbol_that_is_refused_later_is_told_once(
+async def test_a_symbol_that_is_refused_later_is_logged_once(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     feed = CustomForexFeed("mine")
@@ -49,7 +49,7 @@ async def test_a_symbol_that_is_refused_later_is_told_once(
         await until(lambda: not running.get_metrics()["engine"]["refused"], "that it is served")
 
 
-async def test_what_is_missing_is_asked_for_again_whatever_the_bus_said(
+async def test_missing_bars_are_requested_again_after_bus_errors(
     join: Join, follow: Follow, feeder: Feeder, relay: Relay
 ) -> None:
     bus = await join("client", url=relay.url, request_timeout_s=0.5)

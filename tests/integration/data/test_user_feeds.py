@@ -69,7 +69,7 @@ async def ready(feed: CustomForexFeed) -> None:
     await until(lambda: feed.get_connection_status().connected, "the feed's lease")
 
 
-async def test_its_bars_are_graded_stored_and_come_live(
+async def test_bars_of_a_user_feed_are_graded_stored_and_delivered_live(
     run: Run, follow: Follow, join: Join
 ) -> None:
     feed = await run()
@@ -94,7 +94,9 @@ async def test_its_bars_are_graded_stored_and_come_live(
     assert await kept() == closes(got)
 
 
-async def test_its_bars_gather_into_frames_of_their_lanes(run: Run, admin: Bus) -> None:
+async def test_bars_of_a_user_feed_are_batched_into_frames_of_their_lanes(
+    run: Run, admin: Bus
+) -> None:
     feed = await run()
     bars = [rate(number, symbol) for number in range(500) for symbol in (SYMBOL, "GBP/USD", "AAPL")]
     await feed.publish_all(bars)
@@ -125,7 +127,7 @@ async def until_count(look: Callable[[], Awaitable[list[str]]], count: int) -> N
     await until(enough, f"{count} bars")
 
 
-async def test_a_refused_symbol_is_named_and_a_left_one_unsubscribed(
+async def test_a_refused_symbol_is_reported_and_an_unread_one_unsubscribed(
     run: Run, follow: Follow
 ) -> None:
     feed = await run()
@@ -139,7 +141,7 @@ async def test_a_refused_symbol_is_named_and_a_left_one_unsubscribed(
     await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the last reader's leave")
 
 
-async def test_bars_lost_on_the_way_are_fetched_of_the_right_feed(
+async def test_lost_bars_are_fetched_from_the_right_feed(
     run: Run, follow: Follow, join: Join, relay: Relay
 ) -> None:
     feed, other = await run(), await run("other")
@@ -160,7 +162,7 @@ async def test_bars_lost_on_the_way_are_fetched_of_the_right_feed(
     assert live.refetched >= 40
 
 
-async def test_a_full_queue_is_told(run: Run, join: Join) -> None:
+async def test_a_full_queue_is_an_error(run: Run, join: Join) -> None:
     owner = await run()
     await ready(owner)
     second = await run(bus=await join("feed", request_timeout_s=0.5), pending=10)
@@ -171,7 +173,7 @@ async def test_a_full_queue_is_told(run: Run, join: Join) -> None:
     assert not second.get_connection_status().connected
 
 
-async def test_another_process_takes_over_and_bars_come_once(
+async def test_bars_arrive_once_when_another_process_takes_over(
     run: Run, runs: Runs, follow: Follow
 ) -> None:
     first = await run()
@@ -189,7 +191,7 @@ async def test_another_process_takes_over_and_bars_come_once(
     await until(lambda: f"subscribe {SYMBOL}" in second.calls, "the reader's next word")
 
 
-async def test_bars_published_while_the_bus_is_away_come_when_it_is_back(
+async def test_bars_published_while_the_bus_is_down_arrive_when_it_is_back(
     run: Run, follow: Follow, brokers: Brokers, lease_ttl_s: float
 ) -> None:
     feed = await run()
@@ -256,7 +258,7 @@ class Slow(CustomForexFeed):
         self.there = False
 
 
-async def test_a_source_that_is_lost_while_it_comes_back_is_connected_again(join: Join) -> None:
+async def test_a_source_lost_during_a_reconnect_is_connected_again(join: Join) -> None:
     feed = Fragile(NAME)
     runner = FeedRunner(feed, await join("feed"))
     await runner.start()
@@ -268,9 +270,7 @@ async def test_a_source_that_is_lost_while_it_comes_back_is_connected_again(join
     await runner.stop()
 
 
-async def test_a_feed_that_is_stopped_while_it_comes_back_stays_disconnected(
-    run: Run, join: Join
-) -> None:
+async def test_a_feed_stopped_during_a_reconnect_stays_disconnected(run: Run, join: Join) -> None:
     await ready(await run())
     feed = Slow(NAME)
     runner = FeedRunner(feed, await join("feed"))
@@ -283,7 +283,7 @@ async def test_a_feed_that_is_stopped_while_it_comes_back_stays_disconnected(
     assert not feed.there
 
 
-async def test_what_the_users_code_raises_is_a_refusal(run: Run, follow: Follow) -> None:
+async def test_an_error_in_the_users_subscribe_is_a_refusal(run: Run, follow: Follow) -> None:
     feed = await run()
 
     async def broken(symbol: str) -> bool:
@@ -296,7 +296,7 @@ async def test_what_the_users_code_raises_is_a_refusal(run: Run, follow: Follow)
     assert feed.get_connection_status().connected
 
 
-async def test_what_the_users_code_cancels_ends_no_more_than_its_call(
+async def test_a_cancelled_error_in_the_users_connect_does_not_stop_the_feed(
     run: Run, follow: Follow, caplog: pytest.LogCaptureFixture
 ) -> None:
     feed = await run()
@@ -318,7 +318,7 @@ async def test_what_the_users_code_cancels_ends_no_more_than_its_call(
     assert closes(await take(live, 1)) == [rate(1).close]
 
 
-async def test_a_bar_that_can_not_travel_is_refused_at_once(run: Run) -> None:
+async def test_a_bar_that_can_not_be_encoded_is_refused_at_once(run: Run) -> None:
     feed = await run()
     for wrong in (
         rate(1, open="dear"),
@@ -341,7 +341,9 @@ async def test_a_feed_that_does_not_connect_is_an_error(join: Join) -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError("no route"), asyncio.CancelledError("no route")])
-async def test_a_connect_that_raises_names_its_feed(failure: BaseException, join: Join) -> None:
+async def test_the_error_of_a_connect_that_raises_names_the_feed(
+    failure: BaseException, join: Join
+) -> None:
     class Broken(CustomForexFeed):
         async def connect(self) -> bool:
             raise failure
@@ -352,19 +354,19 @@ async def test_a_connect_that_raises_names_its_feed(failure: BaseException, join
 
 
 @pytest.mark.parametrize("name", ["iex", "sip", "us"])
-async def test_a_name_of_alpacas_is_refused(name: str, join: Join) -> None:
+async def test_a_feed_name_of_alpaca_is_refused(name: str, join: Join) -> None:
     with pytest.raises(FeedError, match="another name"):
         FeedRunner(CustomForexFeed(name), await join("feed"))
 
 
-async def test_a_feed_that_no_engine_runs_says_so() -> None:
+async def test_a_feed_without_an_engine_is_not_connected_and_can_not_publish() -> None:
     feed = CustomForexFeed(NAME)
     assert not feed.get_connection_status().connected
     with pytest.raises(FeedError, match="add it to a DataEngine"):
         await feed.publish(rate(1))
 
 
-async def test_stamps_of_arrival_are_those_of_publishing(run: Run, admin: Bus) -> None:
+async def test_received_ns_is_the_time_of_publishing(run: Run, admin: Bus) -> None:
     feed = await run()
     await feed.publish_all([rate(0), rate(1)])
 

@@ -20,7 +20,9 @@ def lanes_heard(bus: Bus) -> list[str]:
     return sorted(subject for subject in subscribed if subject.startswith("md.live.frame."))
 
 
-async def test_all_who_follow_a_lane_hear_its_heads_and_nobody_hears_others(join: Join) -> None:
+async def test_subscribers_of_a_lane_share_one_subscription_and_get_only_its_watermarks(
+    join: Join,
+) -> None:
     bus, validate = await join("client"), await join("validate")
     heads, one, two, other = (
         WatermarkHub(bus),
@@ -42,7 +44,9 @@ async def test_all_who_follow_a_lane_hear_its_heads_and_nobody_hears_others(join
     assert other == [head(7)]
 
 
-async def test_who_leaves_hears_no_more_and_the_last_one_ends_the_subscription(join: Join) -> None:
+async def test_a_removed_subscriber_receives_nothing_and_the_last_one_ends_the_subscription(
+    join: Join,
+) -> None:
     bus, validate = await join("client"), await join("validate")
     heads, one, two = WatermarkHub(bus), list[Watermark](), list[Watermark]()
     hear_one, hear_two = one.append, two.append
