@@ -73,7 +73,9 @@ async def check(pipeline: Pipeline, got: list[TradeBar]) -> None:
 
 
 @pytest.mark.soak
-async def test_a_stream_is_whole_whatever_is_killed_while_it_begins(tmp_path: Path) -> None:
+async def test_a_stream_is_complete_when_a_process_is_killed_during_its_start(
+    tmp_path: Path,
+) -> None:
     chance = random.Random(RUNS)
     for done in range(0, RUNS, RUNS_OF_A_STACK):
         async with Pipeline(tmp_path / f"stack-{chance.random()}") as pipeline:
@@ -95,7 +97,7 @@ async def survive(pipeline: Pipeline, config: Config, chance: random.Random) -> 
         await check(pipeline, await reading)
 
 
-async def test_two_who_ask_for_the_same_both_get_it_and_it_is_fetched_once(
+async def test_two_streams_of_the_same_history_both_get_all_bars(
     pipeline: Pipeline, engine: DataEngine
 ) -> None:
     first, second = await asyncio.gather(
@@ -105,7 +107,7 @@ async def test_two_who_ask_for_the_same_both_get_it_and_it_is_fetched_once(
     await check(pipeline, second)
 
 
-async def test_a_named_stream_goes_on_where_its_reader_stopped(
+async def test_a_named_stream_resumes_where_its_reader_stopped(
     pipeline: Pipeline, engine: DataEngine
 ) -> None:
     got = await take(engine.bars(*SYMBOLS, since=LONG, name="mine"), 10)
@@ -140,7 +142,9 @@ async def test_slices_hold_the_bars_of_one_minute(pipeline: Pipeline, engine: Da
             assert to_ns(one.timestamp) not in truth[symbol], f"{symbol} at {one.timestamp}"
 
 
-async def test_final_bars_come_corrected_and_once(pipeline: Pipeline, engine: DataEngine) -> None:
+async def test_final_bars_are_delivered_once_and_in_order(
+    pipeline: Pipeline, engine: DataEngine
+) -> None:
     got: list[TradeBar] = []
     stream = engine.bars("BTC/USD", revisions="final")
     with suppress(TimeoutError):

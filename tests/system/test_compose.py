@@ -236,7 +236,7 @@ def test_live_uses_the_keys_and_never_the_simulator(any_command: list[str]) -> N
     assert "ws://simulator" not in live
 
 
-def test_ingest_and_store_go_by_the_same_feed(any_command: list[str]) -> None:
+def test_ingest_and_store_use_the_same_feed(any_command: list[str]) -> None:
     changes = {**KEYS, "LEAN_LITE_ALPACA__FEED": "sip"}
     for files, feeds in (((DEMO,), []), ((DEMO, LIVE), ["sip"])):
         services = config_of(any_command, *files, **changes)
@@ -247,12 +247,12 @@ def test_ingest_and_store_go_by_the_same_feed(any_command: list[str]) -> None:
             assert simulated == ("false" if feeds else "true")
 
 
-def test_live_without_keys_names_both_ways_out(any_command: list[str]) -> None:
+def test_the_error_for_live_without_keys_names_both_solutions(any_command: list[str]) -> None:
     with pytest.raises(ValueError, match=r"set APCA_API_(KEY_ID|SECRET_KEY), or run the demo"):
         config_of(any_command, DEMO, LIVE)
 
 
-def test_every_port_is_published_to_this_machine_alone() -> None:
+def test_every_port_is_published_on_localhost_only() -> None:
     files = "\n".join(path.read_text("utf-8") for path in (DEMO, LIVE))
     published = re.findall(r"^ *ports: (.*)$", files, re.MULTILINE)
     assert published
@@ -266,7 +266,7 @@ def test_the_dockerfile_and_the_compose_file_name_the_same_python() -> None:
     assert f"${{PYTHON_IMAGE:-{named}}}" in DEMO.read_text("utf-8")
 
 
-def test_every_service_finds_its_own_password_and_no_other(compose: Compose) -> None:
+def test_every_service_has_only_its_own_password(compose: Compose) -> None:
     compose("up", "setup")
     passwords = set()
     for name in SERVICES:
@@ -277,7 +277,7 @@ def test_every_service_finds_its_own_password_and_no_other(compose: Compose) -> 
     assert len(passwords) == len(SERVICES)
 
 
-async def test_no_bar_is_lost_or_doubled_when_replicas_join(compose: Compose) -> None:
+async def test_no_bar_is_lost_or_duplicated_when_replicas_join(compose: Compose) -> None:
     async with ComposedPipeline(compose) as pipeline:
         bars = pipeline.followers[0].bars
         await until(lambda: bars, "the first bar", START_S)
@@ -302,7 +302,7 @@ async def some_bars(compose: Compose) -> list[TailBar]:
         return list(bars)
 
 
-async def test_a_second_demo_replays_the_same_days_from_their_beginning(compose: Compose) -> None:
+async def test_a_second_demo_replays_the_same_days_from_the_start(compose: Compose) -> None:
     first, second = await some_bars(compose), await some_bars(compose)
     assert min(bar.start_ns for bar in first) == min(bar.start_ns for bar in second)
     # A stream that had gone on would begin behind all of these.

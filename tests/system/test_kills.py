@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.system, pytest.mark.soak, pytest.mark.timeout(3600 if 
 
 
 @pytest.mark.parametrize("victim", ["validate", "store", "ingest", "nats"])
-async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(
+async def test_no_bar_is_lost_or_duplicated_when_a_process_is_killed(
     victim: str, tmp_path: Path
 ) -> None:
     chance = random.Random(victim)
@@ -36,7 +36,7 @@ async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(
         await pipeline.check_delivery()
 
 
-async def test_a_stopped_owner_that_wakes_after_its_lease_has_gone_writes_nothing(
+async def test_a_frozen_owner_that_resumes_after_its_lease_expired_writes_nothing(
     tmp_path: Path,
 ) -> None:
     async with Pipeline(tmp_path / "stack") as pipeline:

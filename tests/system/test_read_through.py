@@ -71,7 +71,7 @@ async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
         yield running
 
 
-async def test_what_is_not_stored_is_fetched_once_and_equals_the_recording(
+async def test_missing_history_is_fetched_once_and_equals_the_recording(
     pipeline: Pipeline,
 ) -> None:
     asked = request("AAPL")
@@ -85,7 +85,7 @@ async def test_what_is_not_stored_is_fetched_once_and_equals_the_recording(
     assert await rest_requests(pipeline) == fetched > 0
 
 
-async def test_many_who_ask_at_once_share_one_fetch(pipeline: Pipeline) -> None:
+async def test_concurrent_requests_share_one_fetch(pipeline: Pipeline) -> None:
     answers = await asyncio.gather(
         *(read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S) for _ in range(8))
     )
@@ -94,14 +94,14 @@ async def test_many_who_ask_at_once_share_one_fetch(pipeline: Pipeline) -> None:
     assert await rest_requests(pipeline) <= 3
 
 
-async def test_days_are_a_series_of_their_own(pipeline: Pipeline) -> None:
+async def test_daily_bars_are_separate_from_minute_bars(pipeline: Pipeline) -> None:
     daily = await read_through(pipeline.bus, request("SPY", 86_400), wait_s=WAIT_S)
     assert 5 <= len(rows(daily)) <= 7
     minutes = await read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S)
     assert not rows(daily).keys() & rows(minutes).keys()
 
 
-async def test_when_the_market_opens_the_day_before_is_there(tmp_path: Path) -> None:
+async def test_the_previous_day_is_in_history_when_the_market_opens(tmp_path: Path) -> None:
     options = SimulatorOptions(speed=1.0, start="last", hold=False)
     async with Pipeline(tmp_path / "stack", options=options, strategies=0) as running:
         now_ns = await feed_now_ns(running)
@@ -110,7 +110,7 @@ async def test_when_the_market_opens_the_day_before_is_there(tmp_path: Path) -> 
     assert max(rows(daily)) == [one.label_ns for one in sessions if one.close_ns <= now_ns][-1]
 
 
-async def test_a_span_without_bars_is_whole_and_no_gap(pipeline: Pipeline) -> None:
+async def test_a_span_without_bars_is_complete_and_no_gap(pipeline: Pipeline) -> None:
     early = request("FAKEPACA")
     nothing = await read_through(pipeline.bus, early, wait_s=WAIT_S)
     assert (rows(nothing), nothing.gaps) == ({}, ())
@@ -119,7 +119,7 @@ async def test_a_span_without_bars_is_whole_and_no_gap(pipeline: Pipeline) -> No
     assert await rest_requests(pipeline) == fetched
 
 
-async def test_no_bars_of_an_unknown_symbol_are_a_gap_each_time(pipeline: Pipeline) -> None:
+async def test_an_unknown_symbol_is_a_gap_in_every_request(pipeline: Pipeline) -> None:
     for _ in range(2):
         nothing = await read_through(pipeline.bus, request("SPYY"), wait_s=WAIT_S)
         assert rows(nothing) == {}
@@ -127,7 +127,7 @@ async def test_no_bars_of_an_unknown_symbol_are_a_gap_each_time(pipeline: Pipeli
         shows("a symbol that the simulator does not have", nothing.gaps[0].reason)
 
 
-async def test_what_nobody_serves_is_a_gap_that_says_why(pipeline: Pipeline) -> None:
+async def test_an_unserved_feed_is_a_gap_with_its_reason(pipeline: Pipeline) -> None:
     answer = await read_through(pipeline.bus, request("AAPL", feed="sip"), wait_s=WAIT_S)
     assert [gap.symbol for gap in answer.gaps] == ["AAPL"]
     assert "not served by this account" in answer.gaps[0].reason
@@ -158,7 +158,9 @@ async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_
 
 
 @pytest.mark.parametrize("name", ["ingest", "validate", "store", "nats"])
-async def test_whoever_dies_during_a_fetch_it_ends_whole(pipeline: Pipeline, name: str) -> None:
+async def test_a_fetch_completes_when_a_process_is_killed_during_it(
+    pipeline: Pipeline, name: str
+) -> None:
     pipeline.stack.children["simulator"].send_signal(signal.SIGSTOP)
     asked = request("SPY")
     fetching = asyncio.ensure_future(read_through(pipeline.bus, asked, wait_s=60))
@@ -170,7 +172,7 @@ async def test_whoever_dies_during_a_fetch_it_ends_whole(pipeline: Pipeline, nam
     assert rows(answer) == await truth(pipeline, "SPY", asked.end_ns)
 
 
-async def test_what_came_live_is_not_fetched_again(tmp_path: Path) -> None:
+async def test_bars_received_live_are_not_fetched_again(tmp_path: Path) -> None:
     options = SimulatorOptions(speed=120.0, start="open", hold=True)
     async with Pipeline(tmp_path / "stack", options=options, strategies=0) as pipeline:
         live = Live(pipeline.bus, ("SPY",))

@@ -192,7 +192,7 @@ async def test_ten_processes_that_start_at_once_share_one_stack_that_ends_with_t
     assert not (home / "demo" / "session.json").exists()
 
 
-async def test_a_stack_is_warm_for_a_second_run_and_cold_after_its_end(home: Path) -> None:
+async def test_a_second_run_reuses_the_stack_until_it_has_stopped(home: Path) -> None:
     pids = []
     for _ in range(2):
         async with joined() as membership:
@@ -205,7 +205,7 @@ async def test_a_stack_is_warm_for_a_second_run_and_cold_after_its_end(home: Pat
         assert membership.facts["pid"] != pids[0]
 
 
-async def test_the_description_is_private_and_without_keys(
+async def test_the_stack_files_are_private_and_without_keys(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APCA_API_KEY_ID", "hunter2")
@@ -219,7 +219,7 @@ async def test_the_description_is_private_and_without_keys(
         assert membership.facts["password"] not in command
 
 
-async def test_survivors_go_on_whatever_is_killed(home: Path) -> None:
+async def test_users_continue_when_a_user_child_or_supervisor_is_killed(home: Path) -> None:
     chance = random.Random(4)
     async with joined() as membership, some_users(2) as users:
         for user in users:
@@ -272,7 +272,7 @@ async def test_survivors_go_on_whatever_is_killed(home: Path) -> None:
     await until(lambda: not processes_of(home), "the end of everything", LINGER_S + 5)
 
 
-async def test_the_simulators_clock_goes_on_when_the_supervisor_is_killed(home: Path) -> None:
+async def test_the_simulators_clock_continues_when_the_supervisor_is_killed(home: Path) -> None:
     async with joined() as membership:
         first = clock_of(home)
         owner = membership.facts["pid"]
@@ -289,7 +289,7 @@ def clock_of(home: Path) -> dict[str, Any]:
     return dict(json.loads([line for line in lines if line.startswith('{"rest_url"')][-1])["clock"])
 
 
-async def test_a_fresh_demo_is_wiped_although_an_earlier_one_was_killed(home: Path) -> None:
+async def test_a_new_demo_deletes_the_data_of_a_killed_one(home: Path) -> None:
     async with joined() as membership:
         owner = membership.facts["pid"]
     os.kill(owner, signal.SIGKILL)
@@ -300,7 +300,7 @@ async def test_a_fresh_demo_is_wiped_although_an_earlier_one_was_killed(home: Pa
         assert not witness.exists()
 
 
-async def test_down_ends_the_stack_for_its_users_too(home: Path) -> None:
+async def test_down_stops_the_stack_for_its_users_too(home: Path) -> None:
     async with joined() as membership, some_users(1) as users:
         await users[0].facts()
         assert run("down").returncode == 0
@@ -311,7 +311,7 @@ async def test_down_ends_the_stack_for_its_users_too(home: Path) -> None:
         assert processes_of(home) == {}
 
 
-async def test_the_verbs_tell_and_do(home: Path) -> None:
+async def test_the_commands_up_status_logs_and_down_work(home: Path) -> None:
     none = run("status")
     assert (none.returncode, none.stdout) == (
         3,
@@ -344,7 +344,7 @@ async def test_the_verbs_tell_and_do(home: Path) -> None:
     assert run("down").stdout == "no stack is running: nothing to stop\n"
 
 
-async def test_the_log_is_followed(home: Path) -> None:
+async def test_logs_follow_prints_new_lines(home: Path) -> None:
     async with joined():
         following = await asyncio.create_subprocess_exec(
             *COMMAND, "logs", "supervisor", "--follow", stdout=asyncio.subprocess.PIPE
@@ -361,7 +361,7 @@ def named_child(home: Path, name: str) -> int:
     return next(pid for pid, line in processes_of(home).items() if f"lean_lite_{name}" in line)
 
 
-async def test_live_without_keys_names_both_ways_out_and_starts_nothing(
+async def test_live_without_keys_starts_nothing_and_names_both_solutions(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LEAN_LITE_FEED")
@@ -383,7 +383,7 @@ async def test_another_mode_or_feed_is_refused_with_what_to_do(home: Path) -> No
         shows("a stack of another mode, feed or account", refused.stderr, refused.returncode)
 
 
-async def test_another_account_is_refused_even_after_the_death_of_the_supervisor(
+async def test_another_account_is_refused_even_after_the_supervisor_is_killed(
     home: Path,
 ) -> None:
     async with Simulator(SimulatorSettings(keys={"mine": "secret"}, start="last")) as alpaca:
@@ -448,7 +448,7 @@ def live(urls: dict[str, str]) -> Config:
     )
 
 
-async def test_what_could_not_start_is_told_by_its_own_words_and_leaves_nothing(
+async def test_a_failed_start_raises_its_own_message_and_leaves_no_process(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAN_LITE_STACK__NATS_SERVER", "/nowhere/nats-server")
