@@ -1,4 +1,4 @@
-"""A bus that can't be used is refused in words, before anything is begun."""
+"""Connecting to an unusable server raises an error that says what to do."""
 
 import pytest
 

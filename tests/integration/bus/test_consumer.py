@@ -1,4 +1,4 @@
-"""A consumer hands over every frame once and in order, whatever the server goes through."""
+"""A consumer delivers every frame once and in order, also when the server is killed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,12 +18,12 @@ EVERY = "md.raw.>"
 
 
 def numbered(numbers: range) -> list[RawFrame]:
-    """Frames of four lanes, in turn."""
+    """Return frames of four lanes, in turn."""
     return [RawFrame(f"md.raw.iex.equity.{n % 4}", b"%d" % n, {"Number": str(n)}) for n in numbers]
 
 
 class Reader:
-    """Read in the background and keep what came."""
+    """Run a consumer in the background and keep its frames."""
 
     def __init__(self, bus: Bus, subject: str, after_seq: int, pause_s: float) -> None:
         self.frames: list[Frame] = []
@@ -104,7 +104,7 @@ async def test_a_consumer_resumes_after_a_sequence(
 async def test_a_lane_far_behind_the_stream_resumes_after_its_sequence(
     read: Read, feeder: Feeder
 ) -> None:
-    """Nothing comes for a while, and nats-py then begins at the stream's begin."""
+    """After a while without messages, nats-py starts again at the start of the stream."""
     await feeder.publish(*numbered(range(4)), *numbered(range(1, 200, 4)))
     reader = await read("md.raw.*.equity.0", after_seq=1)
     await asyncio.sleep(4)
@@ -144,7 +144,7 @@ async def test_no_frame_is_lost_or_duplicated_when_the_server_is_killed(
     async with feeder.publishing(iter(numbered(range(100_000)))):
         for number in range(3):
             seen = len(reader.frames)
-            await until(lambda: len(reader.frames) > seen + 30, "frames to come")  # noqa: B023
+            await until(lambda: len(reader.frames) > seen + 30, "more frames")  # noqa: B023
             await brokers.kill_nats()
             await asyncio.sleep(0.3 * number)
             await brokers.start_nats()

@@ -1,4 +1,4 @@
-"""What a bucket holds is read whole, whoever reads it and however often."""
+"""Every read of a bucket returns all of its current values."""
 
 from lean_lite.bus import Bus
 from lean_lite.bus.key_value import MAX_CONCURRENT, read_keys, read_values

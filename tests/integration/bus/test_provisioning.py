@@ -1,4 +1,4 @@
-"""Streams and buckets are made once, and brought up to the settings afterwards."""
+"""Streams and buckets are created once, and updated when their settings change."""
 
 import msgspec
 import pytest

@@ -149,7 +149,7 @@ async def test_a_stale_owner_is_fenced_when_the_first_refusal_is_lost(
     await stale.take_over(b"")
     owner = fenced(await join("ingest"), 2)
     await owner.take_over(b"marker")
-    # The refusal itself is lost, so the stale owner asks twice.
+    # The refusal itself is lost, so the stale owner publishes twice.
     relay.lose = lambda _, payload: not relay.lost and b"10071" in payload
     with pytest.raises(Fenced):
         await stale.publish(b"stale", {})

@@ -54,21 +54,21 @@ async def test_each_request_gets_its_own_reply(serve: Serve, join: Join) -> None
 
     await serve(count)
     client = await join("client")
-    asked = [
+    requests = [
         request_reply(client, HISTORY, HistoryRequest(("SPY",) * number), HistoryReply)
         for number in range(30)
     ]
-    answers = await asyncio.gather(*asked)
-    assert [answer.rows for answer in answers] == list(range(30))
-    assert answers[0].through == {"equity.1": 7}
+    replies = await asyncio.gather(*requests)
+    assert [answer.rows for answer in replies] == list(range(30))
+    assert replies[0].through == {"equity.1": 7}
 
 
 async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
-    answered: list[int] = []
+    handled_by: list[int] = []
 
     def member(number: int) -> Handle:
         async def handle(_: HistoryRequest) -> ChunkedReply:
-            answered.append(number)
+            handled_by.append(number)
             return reply(number)
 
         return handle
@@ -78,8 +78,8 @@ async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
     client = await join("client")
     for _ in range(60):
         await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)
-    assert len(answered) == 60
-    assert set(answered) == {1, 2}
+    assert len(handled_by) == 60
+    assert set(handled_by) == {1, 2}
 
 
 async def test_a_refusal_has_its_code_and_message(serve: Serve, join: Join) -> None:
@@ -135,7 +135,7 @@ async def test_a_request_or_reply_above_max_payload_is_refused_with_advice(
     serve: Serve, join: Join
 ) -> None:
     async def answer(request: HistoryRequest) -> ChunkedReply:
-        gap = Gap("X" * 2**21, 0, 1, "too long a name") if request.symbols else None
+        gap = Gap("X" * 2**21, 0, 1, "the name is too long") if request.symbols else None
         return ChunkedReply(HistoryReply({}, 0, 0, gaps=() if gap is None else (gap,)))
 
     await serve(answer)
@@ -152,39 +152,39 @@ async def test_a_request_or_reply_above_max_payload_is_refused_with_advice(
 
 
 async def test_a_request_to_a_silent_service_times_out(serve: Serve, join: Join) -> None:
-    over = asyncio.Event()
+    release = asyncio.Event()
 
     async def wait(_: HistoryRequest) -> ChunkedReply:
-        await over.wait()
+        await release.wait()
         return reply(1)
 
     await serve(wait)
     client = await join("client")
     with pytest.raises(BusUnavailable, match="is the service running"):
         await request_reply(client, HISTORY, HistoryRequest(), HistoryReply, timeout_s=0.5)
-    over.set()
+    release.set()
 
 
 async def test_requests_above_the_limit_of_a_service_are_refused_as_busy(
     serve: Serve, join: Join
 ) -> None:
-    go_on = asyncio.Event()
+    release = asyncio.Event()
 
     async def wait(_: HistoryRequest) -> ChunkedReply:
-        await go_on.wait()
+        await release.wait()
         return reply(1)
 
     await serve(wait)
     client = await join("client", request_timeout_s=60.0)
-    asked = [
+    requests = [
         asyncio.create_task(request_reply(client, HISTORY, HistoryRequest(), HistoryReply))
         for _ in range(MAX_ACTIVE + 9)
     ]
-    await until(lambda: sum(task.done() for task in asked) == 9, "nine to be sent away")
-    go_on.set()
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert sum(isinstance(answer, Busy) for answer in answers) == 9
-    assert sum(isinstance(answer, HistoryReply) for answer in answers) == MAX_ACTIVE
+    await until(lambda: sum(task.done() for task in requests) == 9, "nine refusals")
+    release.set()
+    replies = await asyncio.gather(*requests, return_exceptions=True)
+    assert sum(isinstance(answer, Busy) for answer in replies) == 9
+    assert sum(isinstance(answer, HistoryReply) for answer in replies) == MAX_ACTIVE
     assert (await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 1
 
 
@@ -196,8 +196,8 @@ async def test_a_large_reply_arrives_complete_and_in_order(serve: Serve, join: J
 
     await serve(answer)
     client = await join("client")
-    head, *received = [part async for part in request_chunks(client, HISTORY, HistoryRequest())]
-    assert msgspec.msgpack.decode(head, type=HistoryReply).chunks == 60
+    first, *received = [part async for part in request_chunks(client, HISTORY, HistoryRequest())]
+    assert msgspec.msgpack.decode(first, type=HistoryReply).chunks == 60
     assert tuple(received) == chunks
 
 
@@ -229,7 +229,7 @@ async def test_a_slow_client_has_at_most_one_window_of_chunks_in_flight(
         await asyncio.sleep(0.02)
         received.append(part)
     assert received[1:] == [b"chunk %d" % number for number in range(40)]
-    await until(lambda: sent == 40, "the admin to have seen all")
+    await until(lambda: sent == 40, "the admin to receive all chunks")
     assert 1 < most <= WINDOW
 
 
