@@ -1,4 +1,4 @@
-"""What Alpaca refuses is told to whoever asked, with what to do about it."""
+"""A refusal of Alpaca is passed on to the client, with what to do about it."""
 
 import asyncio
 import json

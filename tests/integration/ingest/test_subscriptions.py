@@ -1,4 +1,4 @@
-"""Ingest accepts and refuses symbols in words, and carries the accepted ones to RAW."""
+"""Ingest accepts or refuses symbols with a reason, and publishes the accepted ones to RAW."""
 
 import asyncio
 
@@ -32,10 +32,10 @@ async def test_bars_of_subscribed_symbols_equal_the_recording_bit_for_bit(
         bars = of(await market.reach(symbol, 30), Origin.LIVE)
         starts = [bar.start_ns for bar in bars]
         assert starts == sorted(set(starts))
-    await market.whole(sim, SYMBOLS)
+    await market.wait_until_complete(sim, SYMBOLS)
     bars = await market.bars()
     check_bits(bars, sim)
-    # Recorded symbols have neither count nor VWAP, the made-up ones have both.
+    # Recorded symbols have neither count nor VWAP, generated ones have both.
     assert {bar.trade_count for bar in bars if bar.symbol != "SYN0001"} == {-1}
     assert min(bar.trade_count for bar in bars if bar.symbol == "SYN0001") > 0
     live = of(bars, Origin.LIVE)
@@ -93,10 +93,10 @@ async def test_corrections_are_separate_rows(
     updated = of(bars, Origin.UPDATED)
     check_bits(updated, sim)
     first = {(bar.symbol, bar.start_ns): bar for bar in of(bars, Origin.LIVE)}
-    seen = [(first[key], bar) for bar in updated if (key := (bar.symbol, bar.start_ns)) in first]
-    assert len(seen) >= 10
-    assert all(part.values[:4] == whole.values[:4] for part, whole in seen)
-    assert all(part.values[4] < whole.values[4] for part, whole in seen)
+    pairs = [(first[key], bar) for bar in updated if (key := (bar.symbol, bar.start_ns)) in first]
+    assert len(pairs) >= 10
+    assert all(before.values[:4] == after.values[:4] for before, after in pairs)
+    assert all(before.values[4] < after.values[4] for before, after in pairs)
 
 
 async def test_a_symbol_subscribed_during_startup_is_stored(
