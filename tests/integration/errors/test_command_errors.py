@@ -1,4 +1,4 @@
-"""A program that is started wrongly says why in one line and ends with 3."""
+"""A program started with wrong settings prints the reason in one line and exits with 3."""
 
 from pathlib import Path
 

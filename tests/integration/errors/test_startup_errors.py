@@ -1,4 +1,4 @@
-"""A process that can't start says why in one line and ends with 3."""
+"""A process that can't start prints the reason in one line and exits with 3."""
 
 import socket
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from tests.harness.services import Services
 from tests.harness.small_disk import fill, mounted
 
 
-async def told(
+async def check_error(
     services: Services, situation: str, name: str, **settings: Mapping[str, object]
 ) -> None:
-    """Start a service and hold its only line and its exit code against the page."""
+    """Start a service, and compare its only line and its exit code with docs/errors.md."""
     process = services.start(name, **settings)
     code = await process.ended()
     lines = process.log.splitlines()
@@ -38,13 +38,13 @@ async def test_the_error_for_a_missing_key_names_both_solutions(
 
 
 async def test_the_error_for_a_missing_nats_address_names_the_setting(services: Services) -> None:
-    await told(services, "no address of NATS", "store", bus={"url": ""})
+    await check_error(services, "no address of NATS", "store", bus={"url": ""})
 
 
 async def test_the_error_for_a_missing_nats_names_its_address(services: Services) -> None:
     url = f"nats://{LOCALHOST}:{free_port()}"
     bus = {"url": url, "user": "store", "connect_timeout_s": 1.0}
-    await told(services, "NATS is missing", "store", bus=bus)
+    await check_error(services, "NATS is missing", "store", bus=bus)
 
 
 async def test_a_user_that_nats_refuses_gives_the_same_error(
@@ -52,12 +52,12 @@ async def test_a_user_that_nats_refuses_gives_the_same_error(
 ) -> None:
     given = msgspec.structs.asdict(brokers.config("store", 2.0))
     bus = {**given, "password": "wrong", "connect_timeout_s": 1.0}
-    await told(services, "NATS is missing", "store", bus=bus)
+    await check_error(services, "NATS is missing", "store", bus=bus)
 
 
 async def test_the_error_for_an_old_server_names_its_version(services: Services) -> None:
     async with old_server() as url:
-        await told(services, "a NATS server that is too old", "store", bus={"url": url})
+        await check_error(services, "a NATS server that is too old", "store", bus={"url": url})
 
 
 async def test_the_error_for_a_port_in_use_names_the_setting(
@@ -67,14 +67,14 @@ async def test_the_error_for_a_port_in_use_names_the_setting(
     with socket.create_server((LOCALHOST, 0)) as other:
         port = other.getsockname()[1]
         situation = "the port of metrics is in use"
-        await told(services, situation, "metrics", metrics={"port": port})
+        await check_error(services, situation, "metrics", metrics={"port": port})
         situation = "the port of a service's health is in use"
-        await told(services, situation, "store", store=store, service={"health_port": port})
+        await check_error(services, situation, "store", store=store, service={"health_port": port})
 
 
 async def test_the_error_for_an_unwritable_folder_names_it(services: Services) -> None:
     situation = "a store's folder that can't be written"
-    await told(services, situation, "store", store={"path": str(NOWHERE)})
+    await check_error(services, situation, "store", store={"path": str(NOWHERE)})
 
 
 async def test_the_error_for_a_disk_that_is_full_at_startup_names_it(
@@ -83,4 +83,4 @@ async def test_the_error_for_a_disk_that_is_full_at_startup_names_it(
     with mounted(tmp_path / "disk") as disk:
         fill(disk)
         situation = "a disk that is full at the start"
-        await told(services, situation, "store", store={"path": str(disk)})
+        await check_error(services, situation, "store", store={"path": str(disk)})
