@@ -1,4 +1,4 @@
-"""A store process keeps what is published and gives it back."""
+"""A store process stores what is published, and answers requests for it."""
 
 import asyncio
 
@@ -14,12 +14,12 @@ from lean_lite.quality import Check
 from tests.harness.error_table import shows
 from tests.harness.frames import DAY_NS, OPEN_NS, count_stored, same_bits, some_bars
 from tests.harness.services import Store
-from tests.harness.store_clients import Asker, Publisher
+from tests.harness.store_clients import HistoryClient, Publisher
 from tests.harness.waiting import until
 
 
 async def test_bars_are_returned_bit_for_bit_with_their_sequence(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start()
     sent = {symbol: some_bars(symbol, range(390)) for symbol in ("AAPL", "BRK.B", "BTC/USD")}
@@ -40,7 +40,7 @@ async def test_bars_are_returned_bit_for_bit_with_their_sequence(
 
 
 async def test_a_long_reply_has_several_chunks_in_order_of_start(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     parts = [
         some_bars("BTC/USD", range(1_000), start_ns=OPEN_NS + day * DAY_NS)
@@ -62,7 +62,7 @@ async def test_a_long_reply_has_several_chunks_in_order_of_start(
 
 
 async def test_a_request_waits_for_min_seq_and_is_refused_as_busy_after_the_timeout(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start(LEAN_LITE_STORE__WAIT_S="1")
     first = await publisher.bars("AAPL", some_bars("AAPL", range(1)))
@@ -78,7 +78,7 @@ async def test_a_request_waits_for_min_seq_and_is_refused_as_busy_after_the_time
 
 
 async def test_a_reply_that_would_be_too_large_is_refused_with_advice(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start(LEAN_LITE_STORE__REPLY_ROWS="100")
     seq = await publisher.bars("AAPL", some_bars("AAPL", range(101)))
@@ -90,7 +90,7 @@ async def test_a_reply_that_would_be_too_large_is_refused_with_advice(
 
 
 async def test_the_best_revision_is_returned_without_repeats_and_invalid_rows(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     live = some_bars("AAPL", range(10))
     refill = some_bars("AAPL", range(5, 7), seed=1, origin=2)
@@ -122,7 +122,7 @@ async def test_the_best_revision_is_returned_without_repeats_and_invalid_rows(
 
 @pytest.mark.parametrize("feed", ["iex", "sip"])
 async def test_a_request_without_a_feed_uses_the_accounts_feed_even_if_others_are_newer(
-    feed: str, store: Store, publisher: Publisher, ask: Asker
+    feed: str, store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     sent = {
         name: some_bars("AAPL", range(first, first + 10), feed=name)
@@ -142,12 +142,12 @@ async def test_a_request_without_a_feed_uses_the_accounts_feed_even_if_others_ar
     for name, block in sent.items():
         _, (named,) = await ask("AAPL", feed=name)
         assert same_bits(named, block)
-    # Rows that come after a frame are those of the account's feed, too.
+    # A request for rows after a sequence uses the account's feed, too.
     assert (await ask("AAPL", after={str(lane_of("AAPL")): seq}))[1] == []
 
 
 async def test_without_an_account_feed_the_feed_with_the_newest_bar_is_used(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     older = some_bars("EUR/USD", range(10), feed="one")
     newer = some_bars("EUR/USD", range(5, 15), feed="other")
@@ -162,7 +162,7 @@ async def test_without_an_account_feed_the_feed_with_the_newest_bar_is_used(
 
 
 async def test_a_request_without_symbols_returns_only_how_far_history_reaches(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start()
     seq = await publisher.bars("AAPL", some_bars("AAPL", range(3)))
@@ -172,7 +172,7 @@ async def test_a_request_without_symbols_returns_only_how_far_history_reaches(
 
 
 async def test_a_restarted_store_answers_after_it_has_caught_up(
-    store: Store, publisher: Publisher, ask: Asker
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start()
     await store.ready()

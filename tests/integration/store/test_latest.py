@@ -1,4 +1,4 @@
-"""Valkey holds the newest bars, and its absence stops nothing."""
+"""Valkey holds the newest bars, and the store works without it."""
 
 from redis.asyncio import Redis
 
