@@ -1,4 +1,4 @@
-"""A stream of bars on real services: it joins, waits, ends, and goes on under its name."""
+"""A stream of bars on real services: history, live bars, its end, and resuming by name."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def publish(feed: CustomForexFeed, *minutes: int) -> None:
 
 
 async def stored(running: DataEngine, count: int) -> None:
-    """Wait until so many bars are stored."""
+    """Wait until `count` bars are stored."""
 
     async def enough() -> bool:
         bars = await running.get_historical_data(SYMBOL, NIGHT, NIGHT + 999 * MINUTE)
@@ -75,11 +75,11 @@ async def test_streams_end_when_their_engine_stops(
     async def read(running: DataEngine) -> int:
         return len([bar async for bar in running.bars(SYMBOL)])
 
-    async def slice_up(running: DataEngine) -> int:
+    async def read_slices(running: DataEngine) -> int:
         return len([one async for one in running.slices([SYMBOL])])
 
     async with engine(feed) as running:
-        reading = [asyncio.create_task(read(running)), asyncio.create_task(slice_up(running))]
+        reading = [asyncio.create_task(read(running)), asyncio.create_task(read_slices(running))]
         await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
         await asyncio.sleep(0.5)
         await publish(feed, 1)
@@ -101,7 +101,7 @@ async def test_slices_that_are_no_longer_read_are_unsubscribed(
         await asyncio.sleep(0.5)
         await publish(feed, 1)
         await asyncio.wait_for(reading, LIMIT_S)
-        await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the end of it")
+        await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the unsubscription")
 
 
 async def test_errors_that_prevent_the_start_of_a_stream_are_raised(
@@ -137,7 +137,7 @@ async def test_a_named_reader_resumes_where_it_stopped(
         await feed.publish(rate(1, volume=9.0))
         await publish(feed, 7)
         async with running.bars(SYMBOL, since=since, name="reader") as stream:
-            # The bar in the reader's hand comes again, a correction of an earlier one does not.
+            # The bar in processing comes again, a correction of an earlier bar does not.
             assert minutes(await take(stream, 4)) == [4, 5, 6, 7]
 
 
@@ -206,7 +206,7 @@ async def test_a_name_has_one_reader_at_a_time(
         await publish(feed, 0)
         await asyncio.gather(*reading)
 
-        async def go_on() -> None:
+        async def publish_and_read() -> None:
             for minute in range(1, 99):
                 await publish(feed, minute)
                 await asyncio.sleep(0.1)
@@ -214,7 +214,7 @@ async def test_a_name_has_one_reader_at_a_time(
                     await take(stream, 1)
 
         with pytest.raises(RequestError, match="another reader uses the name reader"):
-            await go_on()
+            await publish_and_read()
 
 
 async def test_a_bookmark_ahead_of_the_store_is_an_error(

@@ -1,4 +1,4 @@
-"""A name goes on for the symbols it knows; others are new, whatever lane they share."""
+"""A named reader resumes its symbols; added symbols are new, also in a lane that it has read."""
 
 import asyncio
 from datetime import datetime
@@ -21,10 +21,10 @@ from tests.integration.conftest import Join
 from tests.integration.data.conftest import Engine
 from tests.integration.data.test_bar_stream import take
 
-NEIGHBOUR, STRANGER = "CAD/USD", "GBP/USD"
-ADDED = pytest.mark.parametrize("added", [NEIGHBOUR, STRANGER])
+SAME_LANE, OTHER_LANE = "CAD/USD", "GBP/USD"
+ADDED = pytest.mark.parametrize("added", [SAME_LANE, OTHER_LANE])
 SILENT_S = 1.5
-assert lane_of(NEIGHBOUR) == lane_of(SYMBOL) != lane_of(STRANGER)
+assert lane_of(SAME_LANE) == lane_of(SYMBOL) != lane_of(OTHER_LANE)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def name_of(symbol: str) -> str:
 
 
 async def drain(stream: BarStream) -> dict[str, list[int]]:
-    """Return the minutes of every symbol until nothing more comes; the last one is done, too."""
+    """Return the minutes of each symbol until no more bars come; the last bar is processed, too."""
     got: dict[str, list[int]] = {}
     async with stream:
         while True:
@@ -133,8 +133,8 @@ async def test_a_bookmark_of_an_earlier_version_is_resumed(
             done = {str(lane_of(SYMBOL)): stream.record.seq}
         bucket = await (await join("client")).jetstream.key_value(BOOKMARKS)
         await bucket.put("reader", encode({"reader": "other", "done": done, "beyond": ()}))
-        got = await drain(running.bars(SYMBOL, STRANGER, since=NIGHT, name="reader"))
-        assert got == {SYMBOL: [2, 3], STRANGER: [0, 1, 2, 3]}
+        got = await drain(running.bars(SYMBOL, OTHER_LANE, since=NIGHT, name="reader"))
+        assert got == {SYMBOL: [2, 3], OTHER_LANE: [0, 1, 2, 3]}
 
 
 async def test_a_reader_waits_for_a_server_that_does_not_answer_for_its_bookmark(
@@ -178,10 +178,10 @@ async def test_symbols_that_are_no_longer_read_are_removed_from_the_bookmark(
 ) -> None:
     async with engine(feed) as running:
         await publish(feed, running, EURUSD=range(2), GBPUSD=range(2))
-        await drain(running.bars(SYMBOL, STRANGER, since=NIGHT, name="reader"))
-        await drain(running.bars(STRANGER, name="reader"))
+        await drain(running.bars(SYMBOL, OTHER_LANE, since=NIGHT, name="reader"))
+        await drain(running.bars(OTHER_LANE, name="reader"))
         bucket = await (await join("client")).jetstream.key_value(BOOKMARKS)
         entry = await bucket.get("reader")
     kept = msgspec.msgpack.decode(entry.value or b"", type=Bookmark)
-    assert [*kept.symbols] == [STRANGER]
-    assert [*kept.done] == [str(lane_of(STRANGER))]
+    assert [*kept.symbols] == [OTHER_LANE]
+    assert [*kept.done] == [str(lane_of(OTHER_LANE))]

@@ -1,4 +1,4 @@
-"""An engine on real services: what it starts it ends, whoever fails, waits or is cancelled."""
+"""An engine on real services ends what it starts, also after errors, waits and cancellation."""
 
 import asyncio
 import json
@@ -31,19 +31,19 @@ Update = tuple[str, TradeBar, DataQualityLevel]
 
 
 class Updates:
-    """Be a callback that keeps what it gets."""
+    """Callback that keeps what it receives."""
 
     def __init__(self) -> None:
-        self._got: list[Update] = []
+        self._received: list[Update] = []
 
     def __call__(self, symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
-        self._got.append((symbol, bar, quality))
+        self._received.append((symbol, bar, quality))
 
     def __len__(self) -> int:
-        return len(self._got)
+        return len(self._received)
 
     def __iter__(self) -> Iterator[Update]:
-        return iter(self._got)
+        return iter(self._received)
 
 
 async def test_bars_of_a_custom_feed_reach_callbacks_with_quality_and_then_history(
@@ -65,13 +65,13 @@ async def test_bars_of_a_custom_feed_reach_callbacks_with_quality_and_then_histo
             (SYMBOL, rate(3), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(4), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(5), DataQualityLevel.EXCELLENT),
-            # Forex has no volume at all: that is no fault.
+            # Forex has no volume, so a bar without it is not an error.
             (SYMBOL, rate(6, volume=0.0), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(7, low=2.0), DataQualityLevel.INVALID),
         ]
         forex.past = [rate(number, volume=1.0) for number in range(10)]
-        asked = (SYMBOL, NIGHT, NIGHT + 10 * MINUTE, Resolution.MINUTE)
-        history = await running.get_historical_data(*asked)
+        request = (SYMBOL, NIGHT, NIGHT + 10 * MINUTE, Resolution.MINUTE)
+        history = await running.get_historical_data(*request)
         assert [bar.volume for bar in history] == [1, 1, 1, 103, 104, 105, 0, 1, 1, 1]
         forex.asked.clear()
         await running.get_historical_data(SYMBOL, NIGHT + 3 * MINUTE, NIGHT + 7 * MINUTE)
@@ -90,9 +90,9 @@ async def test_bars_of_a_custom_feed_reach_callbacks_with_quality_and_then_histo
 async def test_bars_delivered_to_callbacks_are_in_history_and_in_the_cache(
     pipeline: Feeder, account: Account, bus_config: BusConfig, tmp_path: Path
 ) -> None:
-    account.is_whole = True
+    account.backfill_succeeds = True
     updates, opened = Updates(), from_ns(OPEN_NS)
-    asked = ("AAPL", opened, opened + 5 * MINUTE)
+    request = ("AAPL", opened, opened + 5 * MINUTE)
     async with DataEngine(Config(bus=bus_config), cache=DataCache(cache_dir=tmp_path)) as running:
         running.add_feed(AlpacaDataFeed("alpaca"))
         running.add_data_callback(updates)
@@ -107,7 +107,7 @@ async def test_bars_delivered_to_callbacks_are_in_history_and_in_the_cache(
             await pipeline.publish(raw_frame("AAPL", changed))
             await until(lambda: len(updates) == 8 + number, "the correction")  # noqa: B023
             for _ in range(2):
-                history = await running.get_historical_data(*asked)
+                history = await running.get_historical_data(*request)
                 assert (len(history), history[3].volume) == (5, volume[0])
         figures = running.get_metrics()["engine"]
         assert (figures["cache_hits"], figures["cache_misses"]) == (20, 20)
@@ -184,7 +184,7 @@ async def test_a_callback_that_raises_does_not_affect_others(
         assert figures["engine"]["total_messages"] == 8
         json.dumps(figures)
     assert len(before) == 5
-    # The 1st, 2nd, 4th and 8th failure of each is told.
+    # The 1st, 2nd, 4th and 8th failure of each is logged.
     failures = [line for line in caplog.messages if "failed for AAPL" in line]
     assert len(failures) == 8
 
@@ -215,10 +215,10 @@ async def test_a_slow_callback_does_not_affect_others_and_its_policy_is_applied(
         assert not [*blocked, *newest, *tail]
         gate.set()
         every = [bar.timestamp for _, bar, _ in fast]
-        await until(lambda: len(blocked) == 10, "what was held back")
+        await until(lambda: len(blocked) == 10, "the queued bars")
         assert [bar.timestamp for _, bar, _ in blocked] == every
-        # Each held its first bar in its hands when the others came.
-        await until(lambda: len(newest) == 2 and len(tail) == 4, "what was left")
+        # Each was processing its first bar when the others arrived.
+        await until(lambda: len(newest) == 2 and len(tail) == 4, "the remaining bars")
         assert [bar.timestamp for _, bar, _ in newest] == [every[0], every[-1]]
         assert [bar.timestamp for _, bar, _ in tail] == [every[0], *every[-3:]]
         dropped = [one["dropped"] for one in running.get_metrics()["callbacks"]]
@@ -265,7 +265,7 @@ async def test_reports_and_metrics_cover_the_received_bars(
         assert [one["quality"] for one in report["worst"]] == ["INVALID"]
         assert 0 < report["average_quality_score"] < 1
         assert running.get_data_quality_report("AAPL", hours=1)["average_quality_score"] is None
-        await until(lambda: "store" in str(running.get_metrics()["services"]), "beats")
+        await until(lambda: "store" in str(running.get_metrics()["services"]), "heartbeats")
         states = {
             one["service"]: one["ready"] for one in running.get_metrics()["services"].values()
         }
@@ -370,18 +370,18 @@ async def test_an_engine_may_be_used_in_one_event_loop_after_another(
             await asyncio.gather(*[running.subscribe_symbol(symbol) for symbol in symbols])
             for number in numbers:
                 await feed.publish(rate(number))
-                await until(partial(got, updates, rate(number)), "the bar")
+                await until(partial(has_received, updates, rate(number)), "the bar")
 
     for numbers in (range(3), range(3, 6)):
         await asyncio.to_thread(asyncio.run, run(numbers))
 
 
-def got(updates: Updates, wanted: TradeBar) -> bool:
+def has_received(updates: Updates, wanted: TradeBar) -> bool:
     return any(bar == wanted for _, bar, _ in updates)
 
 
 async def members(admin: Bus, count: int) -> bool:
-    """Say whether so many feeds are run."""
+    """Return whether `count` feeds run."""
     info = await admin.jetstream.stream_info("KV_members", subjects_filter="$KV.members.feed.>")
     return len(info.state.subjects or {}) == count
 
@@ -396,7 +396,7 @@ async def test_a_cancelled_start_leaves_nothing_running(engine: Engine, turns: i
         await asyncio.sleep(0)
     starting.cancel()
     with suppress(asyncio.CancelledError):
-        # It may have been done already.
+        # The start may have finished before.
         await starting
         await running.stop()
     with pytest.raises(StackError, match=r"engine\.start"):

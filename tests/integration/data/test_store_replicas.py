@@ -1,4 +1,4 @@
-"""Whichever of two stores answers, a stream has all of its bars and no older ones."""
+"""A stream has all of its bars and no older ones, no matter which of two stores answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def other(
 
 
 async def stored_somewhere(running: DataEngine, count: int) -> None:
-    """Wait until one of the stores has so many bars."""
+    """Wait until one of the stores has `count` bars."""
     async with asyncio.timeout(30):
         while len(await running.get_historical_data(SYMBOL, NIGHT, NIGHT.replace(hour=9))) < count:
             await asyncio.sleep(0.05)
@@ -57,7 +57,7 @@ async def stored_somewhere(running: DataEngine, count: int) -> None:
 async def behind(
     engine: DataEngine, feed: CustomForexFeed, other: Path
 ) -> AsyncIterator[DataEngine]:
-    """Start an engine of two stores, the one `MEANWHILE` bars behind the other."""
+    """Start an engine with two stores, one of them `MEANWHILE` bars behind the other."""
     async with engine:
         await publish(feed, *range(BEFORE))
         await stored(engine, BEFORE)
@@ -107,7 +107,7 @@ async def test_history_is_complete_while_another_store_joins(
         open_store(other_file).close()
         with held_back(other_file):
             joining = services.start("store", store=other_settings)
-            await until(lambda: joining.beat is not None, "its first beat")
+            await until(lambda: joining.beat is not None, "its first heartbeat")
             await asyncio.sleep(1.0)
             for _ in range(STREAMS):
                 bars = await running.get_historical_data(SYMBOL, NIGHT, NIGHT.replace(hour=9))

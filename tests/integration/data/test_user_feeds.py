@@ -1,4 +1,4 @@
-"""A user's own feed goes the way of all bars: graded, stored, live, and never doubled."""
+"""Bars of a user's own feed are graded, stored and delivered live, without duplicates."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -138,7 +138,7 @@ async def test_a_refused_symbol_is_reported_and_an_unread_one_unsubscribed(
     await other.stop()
     assert f"unsubscribe {SYMBOL}" not in feed.calls
     await live.stop()
-    await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the last reader's leave")
+    await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the unsubscription")
 
 
 async def test_lost_bars_are_fetched_from_the_right_feed(
@@ -182,13 +182,15 @@ async def test_bars_arrive_once_when_another_process_takes_over(
     live = await follow(SYMBOL, feeds=FEEDS, after={})
     assert f"subscribe {SYMBOL}" not in second.calls
     await first.publish_all([rate(number) for number in range(10)])
-    # What the second one published while it stood by comes as a repeat, and is marked as such.
+    # Bars that the standby has published come as repeats and are marked as such.
     await second.publish_all([rate(number) for number in range(15)])
     assert closes(await take(live, 10)) == [rate(number).close for number in range(10)]
     await runs.runners[first].stop()
     assert first.calls[-2:] == [f"unsubscribe {SYMBOL}", "disconnect"]
     assert closes(await take(live, 5)) == [rate(number).close for number in range(10, 15)]
-    await until(lambda: f"subscribe {SYMBOL}" in second.calls, "the reader's next word")
+    await until(
+        lambda: f"subscribe {SYMBOL}" in second.calls, "the next renewal of the subscription"
+    )
 
 
 async def test_bars_published_while_the_bus_is_down_arrive_when_it_is_back(
@@ -200,7 +202,7 @@ async def test_bars_published_while_the_bus_is_down_arrive_when_it_is_back(
     assert len(await take(live, 5)) == 5
     await brokers.kill_nats()
     await feed.publish_all([rate(number) for number in range(5, 10)])
-    await until(lambda: not feed.get_connection_status().connected, "the loss")
+    await until(lambda: not feed.get_connection_status().connected, "the disconnect")
     await asyncio.sleep(lease_ttl_s)
     await brokers.start_nats()
     await feed.publish_all([rate(number) for number in range(10, 15)])
@@ -228,8 +230,8 @@ async def test_a_feed_that_loses_its_source_connects_again(
     assert feed.metrics.total_messages == len(feed.buffer) == 1
 
 
-class Fragile(CustomForexFeed):
-    """Be lost again while it connects for the second time."""
+class LostDuringReconnect(CustomForexFeed):
+    """Lose the connection again during the second connect."""
 
     attempts = 0
 
@@ -241,25 +243,25 @@ class Fragile(CustomForexFeed):
         return await super().connect()
 
 
-class Slow(CustomForexFeed):
-    """Take a while to come back."""
+class SlowToReconnect(CustomForexFeed):
+    """Take a second to reconnect."""
 
     attempts = 0
-    there = False
+    source_is_open = False
 
     async def connect(self) -> bool:
         self.attempts += 1
         await asyncio.sleep(1.0 if self.attempts == 2 else 0.0)
-        self.there = await super().connect()
+        self.source_is_open = await super().connect()
         return True
 
     async def disconnect(self) -> None:
         await super().disconnect()
-        self.there = False
+        self.source_is_open = False
 
 
 async def test_a_source_lost_during_a_reconnect_is_connected_again(join: Join) -> None:
-    feed = Fragile(NAME)
+    feed = LostDuringReconnect(NAME)
     runner = FeedRunner(feed, await join("feed"))
     await runner.start()
     await ready(feed)
@@ -272,15 +274,15 @@ async def test_a_source_lost_during_a_reconnect_is_connected_again(join: Join) -
 
 async def test_a_feed_stopped_during_a_reconnect_stays_disconnected(run: Run, join: Join) -> None:
     await ready(await run())
-    feed = Slow(NAME)
+    feed = SlowToReconnect(NAME)
     runner = FeedRunner(feed, await join("feed"))
     await runner.start()
-    # Another one publishes the feed, so that the stop waits for what is queued here.
+    # Another process owns the feed, so the stop waits for the bars queued here.
     await feed.publish(rate(1))
     feed.connection_lost("the cable")
     await until(lambda: feed.attempts == 2, "the second attempt")
     await runner.stop()
-    assert not feed.there
+    assert not feed.source_is_open
 
 
 async def test_an_error_in_the_users_subscribe_is_a_refusal(run: Run, follow: Follow) -> None:
@@ -303,14 +305,14 @@ async def test_a_cancelled_error_in_the_users_connect_does_not_stop_the_feed(
     live = await follow(SYMBOL, feeds=FEEDS, after={})
     connect = feed.connect
 
-    async def connect_at_the_second_time() -> bool:
+    async def connect_on_the_second_call() -> bool:
         feed.connect = connect  # type: ignore[method-assign]
         work = asyncio.create_task(asyncio.sleep(9))
         work.cancel()
         await work
         return True
 
-    feed.connect = connect_at_the_second_time  # type: ignore[method-assign]
+    feed.connect = connect_on_the_second_call  # type: ignore[method-assign]
     feed.connection_lost("the cable")
     await until(lambda: feed.get_connection_status().connected, "the connection")
     assert "failed to connect" in caplog.text
