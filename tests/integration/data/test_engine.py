@@ -73,11 +73,11 @@ async def test_bars_of_a_custom_feed_reach_callbacks_with_quality_and_then_histo
         request = (SYMBOL, NIGHT, NIGHT + 10 * MINUTE, Resolution.MINUTE)
         history = await running.get_historical_data(*request)
         assert [bar.volume for bar in history] == [1, 1, 1, 103, 104, 105, 0, 1, 1, 1]
-        forex.asked.clear()
+        forex.history_requests.clear()
         await running.get_historical_data(SYMBOL, NIGHT + 3 * MINUTE, NIGHT + 7 * MINUTE)
-        assert forex.asked == []
+        assert forex.history_requests == []
         await running.get_historical_data(SYMBOL, NIGHT + 2 * MINUTE, NIGHT + 7 * MINUTE)
-        assert forex.asked == [(NIGHT + 2 * MINUTE, NIGHT + 3 * MINUTE)]
+        assert forex.history_requests == [(NIGHT + 2 * MINUTE, NIGHT + 3 * MINUTE)]
         assert await running.unsubscribe_symbol(SYMBOL)
         assert not await running.unsubscribe_symbol(SYMBOL)
         await until(lambda: f"unsubscribe {SYMBOL}" in forex.calls, "the unsubscription")

@@ -216,7 +216,7 @@ async def test_a_feed_that_loses_its_source_connects_again(
     live = await follow(SYMBOL, feeds=FEEDS, after={})
     feed.connects = False
     feed.connection_lost("the cable")
-    feed.connection_lost("the cable, said twice")
+    feed.connection_lost("the cable, reported twice")
     await until(lambda: feed.calls == ["connect"], "an attempt that fails")
     status = feed.get_connection_status()
     assert not status.connected
