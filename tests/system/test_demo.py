@@ -1,4 +1,4 @@
-"""The main job, as a user starts it."""
+"""The demo command, as a user starts it."""
 
 import json
 import os
@@ -57,16 +57,16 @@ def test_every_bar_that_was_published_is_graded_stored_and_delivered_once(tmp_pa
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    said = last_json(done.stdout)
-    assert said["lost"] == 0
-    assert said["duplicated"] == 0
-    assert said["published"] == said["graded"] + said["quarantined"] + said["repeated"]
-    assert said["stored"] == said["graded"] == said["delivered"]
-    assert said["quarantined"] == 0
-    assert set(said["symbols"]) == {"SPY", "AAPL", "BTC/USD"}
-    assert all(symbol["bars"] > 10 for symbol in said["symbols"].values())
-    assert said["latency_ms"]["p50"] > 0
-    assert said["simulated"]
+    report = last_json(done.stdout)
+    assert report["lost"] == 0
+    assert report["duplicated"] == 0
+    assert report["published"] == report["graded"] + report["quarantined"] + report["repeated"]
+    assert report["stored"] == report["graded"] == report["delivered"]
+    assert report["quarantined"] == 0
+    assert set(report["symbols"]) == {"SPY", "AAPL", "BTC/USD"}
+    assert all(symbol["bars"] > 10 for symbol in report["symbols"].values())
+    assert report["latency_ms"]["p50"] > 0
+    assert report["simulated"]
     assert "SIMULATED DATA" in done.stderr
     assert processes_of(tmp_path) == {}
 
@@ -80,9 +80,9 @@ def test_a_signal_stops_all_processes_and_the_demo_still_reports(
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert processes_of(tmp_path) == {}
-    said = last_json(output)
-    assert said["lost"] == 0
-    assert said["duplicated"] == 0
+    report = last_json(output)
+    assert report["lost"] == 0
+    assert report["duplicated"] == 0
 
 
 def test_no_process_is_left_when_the_demo_is_killed(tmp_path: Path) -> None:

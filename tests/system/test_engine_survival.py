@@ -1,4 +1,4 @@
-"""A strategy outlives the supervisor of the stack that it uses."""
+"""A strategy continues when the supervisor of its stack is killed, and ends with the stack."""
 
 import asyncio
 import json
@@ -65,8 +65,8 @@ async def test_bars_of_a_custom_feed_arrive_once_when_the_supervisor_is_killed(
         for number in range(60):
             await feed.publish(rate(number))
             if number == 20:
-                said = json.loads((tmp_path / "demo" / "stack.json").read_text("utf-8"))
-                os.kill(said["pid"], signal.SIGKILL)
+                facts = json.loads((tmp_path / "demo" / "stack.json").read_text("utf-8"))
+                os.kill(facts["pid"], signal.SIGKILL)
             await asyncio.sleep(0.05)
         await until(lambda: len(got) == 60, "every bar", 90)
         await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""History that is not there yet is fetched once, graded, stored and answered."""
+"""Missing history is fetched once, graded, stored and returned."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ from tests.harness.pipeline import VALUES, Pipeline
 
 pytestmark = pytest.mark.system
 
-# Whoever runs the tests on a Sunday still has recorded days in this span.
+# Long enough for recorded days on every weekday on which the tests may run.
 SPAN = timedelta(days=12)
 WAIT_S = 30.0
 
@@ -33,7 +33,7 @@ def request(symbol: str, resolution_s: int = 60, **changes: object) -> HistoryRe
 
 
 def rows(snapshot: HistorySnapshot) -> dict[int, tuple[float, ...]]:
-    """Every bar's values by its start; fails when one comes twice."""
+    """Return each bar's values by its start; fail on a duplicate."""
     found: dict[int, tuple[float, ...]] = {}
     for block in snapshot.blocks:
         values = zip(*(block[name].tolist() for name in VALUES), strict=True)
@@ -65,7 +65,7 @@ async def feed_now_ns(pipeline: Pipeline) -> int:
 
 @pytest.fixture
 async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
-    """Run a stack whose market is over: every recorded day lies in the past."""
+    """Run a stack whose market is over: every recorded day is in the past."""
     options = SimulatorOptions(speed=1.0, start=datetime.now(UTC).isoformat(), hold=False)
     async with Pipeline(tmp_path / "stack", options=options, strategies=0) as running:
         yield running
@@ -74,13 +74,13 @@ async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
 async def test_missing_history_is_fetched_once_and_equals_the_recording(
     pipeline: Pipeline,
 ) -> None:
-    asked = request("AAPL")
-    first = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
-    assert rows(first) == await truth(pipeline, "AAPL", asked.end_ns)
+    history_request = request("AAPL")
+    first = await read_through(pipeline.bus, history_request, wait_s=WAIT_S)
+    assert rows(first) == await truth(pipeline, "AAPL", history_request.end_ns)
     assert len(rows(first)) > 5 * 390 - 100
     assert first.gaps == ()
     fetched = await rest_requests(pipeline)
-    again = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
+    again = await read_through(pipeline.bus, history_request, wait_s=WAIT_S)
     assert rows(again) == rows(first)
     assert await rest_requests(pipeline) == fetched > 0
 
@@ -151,10 +151,10 @@ async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_
     shows("history that can't be had in time", late.gaps[0].reason)
     assert progress[0] < 1
     assert progress == sorted(progress)
-    asked = request("AAPL")
-    whole = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
-    assert whole.gaps == ()
-    assert rows(whole) == await truth(pipeline, "AAPL", asked.end_ns)
+    history_request = request("AAPL")
+    complete = await read_through(pipeline.bus, history_request, wait_s=WAIT_S)
+    assert complete.gaps == ()
+    assert rows(complete) == await truth(pipeline, "AAPL", history_request.end_ns)
 
 
 @pytest.mark.parametrize("name", ["ingest", "validate", "store", "nats"])
@@ -162,14 +162,14 @@ async def test_a_fetch_completes_when_a_process_is_killed_during_it(
     pipeline: Pipeline, name: str
 ) -> None:
     pipeline.stack.children["simulator"].send_signal(signal.SIGSTOP)
-    asked = request("SPY")
-    fetching = asyncio.ensure_future(read_through(pipeline.bus, asked, wait_s=60))
+    history_request = request("SPY")
+    fetching = asyncio.ensure_future(read_through(pipeline.bus, history_request, wait_s=60))
     await asyncio.sleep(0.5)
     pipeline.kill(name)
     pipeline.stack.children["simulator"].send_signal(signal.SIGCONT)
     answer = await fetching
     assert answer.gaps == ()
-    assert rows(answer) == await truth(pipeline, "SPY", asked.end_ns)
+    assert rows(answer) == await truth(pipeline, "SPY", history_request.end_ns)
 
 
 async def test_bars_received_live_are_not_fetched_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The embedded stack with real brokers and small services, so that only the stack is on trial."""
+"""The embedded stack with real brokers and small services, so that only the stack is tested."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Small:
 
 run("{name}", Small)
 """
-DEAF = """loop = asyncio.get_running_loop()
+IGNORES_SIGTERM = """loop = asyncio.get_running_loop()
         loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)"""
 OWNER = """\
@@ -57,7 +57,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Put a small program in the place of a service."""
+    """Replace a service with a small program."""
     programs = tmp_path / "programs"
     monkeypatch.setenv("PYTHONPATH", str(programs))
 
@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process runs; one that only waits to be reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -193,7 +193,7 @@ async def test_children_that_ignore_the_signal_are_killed_within_the_limit(
 ) -> None:
     names = ("store", "validate", "ingest")
     for name in names:
-        install(name, work=DEAF)
+        install(name, work=IGNORES_SIGTERM)
     stack = Stack(Config(), folder=folder, services=names)
     await stack.start()
     pids = [child.pid for child in stack.children.values()]
@@ -236,7 +236,7 @@ async def test_a_second_stack_in_the_same_folder_is_refused(folder: Path) -> Non
 
 @pytest.fixture
 def owner(folder: Path, install: Install) -> Iterator[subprocess.Popen[bytes]]:
-    install("store", work=DEAF)
+    install("store", work=IGNORES_SIGTERM)
     command = [sys.executable, "-c", OWNER, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         yield process
