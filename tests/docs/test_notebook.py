@@ -50,14 +50,16 @@ def shown(cell: Any, kind: str) -> Any:
     return found
 
 
-def test_it_is_stored_without_outputs() -> None:
+def test_the_notebook_is_stored_without_outputs() -> None:
     nbformat.validate(notebook())
     cells = code_of(notebook())
     assert [cell.outputs for cell in cells] == [[]] * len(cells)
     assert {cell.execution_count for cell in cells} == {None}
 
 
-async def test_its_cells_show_history_a_chart_and_live_bars(home: Path, tmp_path: Path) -> None:
+async def test_the_cells_of_the_notebook_show_history_a_chart_and_live_bars(
+    home: Path, tmp_path: Path
+) -> None:
     start, history, frame, chart, quality, live, end = await executed(home, tmp_path)
     assert start.outputs == end.outputs == []
     rows = int(text_of(frame).split()[0])

@@ -36,7 +36,7 @@ def test_no_page_has_code_of_a_kind_that_is_not_tested() -> None:
     assert fences == {"", "console", "python", "text"}
 
 
-def test_the_commands_of_the_tutorial_are_there() -> None:
+def test_the_commands_of_the_tutorial_exist() -> None:
     lines = "".join(blocks("docs/tutorial.md", "console")).splitlines()
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = [line.removeprefix("$ make ") for line in lines if line.startswith("$ make ")]

@@ -97,7 +97,7 @@ def test_the_verbs_of_the_command_line_print_lines(
         assert all(lines)
 
 
-def test_the_settings_are_settings(
+def test_the_settings_of_the_readme_are_valid(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (source,) = blocks("README.md", "toml")

@@ -27,7 +27,7 @@ def test_every_block_has_a_stage() -> None:
     assert len(sources(PAGE)) == len(STAGES) == 19
 
 
-def test_the_pages_show_every_call_that_it_shows() -> None:
+def test_the_pages_show_every_call_of_the_specification() -> None:
     needed = {name for source in sources(PAGE) for name in named(source)}
     shown = {name for page in pages() for one in blocks_of(page) for name in named(one.source)}
     assert len(needed & public_names()) > 40

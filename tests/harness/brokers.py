@@ -140,7 +140,7 @@ def _run(running: ExitStack, container: "DockerContainer", port: int) -> int:
 
 def _refuse(reason: str) -> NoReturn:
     with warnings.catch_warnings():
-        # Docker's client leaves the socket open on which nobody answered.
+        # Docker's client leaves its socket open when no daemon answers.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
     if os.environ.get("LEAN_LITE_REQUIRE_CONTAINERS"):
@@ -149,7 +149,7 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _await_answer(port: int, greeting: bytes, answer: bytes) -> None:
-    """Docker listens on a published port before the server does: wait for its own words."""
+    """Wait for the server's own greeting: Docker listens on a published port before it does."""
     deadline = time.monotonic() + START_S
     while not _answers(port, greeting, answer):
         assert time.monotonic() < deadline, f"nothing answers on port {port}"

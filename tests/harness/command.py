@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lean_lite.config.environment import child_environment
 
-# Where not even root makes a folder.
+# Where not even root can create a folder.
 NOWHERE = Path("/sys/lean-lite")
 
 
@@ -28,9 +28,9 @@ def processes_of(folder: Path) -> dict[int, str]:
     found = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            told = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
+            text = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
             state = (path / "stat").read_text().rpartition(")")[2].split()[0]
-            if str(folder).encode() in told and state not in "ZX" and int(path.name) != os.getpid():
+            if str(folder).encode() in text and state not in "ZX" and int(path.name) != os.getpid():
                 found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
         except OSError:
             continue

@@ -37,7 +37,7 @@ def rate(number: int, symbol: str = SYMBOL, **more: object) -> TradeBar:
 
 
 class CustomForexFeed(DataFeed):
-    """Publish what a test says, and remember what was asked."""
+    """Publish the bars of a test, and keep the calls and the requests for history."""
 
     past: Sequence[TradeBar] = ()
     refused: frozenset[str] = frozenset({"XXX/YYY"})
@@ -45,7 +45,7 @@ class CustomForexFeed(DataFeed):
 
     async def connect(self) -> bool:
         self.calls: list[str] = ["connect"]
-        self.asked: list[tuple[datetime, datetime]] = []
+        self.history_requests: list[tuple[datetime, datetime]] = []
         return self.connects
 
     async def disconnect(self) -> None:
@@ -63,7 +63,7 @@ class CustomForexFeed(DataFeed):
         self, symbol: str, start_date: datetime, end_date: datetime, resolution: Resolution
     ) -> list[TradeBar]:
         await asyncio.sleep(0)
-        self.asked.append((start_date, end_date))
+        self.history_requests.append((start_date, end_date))
         return [bar for bar in self.past if bar.symbol == symbol]
 
     async def publish_all(self, bars: Sequence[TradeBar]) -> None:

@@ -1,4 +1,4 @@
-"""RAW frames by the hundred, always the same for the same seed."""
+"""RAW frames in any number, the same for the same seed."""
 
 import asyncio
 import random
@@ -90,7 +90,7 @@ def undecodable(symbol: str, payload: bytes = b"\xc1 no block") -> RawFrame:
 
 
 def some_frames(seed: int = 1, symbols: tuple[str, ...] = SYMBOLS) -> Iterator[RawFrame]:
-    """Yield frames without end: good bars, bad ones, repeats, markers and bytes that are none."""
+    """Yield frames without end: good bars, bad bars, repeats, markers and undecodable bytes."""
     chance = random.Random(seed)
     minutes = dict.fromkeys(symbols, 0)
     while True:
@@ -112,7 +112,7 @@ def some_frames(seed: int = 1, symbols: tuple[str, ...] = SYMBOLS) -> Iterator[R
 
 
 class Feeder:
-    """Stand in for ingest: publish RAW frames one after the other, each of them once."""
+    """Stand in for ingest: publish RAW frames one after the other, each once."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
@@ -143,7 +143,7 @@ class Feeder:
     async def publishing(
         self, frames: Iterator[RawFrame], pause_s: float = 0.002
     ) -> AsyncIterator[None]:
-        """Publish in the background; at the end, all that was begun is acknowledged."""
+        """Publish in the background; at the end, every frame that was sent is acknowledged."""
         stopped = asyncio.Event()
 
         async def publish() -> None:
@@ -205,7 +205,7 @@ def same_bits(stored: Block, sent: Block) -> bool:
 
 
 def seqs(path: Path) -> list[int]:
-    """The GRADED sequence of every journaled row."""
+    """Return the GRADED sequence of every journaled row."""
     return [seq for block in read_journal(path) for seq in block["seq"].tolist()]
 
 

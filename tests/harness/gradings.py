@@ -19,7 +19,7 @@ DRAIN_S = 100.0
 
 
 class Grading(NamedTuple):
-    """Hold what of a GRADED frame must be the same however often its owner changed."""
+    """Parts of a GRADED frame that must not depend on how often its owner changed."""
 
     raw_seq: int
     tail: str
@@ -77,7 +77,7 @@ async def graded_up_to(admin: Bus, lane: Lane) -> int:
 
 
 def check_once_and_in_order(frames: dict[Lane, list[Stored]], feeder: Feeder) -> None:
-    """Prove one GRADED frame per RAW frame, in its order, and no owner's return."""
+    """Prove one GRADED frame per RAW frame, in order, and no write under an earlier lease."""
     found = {lane: [one.raw_seq for one in kept] for lane, kept in gradings(frames).items()}
     assert found == raw_seqs(feeder)
     for kept in frames.values():
@@ -85,6 +85,6 @@ def check_once_and_in_order(frames: dict[Lane, list[Stored]], feeder: Feeder) ->
 
 
 def returned(frames: Sequence[Stored]) -> list[int]:
-    """Return the leases under which a lane was written again after another one had begun."""
+    """Return the leases under which a lane was written after a later lease had started."""
     epochs = [epoch for epoch, _ in groupby(frame.epoch for frame in frames)]
     return [later for earlier, later in pairwise(epochs) if later < earlier]

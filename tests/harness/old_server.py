@@ -1,4 +1,4 @@
-"""Speak like a NATS server of another time."""
+"""A server that looks like an old NATS server."""
 
 import asyncio
 import json

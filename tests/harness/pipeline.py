@@ -1,4 +1,4 @@
-"""A whole pipeline on this machine, with its truth beside it."""
+"""A complete pipeline on this machine, and checks against the simulator's recording."""
 
 import asyncio
 import os
@@ -26,12 +26,12 @@ SETTLE_S = 60.0
 VALUES = ("open", "high", "low", "close", "volume")
 
 
-class Follower:
-    """One strategy process and everything it said it received."""
+class Strategy:
+    """One strategy process and the bars that it received."""
 
     def __init__(self, config: Config, symbols: tuple[str, ...] = SYMBOLS) -> None:
         self.bars: list[TailBar] = []
-        self.strategy = StrategyProcess(symbols, config, self.bars.append)
+        self.process = StrategyProcess(symbols, config, self.bars.append)
 
     def of(self, symbol: str) -> list[TailBar]:
         return [bar for bar in self.bars if bar.symbol == symbol]
@@ -50,8 +50,8 @@ class Pipeline:
     ) -> None:
         simulator = options or SimulatorOptions(speed=speed)
         self.stack = Stack(Config(), folder=folder, simulator=simulator)
-        self.followers: list[Follower] = []
-        self._strategies = strategies
+        self.strategies: list[Strategy] = []
+        self._strategy_count = strategies
         self._resources = AsyncExitStack()
         self.bus: Bus
 
@@ -60,10 +60,10 @@ class Pipeline:
         self.bus = await connect(self.stack.bus_config("client"), "client", name="test")
         self._resources.push_async_callback(self.bus.close)
         config = self.stack.role_config("client")
-        self.followers = [Follower(config) for _ in range(self._strategies)]
-        for follower in self.followers:
-            self._resources.push_async_callback(follower.strategy.stop)
-        await asyncio.gather(*(follower.strategy.start() for follower in self.followers))
+        self.strategies = [Strategy(config) for _ in range(self._strategy_count)]
+        for strategy in self.strategies:
+            self._resources.push_async_callback(strategy.process.stop)
+        await asyncio.gather(*(strategy.process.start() for strategy in self.strategies))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -90,18 +90,18 @@ class Pipeline:
             try:
                 stored = await self.history(await self.graded_seqs())
             except (BusError, RequestError):
-                # The store may still be on its way back from its last kill.
+                # The store may still be restarting after its last kill.
                 continue
             if all(
-                {bar.start_ns for bar in follower.of(symbol)}
+                {bar.start_ns for bar in strategy.of(symbol)}
                 >= set(stored[symbol]["start_ns"].tolist())
-                for follower in self.followers
+                for strategy in self.strategies
                 for symbol in stored
             ):
                 return
         held = {symbol: len(block) for symbol, block in stored.items()}
         got = [
-            {symbol: len(follower.of(symbol)) for symbol in SYMBOLS} for follower in self.followers
+            {symbol: len(strategy.of(symbol)) for symbol in SYMBOLS} for strategy in self.strategies
         ]
         raise AssertionError(f"strategies never caught up: store {held}, strategies {got}")
 
@@ -128,7 +128,7 @@ class Pipeline:
         return {symbol: concat(parts) for symbol, parts in blocks.items()}
 
     async def recording(self, symbol: str) -> dict[int, dict[str, Any]]:
-        """Return the simulator's truth by start."""
+        """Return the simulator's recorded bars by start."""
         rows = await self.ask_simulator(f"/sim/recording?symbol={symbol.replace('/', '%2F')}")
         return {row["start_ns"]: row for row in rows}
 
@@ -140,7 +140,7 @@ class Pipeline:
 
     async def flowing(self) -> None:
         """Wait until a strategy gets bars that it did not have."""
-        bars = self.followers[0].bars
+        bars = self.strategies[0].bars
         before = len(bars)
         await until(lambda: len(bars) > before, "another bar")
 
@@ -182,7 +182,7 @@ class Pipeline:
 
     async def check_delivery(self) -> None:
         """Prove that every strategy got every stored bar exactly once."""
-        # The last frames may be graded, and so stored, after `settle` has looked.
+        # The last frames may be graded and stored after the last check of `settle`.
         deadline = time.monotonic() + SETTLE_S
         while wrong := self._undelivered(await self.history()):
             assert time.monotonic() < deadline, wrong
@@ -192,15 +192,15 @@ class Pipeline:
         """Name the strategies and symbols whose bars are not those of the store."""
         return [
             f"strategy {number}, {symbol}: {len(got)} bars, {len(block)} stored"
-            for number, follower in enumerate(self.followers)
+            for number, strategy in enumerate(self.strategies)
             for symbol, block in stored.items()
-            if (got := sorted((bar.start_ns, bar.close) for bar in follower.of(symbol)))
+            if (got := sorted((bar.start_ns, bar.close) for bar in strategy.of(symbol)))
             != list(zip(block["start_ns"].tolist(), block["close"].tolist(), strict=True))
         ]
 
 
 async def until(condition: Any, what: str, limit_s: float = 30.0) -> None:
-    """Poll a condition; fail by naming what did not come."""
+    """Poll a condition; after a timeout, fail and name it."""
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, f"waited {limit_s} s for {what}"

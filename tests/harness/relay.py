@@ -1,4 +1,4 @@
-"""Stand between a client and the NATS server, and lose what a test wants lost."""
+"""A relay between a client and the NATS server, which loses the messages that a test chooses."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class Relay:
     """
     Pass everything on, except the messages to the client that `lose` chooses.
 
-    `cut` breaks all connections, and the client may come back; `close` shuts it out until `open`.
+    `cut` breaks all connections, and the client may reconnect; `close` refuses it until `open`.
     """
 
     def __init__(self, nats_url: str) -> None:
@@ -67,7 +67,7 @@ class Relay:
             self._writers.update(ends)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_copy(down, writer))
-                tasks.create_task(self._sift(reader, up))
+                tasks.create_task(self._filter(reader, up))
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -76,7 +76,7 @@ class Relay:
                 end.transport.abort()
             self._serving.discard(task)
 
-    async def _sift(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _filter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             line = await reader.readuntil(b"\r\n")
             words = line.split()

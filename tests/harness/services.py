@@ -1,4 +1,4 @@
-"""Services as processes of their own, seen by what they tell the bus."""
+"""Services as processes of their own, observed by their heartbeats."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ _decode = msgspec.msgpack.Decoder(Heartbeat).decode
 
 
 class Process:
-    """One process of a service, and the last that it told of itself."""
+    """One process of a service, and its last heartbeat."""
 
     def __init__(self, child: ChildProcess, beats: Mapping[int, Heartbeat]) -> None:
         self._child = child
@@ -58,15 +58,17 @@ class Process:
         return self._child.log.path.read_text()
 
     async def ready(self) -> Self:
-        """Return once it says that nothing keeps it from working."""
-        await until(lambda: self._lives() and self.beat is not None, f"{self._child.name}'s beat")
+        """Wait until its heartbeat says that it is ready."""
         await until(
-            lambda: self._lives() and self.beat is not None and self.beat.ready,
+            lambda: self._is_running() and self.beat is not None, f"{self._child.name}'s heartbeat"
+        )
+        await until(
+            lambda: self._is_running() and self.beat is not None and self.beat.ready,
             f"{self._child.name} to be ready",
         )
         return self
 
-    def _lives(self) -> bool:
+    def _is_running(self) -> bool:
         assert self.running, (
             f"{self._child.name} ended ({self._child.exit_code}): {self.log[-2000:]}"
         )
@@ -79,7 +81,7 @@ class Process:
         return sum(s.value for s in self.beat.counted(name)) if self.beat else 0.0
 
     async def count_now(self, name: str) -> float:
-        """Ask the process itself, without the bus."""
+        """Read a counter from the process over HTTP, without the bus."""
         assert self.beat is not None
         url = f"{self.beat.url}/metrics"
         lines = (await asyncio.to_thread(_read, url)).splitlines()
@@ -148,7 +150,7 @@ def _read(url: str) -> str:
         return text
 
 
-PATIENCE_S = 40.0
+START_LIMIT_S = 40.0
 
 
 class Server:
@@ -164,7 +166,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + START_LIMIT_S
         while not self._listens():
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -215,7 +217,7 @@ class Store:
         return code
 
     def failing(self) -> str:
-        """What keeps it from being ready; nothing when it is ready."""
+        """Return why it is not ready; empty when it is ready."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5):
                 return ""

@@ -1,4 +1,4 @@
-"""Ask for symbols as a strategy does, and compare what came with what the simulator recorded."""
+"""Subscribe to symbols as a strategy does, and compare RAW with the simulator's recording."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -42,14 +42,14 @@ def alpaca(simulator: Simulator, **more: object) -> Mapping[str, object]:
 
 
 class Market:
-    """Stand in for strategies, and look into RAW."""
+    """Stand in for strategies, and read RAW."""
 
     def __init__(self, admin: Bus, client: Bus) -> None:
         self._admin = admin
         self._client = client
 
     async def subscribe(self, *symbols: str) -> SubscribeReply:
-        """Ask as soon as somebody answers."""
+        """Subscribe, with retries until ingest answers."""
 
         async def answered() -> SubscribeReply | None:
             request = SubscribeRequest("test", symbols)
@@ -58,7 +58,7 @@ class Market:
             except (BusUnavailable, Busy):
                 return None
 
-        reply = await until(answered, "an answer of ingest")
+        reply = await until(answered, "a reply of ingest")
         assert reply is not None
         return reply
 
@@ -82,7 +82,7 @@ class Market:
         return [bar for bar in found if symbol in ("", bar.symbol)]
 
     async def reach(self, symbol: str, count: int) -> list[RawBar]:
-        """Wait until RAW has so many minutes of a symbol."""
+        """Wait until RAW has `count` minutes of a symbol."""
 
         async def reached() -> list[RawBar]:
             bars = await self.bars(symbol)
@@ -90,7 +90,7 @@ class Market:
 
         return await until(reached, f"{count} minutes of {symbol}", 90)
 
-    async def whole(self, simulator: Simulator, symbols: Iterable[str]) -> None:
+    async def wait_until_complete(self, simulator: Simulator, symbols: Iterable[str]) -> None:
         """Wait until RAW has every recorded minute from the start of the clock until now."""
         first_ns, now_ns = simulator.clock.start_ns, simulator.clock.now_ns()
         wanted = {
@@ -104,10 +104,10 @@ class Market:
         assert all(wanted.values())
 
         async def missing() -> dict[str, int]:
-            lacking = {}
+            counts = {}
             for symbol, starts in wanted.items():
-                lacking[symbol] = len(starts - {bar.start_ns for bar in await self.bars(symbol)})
-            return lacking
+                counts[symbol] = len(starts - {bar.start_ns for bar in await self.bars(symbol)})
+            return counts
 
         async def complete() -> bool:
             return not any((await missing()).values())
@@ -119,7 +119,7 @@ class Market:
 
 
 def check_bits(bars: Iterable[RawBar], simulator: Simulator) -> None:
-    """Prove that rows are what was recorded, to the last bit."""
+    """Prove that rows equal the recording, bit for bit."""
     truth = {
         (bar.symbol, bar.start_ns): bar
         for symbol in {bar.symbol for bar in bars}

@@ -1,4 +1,4 @@
-"""A disk that is soon full."""
+"""A small disk that a test can fill."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def mounted(folder: Path) -> Iterator[Path]:
 
 
 def fill(folder: Path) -> Path:
-    """Take all room with one file, and return it."""
+    """Fill the disk with one file, and return it."""
     filler = folder / "filler"
     found = os.statvfs(folder)
     filler.write_bytes(b"x" * (found.f_bavail * found.f_frsize))

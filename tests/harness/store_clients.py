@@ -1,4 +1,4 @@
-"""Who speaks with a store: the one that publishes, and the one that asks."""
+"""Clients of a store: one publishes bars, the other requests history."""
 
 import msgspec
 
@@ -26,7 +26,7 @@ class Publisher:
         return await self.frame(symbol, encode_block(block))
 
 
-class Asker:
+class HistoryClient:
     """Stand in for a strategy."""
 
     def __init__(self, bus: Bus) -> None:

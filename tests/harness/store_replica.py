@@ -1,4 +1,4 @@
-"""Two stores that answer for each other, of which one can be held back."""
+"""A replica of a store that can be held back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

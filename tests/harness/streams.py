@@ -40,13 +40,13 @@ class Stored(NamedTuple):
 async def recreate(admin: Bus) -> None:
     """Delete every stream and bucket, and create them as the setup does."""
 
-    async def made() -> bool:
+    async def recreated() -> bool:
         for stream in await admin.jetstream.streams_info():
             await admin.jetstream.delete_stream(str(stream.config.name))
         await create(admin)
         return not sum([stream.state.messages for stream in await admin.jetstream.streams_info()])
 
-    await until(made, "empty streams")
+    await until(recreated, "empty streams")
 
 
 async def create(admin: Bus) -> None:
@@ -56,7 +56,7 @@ async def create(admin: Bus) -> None:
         try:
             await create_streams(admin, SETTINGS)
         except ServerError:
-            # The server removes files behind its answer, and stumbles over what is still there.
+            # The server deletes files after its reply, and fails while they still exist.
             return False
         return True
 
@@ -64,7 +64,7 @@ async def create(admin: Bus) -> None:
 
 
 async def stored(bus: Bus, stream: str, subject: str = "") -> list[Stored]:
-    """Return all that a stream holds now, or what it holds of one subject."""
+    """Return all messages of a stream, or those of one subject."""
     state = (await bus.jetstream.stream_info(stream)).state
     found: list[Stored] = []
     if not state.messages:

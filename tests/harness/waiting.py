@@ -1,4 +1,4 @@
-"""Wait for what must come, however slow the machine is."""
+"""Wait for a condition, also on a slow machine."""
 
 import asyncio
 import inspect
@@ -7,33 +7,33 @@ from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
 LIMIT_S = 60.0
-LOOK_S = 0.02
+POLL_S = 0.02
 
 
 @overload
-async def until[Found](
-    look: Callable[[], Coroutine[Any, Any, Found]],
+async def until[Result](
+    condition: Callable[[], Coroutine[Any, Any, Result]],
     what: str = "a condition",
     limit_s: float = LIMIT_S,
-) -> Found: ...
+) -> Result: ...
 
 
 @overload
-async def until[Found](
-    look: Callable[[], Found], what: str = "a condition", limit_s: float = LIMIT_S
-) -> Found: ...
+async def until[Result](
+    condition: Callable[[], Result], what: str = "a condition", limit_s: float = LIMIT_S
+) -> Result: ...
 
 
 async def until(
-    look: Callable[[], Any], what: str = "a condition", limit_s: float = LIMIT_S
+    condition: Callable[[], Any], what: str = "a condition", limit_s: float = LIMIT_S
 ) -> Any:
-    """Look again and again, and return the first finding that is true."""
+    """Poll a condition, and return its first true result."""
     deadline = time.monotonic() + limit_s
     while True:
-        found = look()
-        if inspect.isawaitable(found):
-            found = await found
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what}; last: {found!r}"
-        await asyncio.sleep(LOOK_S)
+        result = condition()
+        if inspect.isawaitable(result):
+            result = await result
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"waited {limit_s:g} s for {what}; last: {result!r}"
+        await asyncio.sleep(POLL_S)

@@ -50,7 +50,7 @@ def brokers(started_brokers: Callable[[str], Brokers], broker_kind: str) -> Brok
 
 @pytest.fixture
 def lease_ttl_s() -> float:
-    """How long a lease lasts; a test may name another time."""
+    """Return the lease time; a test may set another one."""
     return 2.0
 
 
@@ -79,7 +79,7 @@ async def join(brokers: Brokers, lease_ttl_s: float, admin: Bus) -> AsyncIterato
 
 @pytest.fixture
 async def relay(brokers: Brokers) -> AsyncIterator[Relay]:
-    """Stand between one client and the server."""
+    """Return a relay between a client and the server."""
     async with Relay(brokers.nats_url) as relay:
         yield relay
 

@@ -1,4 +1,4 @@
-"""History and live join without a gap or a repeat, whatever dies while they do."""
+"""History and live bars join without a gap or a duplicate, also when a process is killed."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 RUNS = 100 if SOAK else 4
-# The first recorded day may be a Friday, and no market is open for minutes after a minute of it.
+# The first recorded day may be a Friday: after a minute, its market is closed for minutes.
 RUNS_OF_A_STACK = 8
 LIVE_BARS = 30
 LIMIT_S = 60.0
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(3600 if SOAK else 300)]
 @pytest.fixture
 async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
     async with Pipeline(tmp_path / "stack") as pipeline:
-        await until(lambda: len(pipeline.followers[0].bars) > 30, "the first bars")
+        await until(lambda: len(pipeline.strategies[0].bars) > 30, "the first bars")
         yield pipeline
 
 
@@ -46,7 +46,7 @@ async def engine(pipeline: Pipeline) -> AsyncIterator[DataEngine]:
 
 
 async def take(stream: BarStream, live_bars: int) -> list[TradeBar]:
-    """Return history and so many live bars."""
+    """Return history and `live_bars` live bars."""
     got: list[TradeBar] = []
     live = 0
     async with asyncio.timeout(LIMIT_S), stream:
@@ -73,18 +73,20 @@ async def check(pipeline: Pipeline, got: list[TradeBar]) -> None:
 
 
 @pytest.mark.soak
-async def test_a_stream_is_whole_whatever_is_killed_while_it_begins(tmp_path: Path) -> None:
+async def test_a_stream_is_complete_when_a_process_is_killed_during_its_start(
+    tmp_path: Path,
+) -> None:
     chance = random.Random(RUNS)
     for done in range(0, RUNS, RUNS_OF_A_STACK):
         async with Pipeline(tmp_path / f"stack-{chance.random()}") as pipeline:
-            await until(lambda p=pipeline: len(p.followers[0].bars) > 30, "the first bars")
+            await until(lambda p=pipeline: len(p.strategies[0].bars) > 30, "the first bars")
             config = Config(bus=pipeline.stack.bus_config("client"))
             for _ in range(min(RUNS - done, RUNS_OF_A_STACK)):
-                await survive(pipeline, config, chance)
+                await read_during_kill(pipeline, config, chance)
 
 
-async def survive(pipeline: Pipeline, config: Config, chance: random.Random) -> None:
-    """Read a stream while something dies, and compare it with the source."""
+async def read_during_kill(pipeline: Pipeline, config: Config, chance: random.Random) -> None:
+    """Kill a process while a stream is read, and compare the stream with the recording."""
     async with DataEngine(config) as engine:
         reading = asyncio.create_task(take(engine.bars(*SYMBOLS, since=LONG), LIVE_BARS))
         await asyncio.sleep(chance.uniform(0, 0.4))
@@ -95,7 +97,7 @@ async def survive(pipeline: Pipeline, config: Config, chance: random.Random) -> 
         await check(pipeline, await reading)
 
 
-async def test_two_who_ask_for_the_same_both_get_it_and_it_is_fetched_once(
+async def test_two_streams_of_the_same_history_both_get_all_bars(
     pipeline: Pipeline, engine: DataEngine
 ) -> None:
     first, second = await asyncio.gather(
@@ -105,13 +107,13 @@ async def test_two_who_ask_for_the_same_both_get_it_and_it_is_fetched_once(
     await check(pipeline, second)
 
 
-async def test_a_named_stream_goes_on_where_its_reader_stopped(
+async def test_a_named_stream_resumes_where_its_reader_stopped(
     pipeline: Pipeline, engine: DataEngine
 ) -> None:
     got = await take(engine.bars(*SYMBOLS, since=LONG, name="mine"), 10)
     await asyncio.sleep(1)
     rest = await take(engine.bars(*SYMBOLS, since=LONG, name="mine"), 20)
-    # What was in the reader's hands when it stopped was not done: it may come once more.
+    # The bar that the reader was processing when it stopped may come once more.
     again = {(bar.symbol, bar.timestamp) for bar in got} & {
         (bar.symbol, bar.timestamp) for bar in rest
     }
@@ -140,7 +142,9 @@ async def test_slices_hold_the_bars_of_one_minute(pipeline: Pipeline, engine: Da
             assert to_ns(one.timestamp) not in truth[symbol], f"{symbol} at {one.timestamp}"
 
 
-async def test_final_bars_come_corrected_and_once(pipeline: Pipeline, engine: DataEngine) -> None:
+async def test_final_bars_are_delivered_once_and_in_order(
+    pipeline: Pipeline, engine: DataEngine
+) -> None:
     got: list[TradeBar] = []
     stream = engine.bars("BTC/USD", revisions="final")
     with suppress(TimeoutError):

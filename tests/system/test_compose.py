@@ -51,7 +51,7 @@ def refuse(reason: str) -> NoReturn:
 
 
 def version_of(command: list[str]) -> str:
-    """Return the version of a Compose, or nothing when it is not there."""
+    """Return the version of a Compose, or nothing when it is not installed."""
     if shutil.which(command[0]) is None:
         return ""
     done = subprocess.run([*command, "version"], capture_output=True, text=True, check=False)
@@ -73,7 +73,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 class Compose:
-    """Hold one project of its own: names, ports and volumes that nobody else uses."""
+    """One Compose project with names, ports and volumes of its own."""
 
     def __init__(self, command: list[str], folder: Path) -> None:
         ports = {name: free_port() for name in ("NATS_PORT", "METRICS_PORT", "SIMULATOR_PORT")}
@@ -83,7 +83,7 @@ class Compose:
             bus={"url": f"nats://{LOCALHOST}:{ports['NATS_PORT']}"},
             alpaca={"rest_url": f"http://{LOCALHOST}:{ports['SIMULATOR_PORT']}"},
         )
-        self.began = 0.0
+        self.started_at = 0.0
         self._status = f"http://{LOCALHOST}:{ports['METRICS_PORT']}/api/status"
         project = f"leanlitetest{secrets.token_hex(4)}"
         self._command = [*command, "-p", project, "-f", str(DEMO), "-f", str(published)]
@@ -101,8 +101,8 @@ class Compose:
             check=False,
             timeout=BUILD_S,
         )
-        said = f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        assert done.returncode == 0, f"{' '.join(arguments)}: {said}"
+        output = f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        assert done.returncode == 0, f"{' '.join(arguments)}: {output}"
         return done.stdout
 
     async def call(self, *arguments: str) -> str:
@@ -118,8 +118,8 @@ class Compose:
 
     def role_config(self, role: str) -> Config:
         assert role == "client"
-        said = self("run", "--rm", "-T", "client")
-        settings = dict(line.split("=", 1) for line in said.splitlines())
+        output = self("run", "--rm", "-T", "client")
+        settings = dict(line.split("=", 1) for line in output.splitlines())
         names = {key: f"LEAN_LITE_BUS__{key.upper()}" for key in ("url", "user", "password")}
         return self.config.replace(bus={key: settings[name] for key, name in names.items()})
 
@@ -127,17 +127,17 @@ class Compose:
         await self.call("stop", name)
 
     def ready(self, **replicas: int) -> bool:
-        """Say whether so many instances of the services tell the bus that they can work."""
+        """Return whether this many instances of each service are ready."""
         try:
-            said = msgspec.json.decode(urllib.request.urlopen(self._status, timeout=5).read())
+            status = msgspec.json.decode(urllib.request.urlopen(self._status, timeout=5).read())
         except OSError:
             return False
-        states = [(found["service"], found["state"]) for found in said["instances"]]
+        states = [(found["service"], found["state"]) for found in status["instances"]]
         wanted = {"ingest": 1, "validate": 1, "store": 1, **replicas}
         return all(states.count((name, "ready")) == count for name, count in wanted.items())
 
     async def __aenter__(self) -> Self:
-        self.began = time.monotonic()
+        self.started_at = time.monotonic()
         await self.call("up", "-d")
         await until(self.ready, "the services to be ready", START_S)
         return self
@@ -147,14 +147,14 @@ class Compose:
 
 
 class ComposedPipeline(Pipeline):
-    """The pipeline in containers: the same strategies, the same truth, the same proofs."""
+    """The pipeline in containers, with the same strategies and the same checks."""
 
     stack: Any
 
     def __init__(self, compose: Compose) -> None:
         self.stack = compose
-        self.followers = []
-        self._strategies = 1
+        self.strategies = []
+        self._strategy_count = 1
         self._resources = AsyncExitStack()
 
 
@@ -168,7 +168,7 @@ def command() -> list[str]:
 
 @pytest.fixture(scope="module")
 def images(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Build the images of the services; take them away at the end, but keep the layers below."""
+    """Build the images of the services; remove them at the end, but keep their base layers."""
     for name, image in re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", DEMO.read_text("utf-8")):
         wanted = os.environ.get(name) or image
         for verb in (["image", "inspect"], ["pull"]):
@@ -203,7 +203,7 @@ def any_command(request: pytest.FixtureRequest) -> list[str]:
 
 
 def config_of(command: list[str], *files: Path, **variables: str) -> str:
-    """Return the services as Compose understands them, without the list of volumes."""
+    """Return the services as Compose reads them, without the list of volumes."""
     named = [part for file in files for part in ("-f", str(file))]
     done = subprocess.run(
         [*command, *named, "config"],
@@ -236,7 +236,7 @@ def test_live_uses_the_keys_and_never_the_simulator(any_command: list[str]) -> N
     assert "ws://simulator" not in live
 
 
-def test_ingest_and_store_go_by_the_same_feed(any_command: list[str]) -> None:
+def test_ingest_and_store_use_the_same_feed(any_command: list[str]) -> None:
     changes = {**KEYS, "LEAN_LITE_ALPACA__FEED": "sip"}
     for files, feeds in (((DEMO,), []), ((DEMO, LIVE), ["sip"])):
         services = config_of(any_command, *files, **changes)
@@ -247,12 +247,12 @@ def test_ingest_and_store_go_by_the_same_feed(any_command: list[str]) -> None:
             assert simulated == ("false" if feeds else "true")
 
 
-def test_live_without_keys_names_both_ways_out(any_command: list[str]) -> None:
+def test_the_error_for_live_without_keys_names_both_solutions(any_command: list[str]) -> None:
     with pytest.raises(ValueError, match=r"set APCA_API_(KEY_ID|SECRET_KEY), or run the demo"):
         config_of(any_command, DEMO, LIVE)
 
 
-def test_every_port_is_published_to_this_machine_alone() -> None:
+def test_every_port_is_published_on_localhost_only() -> None:
     files = "\n".join(path.read_text("utf-8") for path in (DEMO, LIVE))
     published = re.findall(r"^ *ports: (.*)$", files, re.MULTILINE)
     assert published
@@ -266,7 +266,7 @@ def test_the_dockerfile_and_the_compose_file_name_the_same_python() -> None:
     assert f"${{PYTHON_IMAGE:-{named}}}" in DEMO.read_text("utf-8")
 
 
-def test_every_service_finds_its_own_password_and_no_other(compose: Compose) -> None:
+def test_every_service_has_only_its_own_password(compose: Compose) -> None:
     compose("up", "setup")
     passwords = set()
     for name in SERVICES:
@@ -277,11 +277,11 @@ def test_every_service_finds_its_own_password_and_no_other(compose: Compose) -> 
     assert len(passwords) == len(SERVICES)
 
 
-async def test_no_bar_is_lost_or_doubled_when_replicas_join(compose: Compose) -> None:
+async def test_no_bar_is_lost_or_duplicated_when_replicas_join(compose: Compose) -> None:
     async with ComposedPipeline(compose) as pipeline:
-        bars = pipeline.followers[0].bars
+        bars = pipeline.strategies[0].bars
         await until(lambda: bars, "the first bar", START_S)
-        log.info("the first bar came %.1f s after up", time.monotonic() - compose.began)
+        log.info("the first bar came %.1f s after up", time.monotonic() - compose.started_at)
         assert bars[0].quality == "EXCELLENT"
         assert all(bar.simulated for bar in bars)
         await compose.call("up", "-d", "--scale", "validate=3", "--scale", "store=2")
@@ -297,13 +297,13 @@ async def test_no_bar_is_lost_or_doubled_when_replicas_join(compose: Compose) ->
 async def some_bars(compose: Compose) -> list[TailBar]:
     """Start, wait for some bars, stop; return them."""
     async with ComposedPipeline(compose) as pipeline:
-        bars = pipeline.followers[0].bars
+        bars = pipeline.strategies[0].bars
         await until(lambda: len(bars) > 30, "some bars", START_S)
         return list(bars)
 
 
-async def test_a_second_demo_replays_the_same_days_from_their_beginning(compose: Compose) -> None:
+async def test_a_second_demo_replays_the_same_days_from_the_start(compose: Compose) -> None:
     first, second = await some_bars(compose), await some_bars(compose)
     assert min(bar.start_ns for bar in first) == min(bar.start_ns for bar in second)
-    # A stream that had gone on would begin behind all of these.
+    # A stream that continued would start after all of these.
     assert min(bar.seq for bar in second) < max(bar.seq for bar in first)

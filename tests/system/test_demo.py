@@ -1,4 +1,4 @@
-"""The main job, as a user starts it."""
+"""The demo command, as a user starts it."""
 
 import json
 import os
@@ -57,33 +57,35 @@ def test_every_bar_that_was_published_is_graded_stored_and_delivered_once(tmp_pa
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    said = last_json(done.stdout)
-    assert said["lost"] == 0
-    assert said["duplicated"] == 0
-    assert said["published"] == said["graded"] + said["quarantined"] + said["repeated"]
-    assert said["stored"] == said["graded"] == said["delivered"]
-    assert said["quarantined"] == 0
-    assert set(said["symbols"]) == {"SPY", "AAPL", "BTC/USD"}
-    assert all(symbol["bars"] > 10 for symbol in said["symbols"].values())
-    assert said["latency_ms"]["p50"] > 0
-    assert said["simulated"]
+    report = last_json(done.stdout)
+    assert report["lost"] == 0
+    assert report["duplicated"] == 0
+    assert report["published"] == report["graded"] + report["quarantined"] + report["repeated"]
+    assert report["stored"] == report["graded"] == report["delivered"]
+    assert report["quarantined"] == 0
+    assert set(report["symbols"]) == {"SPY", "AAPL", "BTC/USD"}
+    assert all(symbol["bars"] > 10 for symbol in report["symbols"].values())
+    assert report["latency_ms"]["p50"] > 0
+    assert report["simulated"]
     assert "SIMULATED DATA" in done.stderr
     assert processes_of(tmp_path) == {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_everything_and_still_reports(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_stops_all_processes_and_the_demo_still_reports(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     process = start(tmp_path, "--json")
     wait_for_bars(process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert processes_of(tmp_path) == {}
-    said = last_json(output)
-    assert said["lost"] == 0
-    assert said["duplicated"] == 0
+    report = last_json(output)
+    assert report["lost"] == 0
+    assert report["duplicated"] == 0
 
 
-def test_nothing_is_left_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
+def test_no_process_is_left_when_the_demo_is_killed(tmp_path: Path) -> None:
     process = start(tmp_path)
     assert process.stdout is not None
     for line in process.stdout:
@@ -98,7 +100,7 @@ def test_nothing_is_left_when_the_demo_itself_is_killed(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == {}
 
 
-def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+def test_the_demo_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     starter = subprocess.Popen(
         ["sh", "-c", '"$@" & wait', "sh", *COMMAND, "--with-parent"],
         env=environment(tmp_path),
@@ -119,7 +121,7 @@ def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> N
     assert processes_of(tmp_path) == {}
 
 
-def test_a_wrong_setting_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
+def test_a_wrong_setting_prints_one_line_and_exits_with_3(tmp_path: Path) -> None:
     done = subprocess.run(
         COMMAND,
         env={**environment(tmp_path), "LEAN_LITE_STACK__SPED": "60"},
@@ -133,7 +135,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
     assert "did you mean stack.speed?" in done.stderr
 
 
-def test_a_second_demo_in_the_same_folder_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_second_demo_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     first = start(tmp_path)
     assert first.stdout is not None
     for line in first.stdout:

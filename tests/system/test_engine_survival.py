@@ -1,4 +1,4 @@
-"""A strategy outlives the supervisor of the stack that it uses."""
+"""A strategy continues when the supervisor of its stack is killed, and ends with the stack."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, text)
 
 
-async def test_streams_end_with_the_error_when_the_stack_is_gone_for_good() -> None:
+async def test_streams_raise_stack_error_when_the_stack_is_stopped() -> None:
     async def read(stream: BarStream | Slices) -> None:
         async for _ in stream:
             pass
@@ -47,7 +47,7 @@ async def test_streams_end_with_the_error_when_the_stack_is_gone_for_good() -> N
                 await asyncio.wait_for(one, 60)
 
 
-async def test_bars_of_a_custom_feed_come_once_each_when_the_supervisor_is_killed(
+async def test_bars_of_a_custom_feed_arrive_once_when_the_supervisor_is_killed(
     tmp_path: Path,
 ) -> None:
     got: list[float] = []
@@ -65,8 +65,8 @@ async def test_bars_of_a_custom_feed_come_once_each_when_the_supervisor_is_kille
         for number in range(60):
             await feed.publish(rate(number))
             if number == 20:
-                said = json.loads((tmp_path / "demo" / "stack.json").read_text("utf-8"))
-                os.kill(said["pid"], signal.SIGKILL)
+                facts = json.loads((tmp_path / "demo" / "stack.json").read_text("utf-8"))
+                os.kill(facts["pid"], signal.SIGKILL)
             await asyncio.sleep(0.05)
         await until(lambda: len(got) == 60, "every bar", 90)
         await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""Processes are killed at random moments of a running replay; nothing is lost or doubled."""
+"""Processes are killed at random moments of a running replay; no bar is lost or duplicated."""
 
 import asyncio
 import os
@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.system, pytest.mark.soak, pytest.mark.timeout(3600 if 
 
 
 @pytest.mark.parametrize("victim", ["validate", "store", "ingest", "nats"])
-async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(
+async def test_no_bar_is_lost_or_duplicated_when_a_process_is_killed(
     victim: str, tmp_path: Path
 ) -> None:
     chance = random.Random(victim)
     # A hundred kills take long: a slower clock keeps the recorded days going until then.
     async with Pipeline(tmp_path / "stack", speed=30.0 if SOAK else 600.0) as pipeline:
-        await until(lambda: pipeline.followers[0].bars, "the first bar")
+        await until(lambda: pipeline.strategies[0].bars, "the first bar")
         for number in range(1, KILLS + 1):
             await asyncio.sleep(chance.uniform(*PAUSE_S))
             pipeline.kill(victim)
@@ -36,11 +36,11 @@ async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(
         await pipeline.check_delivery()
 
 
-async def test_a_stopped_owner_that_wakes_after_its_lease_has_gone_writes_nothing(
+async def test_a_frozen_owner_that_resumes_after_its_lease_expired_writes_nothing(
     tmp_path: Path,
 ) -> None:
     async with Pipeline(tmp_path / "stack") as pipeline:
-        await until(lambda: pipeline.followers[0].bars, "the first bar")
+        await until(lambda: pipeline.strategies[0].bars, "the first bar")
         await asyncio.sleep(1)
         pipeline.kill("validate", signal.SIGSTOP)
         await asyncio.sleep(4)

@@ -13,13 +13,13 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 async def test_ten_strategies_get_the_same_bars_from_one_stock_connection(tmp_path: Path) -> None:
     async with Pipeline(tmp_path / "stack", strategies=STRATEGIES) as pipeline:
-        for follower in pipeline.followers:
-            await until(lambda bars=follower.bars: len(bars) > 100, "a hundred bars", 60)
+        for strategy in pipeline.strategies:
+            await until(lambda bars=strategy.bars: len(bars) > 100, "a hundred bars", 60)
         await pipeline.settle()
         await pipeline.check_truth(minimum=30)
         await pipeline.check_delivery()
-        first = pipeline.followers[0]
-        for other in pipeline.followers[1:]:
+        first = pipeline.strategies[0]
+        for other in pipeline.strategies[1:]:
             for symbol in SYMBOLS:
                 assert [(bar.start_ns, bar.seq) for bar in other.of(symbol)] == [
                     (bar.start_ns, bar.seq) for bar in first.of(symbol)

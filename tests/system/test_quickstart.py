@@ -1,4 +1,4 @@
-"""The Quick Start as the README has it, on a machine where nothing runs."""
+"""The Quick Start of the README, on a machine without a running stack."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ MINUTE_NS = 60_000_000_000
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Live in a folder of its own, without keys, on the simulator."""
+    """Use a folder of its own, no keys, and the simulator."""
     for name, text in settings_of(tmp_path).items():
         monkeypatch.setenv(name, text)
     for name in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"):
@@ -36,12 +36,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 class Market:
-    """Ask the simulator behind the stack that runs now."""
+    """Send requests to the simulator of the running stack."""
 
     def __init__(self, home: Path) -> None:
         lines = (home / "demo" / "logs" / "simulator.log").read_text("utf-8").splitlines()
-        said = [json.loads(line) for line in lines if line.startswith('{"rest_url"')]
-        self._url = said[-1]["rest_url"]
+        starts = [json.loads(line) for line in lines if line.startswith('{"rest_url"')]
+        self._url = starts[-1]["rest_url"]
 
     async def ask(self, path: str) -> Any:
         url = self._url + path
@@ -111,8 +111,10 @@ async def test_history_equals_the_recording_and_is_fetched_once(home: Path) -> N
         figures = engine.get_metrics()["engine"]
         assert (figures["cache_misses"], figures["cache_hits"]) == (1, 2)
         feed = engine.feeds["alpaca_main"]
-        # It is as ingest's last beat said, which may be from before the connection.
-        await until(lambda: feed.get_connection_status().connected, "a beat that says so")
+        # The status is that of ingest's last heartbeat, which may be older than the connection.
+        await until(
+            lambda: feed.get_connection_status().connected, "a heartbeat with the connection"
+        )
     finally:
         await engine.stop()
         await engine.stop()

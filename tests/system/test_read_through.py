@@ -1,4 +1,4 @@
-"""History that is not there yet is fetched once, graded, stored and answered."""
+"""Missing history is fetched once, graded, stored and returned."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ from tests.harness.pipeline import VALUES, Pipeline
 
 pytestmark = pytest.mark.system
 
-# Whoever runs the tests on a Sunday still has recorded days in this span.
+# Long enough for recorded days on every weekday on which the tests may run.
 SPAN = timedelta(days=12)
 WAIT_S = 30.0
 
@@ -33,7 +33,7 @@ def request(symbol: str, resolution_s: int = 60, **changes: object) -> HistoryRe
 
 
 def rows(snapshot: HistorySnapshot) -> dict[int, tuple[float, ...]]:
-    """Every bar's values by its start; fails when one comes twice."""
+    """Return each bar's values by its start; fail on a duplicate."""
     found: dict[int, tuple[float, ...]] = {}
     for block in snapshot.blocks:
         values = zip(*(block[name].tolist() for name in VALUES), strict=True)
@@ -65,27 +65,27 @@ async def feed_now_ns(pipeline: Pipeline) -> int:
 
 @pytest.fixture
 async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
-    """Run a stack whose market is over: every recorded day lies in the past."""
+    """Run a stack whose market is over: every recorded day is in the past."""
     options = SimulatorOptions(speed=1.0, start=datetime.now(UTC).isoformat(), hold=False)
     async with Pipeline(tmp_path / "stack", options=options, strategies=0) as running:
         yield running
 
 
-async def test_what_is_not_stored_is_fetched_once_and_equals_the_recording(
+async def test_missing_history_is_fetched_once_and_equals_the_recording(
     pipeline: Pipeline,
 ) -> None:
-    asked = request("AAPL")
-    first = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
-    assert rows(first) == await truth(pipeline, "AAPL", asked.end_ns)
+    history_request = request("AAPL")
+    first = await read_through(pipeline.bus, history_request, wait_s=WAIT_S)
+    assert rows(first) == await truth(pipeline, "AAPL", history_request.end_ns)
     assert len(rows(first)) > 5 * 390 - 100
     assert first.gaps == ()
     fetched = await rest_requests(pipeline)
-    again = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
+    again = await read_through(pipeline.bus, history_request, wait_s=WAIT_S)
     assert rows(again) == rows(first)
     assert await rest_requests(pipeline) == fetched > 0
 
 
-async def test_many_who_ask_at_once_share_one_fetch(pipeline: Pipeline) -> None:
+async def test_concurrent_requests_share_one_fetch(pipeline: Pipeline) -> None:
     answers = await asyncio.gather(
         *(read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S) for _ in range(8))
     )
@@ -94,14 +94,14 @@ async def test_many_who_ask_at_once_share_one_fetch(pipeline: Pipeline) -> None:
     assert await rest_requests(pipeline) <= 3
 
 
-async def test_days_are_a_series_of_their_own(pipeline: Pipeline) -> None:
+async def test_daily_bars_are_separate_from_minute_bars(pipeline: Pipeline) -> None:
     daily = await read_through(pipeline.bus, request("SPY", 86_400), wait_s=WAIT_S)
     assert 5 <= len(rows(daily)) <= 7
     minutes = await read_through(pipeline.bus, request("SPY"), wait_s=WAIT_S)
     assert not rows(daily).keys() & rows(minutes).keys()
 
 
-async def test_when_the_market_opens_the_day_before_is_there(tmp_path: Path) -> None:
+async def test_the_previous_day_is_in_history_when_the_market_opens(tmp_path: Path) -> None:
     options = SimulatorOptions(speed=1.0, start="last", hold=False)
     async with Pipeline(tmp_path / "stack", options=options, strategies=0) as running:
         now_ns = await feed_now_ns(running)
@@ -110,7 +110,7 @@ async def test_when_the_market_opens_the_day_before_is_there(tmp_path: Path) -> 
     assert max(rows(daily)) == [one.label_ns for one in sessions if one.close_ns <= now_ns][-1]
 
 
-async def test_a_span_without_bars_is_whole_and_no_gap(pipeline: Pipeline) -> None:
+async def test_a_span_without_bars_is_complete_and_no_gap(pipeline: Pipeline) -> None:
     early = request("FAKEPACA")
     nothing = await read_through(pipeline.bus, early, wait_s=WAIT_S)
     assert (rows(nothing), nothing.gaps) == ({}, ())
@@ -119,7 +119,7 @@ async def test_a_span_without_bars_is_whole_and_no_gap(pipeline: Pipeline) -> No
     assert await rest_requests(pipeline) == fetched
 
 
-async def test_no_bars_of_an_unknown_symbol_are_a_gap_each_time(pipeline: Pipeline) -> None:
+async def test_an_unknown_symbol_is_a_gap_in_every_request(pipeline: Pipeline) -> None:
     for _ in range(2):
         nothing = await read_through(pipeline.bus, request("SPYY"), wait_s=WAIT_S)
         assert rows(nothing) == {}
@@ -127,7 +127,7 @@ async def test_no_bars_of_an_unknown_symbol_are_a_gap_each_time(pipeline: Pipeli
         shows("a symbol that the simulator does not have", nothing.gaps[0].reason)
 
 
-async def test_what_nobody_serves_is_a_gap_that_says_why(pipeline: Pipeline) -> None:
+async def test_an_unserved_feed_is_a_gap_with_its_reason(pipeline: Pipeline) -> None:
     answer = await read_through(pipeline.bus, request("AAPL", feed="sip"), wait_s=WAIT_S)
     assert [gap.symbol for gap in answer.gaps] == ["AAPL"]
     assert "not served by this account" in answer.gaps[0].reason
@@ -151,26 +151,28 @@ async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_
     shows("history that can't be had in time", late.gaps[0].reason)
     assert progress[0] < 1
     assert progress == sorted(progress)
-    asked = request("AAPL")
-    whole = await read_through(pipeline.bus, asked, wait_s=WAIT_S)
-    assert whole.gaps == ()
-    assert rows(whole) == await truth(pipeline, "AAPL", asked.end_ns)
+    history_request = request("AAPL")
+    complete = await read_through(pipeline.bus, history_request, wait_s=WAIT_S)
+    assert complete.gaps == ()
+    assert rows(complete) == await truth(pipeline, "AAPL", history_request.end_ns)
 
 
 @pytest.mark.parametrize("name", ["ingest", "validate", "store", "nats"])
-async def test_whoever_dies_during_a_fetch_it_ends_whole(pipeline: Pipeline, name: str) -> None:
+async def test_a_fetch_completes_when_a_process_is_killed_during_it(
+    pipeline: Pipeline, name: str
+) -> None:
     pipeline.stack.children["simulator"].send_signal(signal.SIGSTOP)
-    asked = request("SPY")
-    fetching = asyncio.ensure_future(read_through(pipeline.bus, asked, wait_s=60))
+    history_request = request("SPY")
+    fetching = asyncio.ensure_future(read_through(pipeline.bus, history_request, wait_s=60))
     await asyncio.sleep(0.5)
     pipeline.kill(name)
     pipeline.stack.children["simulator"].send_signal(signal.SIGCONT)
     answer = await fetching
     assert answer.gaps == ()
-    assert rows(answer) == await truth(pipeline, "SPY", asked.end_ns)
+    assert rows(answer) == await truth(pipeline, "SPY", history_request.end_ns)
 
 
-async def test_what_came_live_is_not_fetched_again(tmp_path: Path) -> None:
+async def test_bars_received_live_are_not_fetched_again(tmp_path: Path) -> None:
     options = SimulatorOptions(speed=120.0, start="open", hold=True)
     async with Pipeline(tmp_path / "stack", options=options, strategies=0) as pipeline:
         live = Live(pipeline.bus, ("SPY",))

@@ -1,4 +1,4 @@
-"""The embedded stack with real brokers and small services, so that only the stack is on trial."""
+"""The embedded stack with real brokers and small services, so that only the stack is tested."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Small:
 
 run("{name}", Small)
 """
-DEAF = """loop = asyncio.get_running_loop()
+IGNORES_SIGTERM = """loop = asyncio.get_running_loop()
         loop.remove_signal_handler(signal.SIGTERM)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)"""
 OWNER = """\
@@ -57,7 +57,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Put a small program in the place of a service."""
+    """Replace a service with a small program."""
     programs = tmp_path / "programs"
     monkeypatch.setenv("PYTHONPATH", str(programs))
 
@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def alive(pid: int) -> bool:
-    """Say whether a process runs; one that only waits to be reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -117,7 +117,7 @@ async def test_a_running_stack_is_found_until_it_stops(tmp_path: Path) -> None:
     assert find_stack(config) is None
 
 
-async def test_a_service_gets_its_own_user_and_no_keys_of_alpaca(
+async def test_a_service_gets_its_own_user_and_no_alpaca_keys(
     folder: Path, install: Install, tmp_path: Path
 ) -> None:
     seen = tmp_path / "seen"
@@ -131,7 +131,7 @@ async def test_a_service_gets_its_own_user_and_no_keys_of_alpaca(
         assert seen.read_text() == repr(("store", str(folder / "store"), "", True))
 
 
-async def test_a_service_that_is_not_ready_is_named_with_its_reason_and_log(
+async def test_the_error_names_a_service_that_is_not_ready_its_reason_and_its_log(
     folder: Path, install: Install
 ) -> None:
     install("store", failing='("the disk is full",)')
@@ -142,7 +142,7 @@ async def test_a_service_that_is_not_ready_is_named_with_its_reason_and_log(
     assert "\n" not in str(caught.value)
 
 
-async def test_a_stack_starts_without_what_lies_outside_and_tells_it(
+async def test_a_stack_starts_without_external_services_and_reports_them(
     folder: Path, install: Install
 ) -> None:
     install(
@@ -170,13 +170,13 @@ async def test_a_broker_that_ends_at_once_is_reported(folder: Path) -> None:
         await Stack(config, folder=folder, services=()).start()
 
 
-async def test_a_program_that_is_not_there_is_named(folder: Path) -> None:
+async def test_the_error_for_a_missing_program_names_it(folder: Path) -> None:
     config = Config().replace(stack={"valkey_server": "/nowhere/valkey-server"})
     with pytest.raises(StackError, match="/nowhere/valkey-server"):
         await Stack(config, folder=folder, services=()).start()
 
 
-async def test_what_dies_is_started_again_and_counted(folder: Path, install: Install) -> None:
+async def test_a_killed_child_is_restarted_and_counted(folder: Path, install: Install) -> None:
     install("store")
     async with Stack(Config(), folder=folder, services=("store",)) as stack:
         for name in ("store", "nats"):
@@ -193,7 +193,7 @@ async def test_children_that_ignore_the_signal_are_killed_within_the_limit(
 ) -> None:
     names = ("store", "validate", "ingest")
     for name in names:
-        install(name, work=DEAF)
+        install(name, work=IGNORES_SIGTERM)
     stack = Stack(Config(), folder=folder, services=names)
     await stack.start()
     pids = [child.pid for child in stack.children.values()]
@@ -214,7 +214,7 @@ async def test_a_cancelled_stop_still_stops(folder: Path) -> None:
     assert not any(alive(pid) for pid in pids)
 
 
-async def test_a_cancelled_start_leaves_nothing(folder: Path, install: Install) -> None:
+async def test_a_cancelled_start_leaves_nothing_running(folder: Path, install: Install) -> None:
     install("store", failing='("never",)')
     stack = Stack(Config(), folder=folder, services=("store",))
     starting = asyncio.create_task(stack.start())
@@ -236,7 +236,7 @@ async def test_a_second_stack_in_the_same_folder_is_refused(folder: Path) -> Non
 
 @pytest.fixture
 def owner(folder: Path, install: Install) -> Iterator[subprocess.Popen[bytes]]:
-    install("store", work=DEAF)
+    install("store", work=IGNORES_SIGTERM)
     command = [sys.executable, "-c", OWNER, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         yield process
@@ -253,7 +253,7 @@ async def test_an_owner_that_is_killed_leaves_no_process(owner: subprocess.Popen
     await until(lambda: not any(alive(pid) for pid in pids), STOP_LIMIT_S)
 
 
-async def test_a_demo_reaches_the_simulator_and_forgets_its_data(tmp_path: Path) -> None:
+async def test_a_demo_uses_the_simulator_and_deletes_its_data(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     for _ in range(2):
         async with Stack(Config(), folder=folder, services=(), simulator=SimulatorOptions()) as it:
@@ -272,7 +272,7 @@ async def test_a_simulator_that_is_not_ready_in_time_is_reported(tmp_path: Path)
         await stack.start()
 
 
-async def test_a_stack_in_the_foreground_is_not_kept(tmp_path: Path) -> None:
+async def test_up_is_refused_while_a_stack_runs_in_the_foreground(tmp_path: Path) -> None:
     config = Config().replace(stack={"folder": str(tmp_path)})
     folder = default_folder(config, "demo")
     async with Stack(config, folder=folder, services=(), simulator=SimulatorOptions()):

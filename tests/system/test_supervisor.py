@@ -1,4 +1,4 @@
-"""One stack for all users of a machine: started once, ended with the last, revived when killed."""
+"""One stack for all users of a machine: started once, restarted if killed, ended with the last."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 KILLS = 50 if SOAK else 6
 LINGER_S = 1.0
 START_LIMIT_S = 60.0
-REVIVE_LIMIT_S = 60.0
+RECOVERY_LIMIT_S = 60.0
 
 pytestmark = [pytest.mark.system, pytest.mark.soak, pytest.mark.timeout(3600 if SOAK else 300)]
 
@@ -55,7 +55,7 @@ asyncio.run(main())
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Live in a folder of its own on the simulator; nothing of it is left behind."""
+    """Use a folder of its own and the simulator; end the stack after the test."""
     for name in [*os.environ]:
         if name.startswith(("LEAN_LITE_STACK", "LEAN_LITE_FEED", "APCA_")):
             monkeypatch.delenv(name)
@@ -104,8 +104,8 @@ class User:
             text=True,
         )
 
-    async def said(self) -> str:
-        """Return its next line, or its last error."""
+    async def next_line(self) -> str:
+        """Return its next line of output, or its last error."""
         assert self.process.stdout is not None
         line = await asyncio.to_thread(self.process.stdout.readline)
         if not line:
@@ -114,7 +114,7 @@ class User:
         return line.strip()
 
     async def facts(self) -> dict[str, Any]:
-        return dict(json.loads(await self.said()))
+        return dict(json.loads(await self.next_line()))
 
     def kill(self) -> None:
         self.process.kill()
@@ -141,23 +141,23 @@ async def joined() -> AsyncIterator[Membership]:
 
 
 class Listener:
-    """Be a survivor: one connection for the whole test, which hears the services."""
+    """Receive the heartbeats of the services on one connection during the complete test."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
-        self.heard: dict[str, Heartbeat] = {}
+        self.beats: dict[str, Heartbeat] = {}
 
     async def start(self) -> None:
         await self.bus.subscribe(HEARTBEATS, self._on_beat)
 
     async def _on_beat(self, message: Msg) -> None:
         beat = msgspec.msgpack.decode(message.data, type=Heartbeat)
-        self.heard[beat.service] = beat
+        self.beats[beat.service] = beat
 
-    def hears_all_of(self, folder: Path) -> bool:
+    def has_beats_of_all(self, folder: Path) -> bool:
         alive = processes_of(folder)
         return all(
-            name in self.heard and self.heard[name].ready and self.heard[name].pid in alive
+            name in self.beats and self.beats[name].ready and self.beats[name].pid in alive
             for name in SERVICES
         )
 
@@ -179,7 +179,7 @@ async def test_ten_processes_that_start_at_once_share_one_stack_that_ends_with_t
 ) -> None:
     async with some_users(10) as users:
         facts = [await user.facts() for user in users]
-        assert len({said["pid"] for said in facts}) == 1
+        assert len({one["pid"] for one in facts}) == 1
         assert supervisors(home) == [facts[0]["pid"]]
         assert len(named(home, "nats-server")) == 1
         for user in users[:-1]:
@@ -187,25 +187,25 @@ async def test_ten_processes_that_start_at_once_share_one_stack_that_ends_with_t
         await asyncio.sleep(LINGER_S + 2)
         assert supervisors(home) == [facts[0]["pid"]]
         users[-1].kill()
-        await until(lambda: not processes_of(home), "the end of everything", LINGER_S + 5)
+        await until(lambda: not processes_of(home), "the end of all processes", LINGER_S + 5)
     assert not (home / "demo" / "stack.json").exists()
     assert not (home / "demo" / "session.json").exists()
 
 
-async def test_a_stack_is_warm_for_a_second_run_and_cold_after_its_end(home: Path) -> None:
+async def test_a_second_run_reuses_the_stack_until_it_has_stopped(home: Path) -> None:
     pids = []
     for _ in range(2):
         async with joined() as membership:
             pids.append(membership.facts["pid"])
             await membership.leave()
     assert pids[0] == pids[1]
-    await until(lambda: not processes_of(home), "the end of everything", LINGER_S + 10)
-    # Who comes while it stops waits for the end.
+    await until(lambda: not processes_of(home), "the end of all processes", LINGER_S + 10)
+    # A join while the stack stops waits for its end.
     async with joined() as membership:
         assert membership.facts["pid"] != pids[0]
 
 
-async def test_the_description_is_private_and_without_keys(
+async def test_the_stack_files_are_private_and_without_keys(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APCA_API_KEY_ID", "hunter2")
@@ -219,12 +219,12 @@ async def test_the_description_is_private_and_without_keys(
         assert membership.facts["password"] not in command
 
 
-async def test_survivors_go_on_whatever_is_killed(home: Path) -> None:
+async def test_users_continue_when_a_user_child_or_supervisor_is_killed(home: Path) -> None:
     chance = random.Random(4)
     async with joined() as membership, some_users(2) as users:
         for user in users:
             await user.facts()
-        listener = Listener(await connect(membership.bus, "client", name="survivor"))
+        listener = Listener(await connect(membership.bus, "client", name="listener"))
         await listener.start()
         store = home / "demo" / "store"
         await until(store.exists, "the store's folder")
@@ -247,15 +247,15 @@ async def test_survivors_go_on_whatever_is_killed(home: Path) -> None:
                     owner if victim == "supervisor" else chance.choice(children), signal.SIGKILL
                 )
             killed_at = time.time_ns()
-            listener.heard.clear()
+            listener.beats.clear()
 
             def recovered(since_ns: int = killed_at) -> bool:
-                return listener.hears_all_of(home) and all(
-                    beat.wall_ns > since_ns for beat in listener.heard.values()
+                return listener.has_beats_of_all(home) and all(
+                    beat.wall_ns > since_ns for beat in listener.beats.values()
                 )
 
-            await until(recovered, f"all services after the death of a {victim}", REVIVE_LIMIT_S)
-            await until(lambda: find_stack(Config()) == membership.facts, "the facts to be true")
+            await until(recovered, f"all services after a {victim} was killed", RECOVERY_LIMIT_S)
+            await until(lambda: find_stack(Config()) == membership.facts, "the facts to be updated")
             if victim == "supervisor":
                 assert membership.facts["pid"] != owner
             owner = membership.facts["pid"]
@@ -265,14 +265,16 @@ async def test_survivors_go_on_whatever_is_killed(home: Path) -> None:
                 found = processes_of(home)
                 return [pid for pid in found if pid not in mine and parent_of(pid) != owner]
 
-            await until(lambda: not orphans(), f"the end of orphans after a {victim}", 10)
-            assert witness.exists(), "a demo's data was wiped under its users"
+            await until(
+                lambda: not orphans(), f"the end of orphans after a {victim} was killed", 10
+            )
+            assert witness.exists(), "the data of a demo was deleted while it had users"
             assert not membership.lost.is_set()
         await listener.bus.close()
-    await until(lambda: not processes_of(home), "the end of everything", LINGER_S + 5)
+    await until(lambda: not processes_of(home), "the end of all processes", LINGER_S + 5)
 
 
-async def test_the_simulators_clock_goes_on_when_the_supervisor_is_killed(home: Path) -> None:
+async def test_the_simulators_clock_continues_when_the_supervisor_is_killed(home: Path) -> None:
     async with joined() as membership:
         first = clock_of(home)
         owner = membership.facts["pid"]
@@ -289,7 +291,7 @@ def clock_of(home: Path) -> dict[str, Any]:
     return dict(json.loads([line for line in lines if line.startswith('{"rest_url"')][-1])["clock"])
 
 
-async def test_a_fresh_demo_is_wiped_although_an_earlier_one_was_killed(home: Path) -> None:
+async def test_a_new_demo_deletes_the_data_of_a_killed_one(home: Path) -> None:
     async with joined() as membership:
         owner = membership.facts["pid"]
     os.kill(owner, signal.SIGKILL)
@@ -300,18 +302,18 @@ async def test_a_fresh_demo_is_wiped_although_an_earlier_one_was_killed(home: Pa
         assert not witness.exists()
 
 
-async def test_down_ends_the_stack_for_its_users_too(home: Path) -> None:
+async def test_down_stops_the_stack_for_its_users_too(home: Path) -> None:
     async with joined() as membership, some_users(1) as users:
         await users[0].facts()
         assert run("down").returncode == 0
         await asyncio.wait_for(membership.lost.wait(), 10)
         assert "join again" in membership.why
-        assert "join again" in await users[0].said()
+        assert "join again" in await users[0].next_line()
         users[0].kill()
         assert processes_of(home) == {}
 
 
-async def test_the_verbs_tell_and_do(home: Path) -> None:
+async def test_the_commands_up_status_logs_and_down_work(home: Path) -> None:
     none = run("status")
     assert (none.returncode, none.stdout) == (
         3,
@@ -322,9 +324,9 @@ async def test_the_verbs_tell_and_do(home: Path) -> None:
     assert "demo stack, ready" in up.stdout
     assert run("up").returncode == 0
     await asyncio.sleep(LINGER_S + 2)
-    said = run("status", "--json")
-    assert said.returncode == 0
-    status = json.loads(said.stdout)
+    result = run("status", "--json")
+    assert result.returncode == 0
+    status = json.loads(result.stdout)
     assert status["ready"]
     assert status["services"] == dict.fromkeys(SERVICES, "ready")
     assert (status["mode"], status["feed"], status["users"]) == ("demo", "iex", 0)
@@ -344,7 +346,7 @@ async def test_the_verbs_tell_and_do(home: Path) -> None:
     assert run("down").stdout == "no stack is running: nothing to stop\n"
 
 
-async def test_the_log_is_followed(home: Path) -> None:
+async def test_logs_follow_prints_new_lines(home: Path) -> None:
     async with joined():
         following = await asyncio.create_subprocess_exec(
             *COMMAND, "logs", "supervisor", "--follow", stdout=asyncio.subprocess.PIPE
@@ -361,7 +363,7 @@ def named_child(home: Path, name: str) -> int:
     return next(pid for pid, line in processes_of(home).items() if f"lean_lite_{name}" in line)
 
 
-async def test_live_without_keys_names_both_ways_out_and_starts_nothing(
+async def test_live_without_keys_starts_nothing_and_names_both_solutions(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LEAN_LITE_FEED")
@@ -383,7 +385,7 @@ async def test_another_mode_or_feed_is_refused_with_what_to_do(home: Path) -> No
         shows("a stack of another mode, feed or account", refused.stderr, refused.returncode)
 
 
-async def test_another_account_is_refused_even_after_the_death_of_the_supervisor(
+async def test_another_account_is_refused_even_after_the_supervisor_is_killed(
     home: Path,
 ) -> None:
     async with Simulator(SimulatorSettings(keys={"mine": "secret"}, start="last")) as alpaca:
@@ -419,9 +421,9 @@ async def test_a_stack_starts_although_alpaca_can_not_be_reached(
         stderr=asyncio.subprocess.PIPE,
     )
     assert tailing.stderr is not None
-    said = await asyncio.wait_for(tailing.stderr.readline(), 60)
+    line = await asyncio.wait_for(tailing.stderr.readline(), 60)
     assert re.match(
-        rb"no bar yet: ingest: the feed (iex|us) is not connected: .*refused", said, re.IGNORECASE
+        rb"no bar yet: ingest: the feed (iex|us) is not connected: .*refused", line, re.IGNORECASE
     )
     tailing.terminate()
     await tailing.communicate()
@@ -440,7 +442,7 @@ async def test_a_stack_starts_with_keys_that_alpaca_refuses(
 
 
 def live(urls: dict[str, str]) -> Config:
-    """Return the settings of an account there, with a symbol that is wanted from the start."""
+    """Return the settings of an account at these URLs, with a symbol subscribed at startup."""
     return Config().replace(
         stack={"feed": "alpaca"},
         ingest={"symbols": ("SPY",)},
@@ -448,10 +450,10 @@ def live(urls: dict[str, str]) -> Config:
     )
 
 
-async def test_what_could_not_start_is_told_by_its_own_words_and_leaves_nothing(
+async def test_a_failed_start_raises_its_own_message_and_leaves_no_process(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAN_LITE_STACK__NATS_SERVER", "/nowhere/nats-server")
     with pytest.raises(StackError, match=r"could not start: .*/nowhere/nats-server"):
         await join_stack(Config())
-    await until(lambda: not processes_of(home), "the end of what could not start")
+    await until(lambda: not processes_of(home), "the end of all processes")

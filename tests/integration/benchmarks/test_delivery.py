@@ -1,4 +1,4 @@
-"""What is compared is equal work: every bar once, and in order, here and at the peer."""
+"""The compared work is equal: Lean-Lite and the peer deliver every bar once and in order."""
 
 import pytest
 
@@ -28,7 +28,7 @@ async def test_our_callback_gets_each_bar_once_and_in_order(count: int) -> None:
 
 @pytest.mark.skipif(not Peers().ready(), reason="the first benchmark installs the peers")
 @pytest.mark.parametrize("turn", ["process", "live", "wire"])
-def test_the_peer_s_subscriber_gets_each_bar_once_and_in_order(turn: str) -> None:
+def test_the_peers_subscriber_gets_each_bar_once_and_in_order(turn: str) -> None:
     with child(Peers().python, PEER, "20") as peer:
-        told = peer.turn(turn, first=7, minutes=MINUTES)
-    assert told.items() >= expected(20, 7).items()
+        result = peer.turn(turn, first=7, minutes=MINUTES)
+    assert result.items() >= expected(20, 7).items()

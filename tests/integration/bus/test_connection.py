@@ -1,4 +1,4 @@
-"""A bus that can't be used is refused in words, before anything is begun."""
+"""Connecting to an unusable server raises an error that says what to do."""
 
 import pytest
 
@@ -9,18 +9,18 @@ from lean_lite.stack.processes.ports import free_port
 from tests.harness.old_server import old_server
 
 
-async def test_a_server_that_is_too_old_is_named_with_its_version() -> None:
+async def test_the_error_for_an_old_server_names_its_version() -> None:
     async with old_server() as url:
         with pytest.raises(ServerTooOld, match=r"version 2\.8\.4; Lean-Lite needs 2\.10 or newer"):
             await connect(BusConfig(url=url), "client", name="test")
 
 
-async def test_an_address_where_nobody_answers_is_named_with_what_to_check() -> None:
+async def test_the_error_for_an_address_without_a_server_says_what_to_check() -> None:
     url = f"nats://127.0.0.1:{free_port()}"
     with pytest.raises(BusUnavailable, match="check that the server runs"):
         await connect(BusConfig(url=url, connect_timeout_s=1), "client", name="test")
 
 
-async def test_a_missing_address_names_the_setting() -> None:
+async def test_the_error_for_a_missing_address_names_the_setting() -> None:
     with pytest.raises(ConfigError, match="LEAN_LITE_BUS__URL"):
         await connect(BusConfig(), "client", name="test")

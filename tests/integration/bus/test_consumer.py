@@ -1,4 +1,4 @@
-"""A consumer hands over every frame once and in order, whatever the server goes through."""
+"""A consumer delivers every frame once and in order, also when the server is killed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,12 +18,12 @@ EVERY = "md.raw.>"
 
 
 def numbered(numbers: range) -> list[RawFrame]:
-    """Frames of four lanes, in turn."""
+    """Return frames of four lanes, in turn."""
     return [RawFrame(f"md.raw.iex.equity.{n % 4}", b"%d" % n, {"Number": str(n)}) for n in numbers]
 
 
 class Reader:
-    """Read in the background and keep what came."""
+    """Run a consumer in the background and keep its frames."""
 
     def __init__(self, bus: Bus, subject: str, after_seq: int, pause_s: float) -> None:
         self.frames: list[Frame] = []
@@ -66,7 +66,9 @@ async def feeder(join: Join) -> Feeder:
     return Feeder(await join("ingest"))
 
 
-async def test_frames_come_in_order_with_everything_they_bear(read: Read, feeder: Feeder) -> None:
+async def test_frames_arrive_in_order_with_payload_headers_and_time(
+    read: Read, feeder: Feeder
+) -> None:
     await feeder.publish(*numbered(range(150)))
     reader = await read()
     await feeder.publish(*numbered(range(150, 300)))
@@ -81,7 +83,7 @@ async def test_frames_come_in_order_with_everything_they_bear(read: Read, feeder
     assert times[0] > 1_600_000_000 * 10**9
 
 
-async def test_a_filter_leaves_only_its_lane(read: Read, feeder: Feeder) -> None:
+async def test_a_filtered_consumer_receives_only_its_lane(read: Read, feeder: Feeder) -> None:
     reader = await read("md.raw.*.equity.2")
     await feeder.publish(*numbered(range(100)))
     await until(lambda: len(reader.frames) >= 25, "the lane's frames")
@@ -89,7 +91,7 @@ async def test_a_filter_leaves_only_its_lane(read: Read, feeder: Feeder) -> None
 
 
 @pytest.mark.parametrize("after_seq", [0, 1, 57, 99, 100])
-async def test_a_reader_resumes_above_a_sequence(
+async def test_a_consumer_resumes_after_a_sequence(
     after_seq: int, read: Read, feeder: Feeder
 ) -> None:
     await feeder.publish(*numbered(range(100)))
@@ -99,10 +101,10 @@ async def test_a_reader_resumes_above_a_sequence(
     assert reader.seqs == list(range(after_seq + 1, 111))
 
 
-async def test_a_lane_that_is_far_behind_the_stream_is_resumed_above_its_sequence(
+async def test_a_lane_far_behind_the_stream_resumes_after_its_sequence(
     read: Read, feeder: Feeder
 ) -> None:
-    """Nothing comes for a while, and nats-py then begins at the stream's begin."""
+    """After a while without messages, nats-py starts again at the start of the stream."""
     await feeder.publish(*numbered(range(4)), *numbered(range(1, 200, 4)))
     reader = await read("md.raw.*.equity.0", after_seq=1)
     await asyncio.sleep(4)
@@ -111,7 +113,7 @@ async def test_a_lane_that_is_far_behind_the_stream_is_resumed_above_its_sequenc
     assert [frame.payload for frame in reader.frames] == [b"4"]
 
 
-async def test_a_slow_reader_gets_everything_one_at_a_time(read: Read, feeder: Feeder) -> None:
+async def test_a_slow_handler_gets_every_frame_one_at_a_time(read: Read, feeder: Feeder) -> None:
     reader = await read(pause_s=0.003)
     await feeder.publish(*numbered(range(400)))
     await until(lambda: len(reader.frames) >= 400, "all frames")
@@ -134,7 +136,7 @@ async def test_a_handler_that_fails_ends_the_run_with_its_error(join: Join, feed
     assert consumer.seq == 29
 
 
-async def test_a_killed_server_loses_and_doubles_nothing(
+async def test_no_frame_is_lost_or_duplicated_when_the_server_is_killed(
     read: Read, feeder: Feeder, brokers: Brokers
 ) -> None:
     reader = await read()
@@ -142,7 +144,7 @@ async def test_a_killed_server_loses_and_doubles_nothing(
     async with feeder.publishing(iter(numbered(range(100_000)))):
         for number in range(3):
             seen = len(reader.frames)
-            await until(lambda: len(reader.frames) > seen + 30, "frames to come")  # noqa: B023
+            await until(lambda: len(reader.frames) > seen + 30, "more frames")  # noqa: B023
             await brokers.kill_nats()
             await asyncio.sleep(0.3 * number)
             await brokers.start_nats()

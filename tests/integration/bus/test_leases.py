@@ -1,4 +1,4 @@
-"""A lease has one holder, who knows when it ends before anybody else can take it."""
+"""A lease has one holder, whose hold ends before another owner can acquire it."""
 
 import asyncio
 import time
@@ -14,15 +14,15 @@ pytestmark = BOTH_BROKERS
 KEY = lease("validate", "5")
 
 
-async def two(join: Join) -> tuple[Leases, Leases]:
+async def two_owners(join: Join) -> tuple[Leases, Leases]:
     return (
         Leases(await join("validate"), "validate", "one"),
         Leases(await join("validate"), "validate", "two"),
     )
 
 
-async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join: Join) -> None:
-    one, other = await two(join)
+async def test_a_lease_has_one_holder_and_is_free_at_once_after_its_release(join: Join) -> None:
+    one, other = await two_owners(join)
     first = await one.acquire(KEY)
     assert first is not None
     held = [first.held]
@@ -37,8 +37,8 @@ async def test_a_lease_is_taken_once_and_free_at_once_when_it_is_given_back(join
     assert second.revision > first.revision
 
 
-async def test_a_renewed_lease_outlives_its_time(join: Join, lease_ttl_s: float) -> None:
-    one, other = await two(join)
+async def test_a_renewed_lease_is_held_beyond_its_ttl(join: Join, lease_ttl_s: float) -> None:
+    one, other = await two_owners(join)
     held = await one.acquire(KEY)
     assert held is not None
     epoch = held.revision
@@ -55,7 +55,7 @@ async def test_a_renewed_lease_outlives_its_time(join: Join, lease_ttl_s: float)
 
 
 async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_s: float) -> None:
-    one, other = await two(join)
+    one, other = await two_owners(join)
     started = time.monotonic()
     first = await one.acquire(KEY)
     assert first is not None
@@ -75,8 +75,8 @@ async def test_the_holder_stops_before_its_key_can_expire(join: Join, lease_ttl_
     assert taken_at - started >= lease_ttl_s * 0.9
 
 
-async def test_a_lease_may_become_free_while_it_is_asked_for(join: Join) -> None:
-    one, other = await two(join)
+async def test_at_most_one_acquire_call_succeeds_during_a_release(join: Join) -> None:
+    one, other = await two_owners(join)
     for _ in range(100):
         first = await one.acquire(KEY)
         assert first is not None
@@ -88,32 +88,32 @@ async def test_a_lease_may_become_free_while_it_is_asked_for(join: Join) -> None
             await other.release(second)
 
 
-async def test_a_lease_that_another_owner_has_taken_can_not_be_renewed(join: Join) -> None:
-    one, other = await two(join)
+async def test_a_lease_taken_by_another_owner_can_not_be_renewed(join: Join) -> None:
+    one, other = await two_owners(join)
     first = await one.acquire(KEY)
     assert first is not None
     second = await until(lambda: other.acquire(KEY), "the key to expire")
     assert second is not None
     assert not await one.renew(first)
-    # What is given back too late is no longer ours to give.
+    # Releasing a lease of another owner has no effect.
     await one.release(first)
     assert await one.acquire(KEY) is None
     assert await other.renew(second)
 
 
-async def test_a_lease_taken_away_ends_the_holding_of_it(join: Join, admin: Bus) -> None:
-    one, _ = await two(join)
+async def test_renewal_ends_when_another_owner_overwrites_the_lease(join: Join, admin: Bus) -> None:
+    one, _ = await two_owners(join)
     held = await one.acquire(KEY)
     assert held is not None
     bucket = await admin.jetstream.key_value(LEASES)
-    await bucket.put(KEY, b"somebody else")
+    await bucket.put(KEY, b"another owner")
     async with asyncio.timeout(20):
         await one.renew_until_lost(held)
     assert not held.held
 
 
-async def test_members_are_counted_by_their_kind(join: Join) -> None:
-    one, other = await two(join)
+async def test_members_are_counted_per_kind(join: Join) -> None:
+    one, other = await two_owners(join)
     another_kind = Leases(await join("ingest"), "ingest", "three")
     await one.register()
     await other.register()
@@ -122,8 +122,8 @@ async def test_members_are_counted_by_their_kind(join: Join) -> None:
     assert await another_kind.count_members() == 1
     await one.unregister()
     assert await other.count_members() == 1
-    await until(lambda: _none(other), "the silent member to be forgotten")
+    await until(lambda: _has_no_members(other), "the member without renewals to expire")
 
 
-async def _none(leases: Leases) -> bool:
+async def _has_no_members(leases: Leases) -> bool:
     return await leases.count_members() == 0

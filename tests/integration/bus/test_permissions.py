@@ -1,4 +1,4 @@
-"""Each role may do what its table says, and nothing else."""
+"""Each role may use the subjects of its table and no others."""
 
 import pytest
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from tests.integration.conftest import Join
 
 pytestmark = BOTH_BROKERS
 
-NOT_THEIRS = {
+DENIED_TO_PUBLISH = {
     "ingest": ("md.graded.equity.1", "md.live.bar.equity.SPY", "$JS.API.STREAM.DELETE.RAW"),
     "validate": ("md.raw.iex.equity.1", "$KV.interest.iex.SPY", "$JS.API.STREAM.CREATE.X"),
     "store": ("md.raw.iex.equity.1", "md.graded.equity.1", "$KV.leases.validate.0"),
@@ -23,7 +23,7 @@ NOT_THEIRS = {
     "feed": ("md.graded.equity.1", "$KV.leases.ingest.alpaca", "md.beat.store.x"),
     "client": ("md.raw.iex.equity.1", "md.live.bar.equity.SPY", "md.beat.store.x"),
 }
-UNSEEN = {
+DENIED_TO_SUBSCRIBE = {
     "ingest": ("md.raw.>", "md.live.>", "_INBOX.store.>"),
     "validate": ("md.raw.>", "md.live.>", "_INBOX.>"),
     "store": ("md.graded.>", "md.ctl.>", "_INBOX.client.>"),
@@ -31,7 +31,7 @@ UNSEEN = {
     "feed": ("md.raw.>", "md.ctl.subscribe", "md.live.>", "_INBOX.client.>"),
     "client": ("md.raw.>", "md.graded.>", "md.history", "md.credit.>"),
 }
-THEIRS = {
+ALLOWED_TO_PUBLISH = {
     "ingest": "md.event.feed",
     "validate": "md.live.bar.equity.SPY",
     "store": "md.beat.store.x",
@@ -39,45 +39,49 @@ THEIRS = {
     "feed": "md.beat.feed.x",
     "client": "md.history",
 }
-assert set(NOT_THEIRS) == set(UNSEEN) == set(THEIRS) == set(ROLES)
+assert set(DENIED_TO_PUBLISH) == set(DENIED_TO_SUBSCRIBE) == set(ALLOWED_TO_PUBLISH) == set(ROLES)
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_can_publish_only_what_is_its_own(role: str, join: Join, admin: Bus) -> None:
-    seen: list[str] = []
+async def test_a_role_can_publish_only_to_its_own_subjects(
+    role: str, join: Join, admin: Bus
+) -> None:
+    received: list[str] = []
 
     async def on_message(message: Msg) -> None:
         if message.data == b"trial":
-            seen.append(message.subject)
+            received.append(message.subject)
 
     for root in ("md.>", "$KV.>", "$JS.API.STREAM.>"):
         await admin.subscribe(root, on_message)
     await admin.flush()
     bus = await join(role)
-    for subject in NOT_THEIRS[role]:
+    for subject in DENIED_TO_PUBLISH[role]:
         await bus.publish(subject, b"trial")
-    await until(lambda: bus.errors == len(NOT_THEIRS[role]), "the denials")
-    await bus.publish(THEIRS[role], b"trial")
-    await until(lambda: seen, "what is allowed")
-    assert seen == [THEIRS[role]]
-    assert bus.errors == len(NOT_THEIRS[role])
+    await until(lambda: bus.errors == len(DENIED_TO_PUBLISH[role]), "the denials")
+    await bus.publish(ALLOWED_TO_PUBLISH[role], b"trial")
+    await until(lambda: received, "the allowed message")
+    assert received == [ALLOWED_TO_PUBLISH[role]]
+    assert bus.errors == len(DENIED_TO_PUBLISH[role])
     assert bus.connected
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_can_listen_only_to_what_concerns_it(role: str, join: Join) -> None:
+async def test_a_role_can_subscribe_only_to_its_own_subjects(role: str, join: Join) -> None:
     bus = await join(role)
 
     async def on_message(_: Msg) -> None:
         raise AssertionError
 
-    for subject in UNSEEN[role]:
+    for subject in DENIED_TO_SUBSCRIBE[role]:
         await bus.subscribe(subject, on_message)
-    await until(lambda: bus.errors == len(UNSEEN[role]), "the denials")
+    await until(lambda: bus.errors == len(DENIED_TO_SUBSCRIBE[role]), "the denials")
     assert bus.connected
 
 
-async def test_a_wrong_password_is_refused_with_the_address_and_the_user(brokers: Brokers) -> None:
+async def test_the_error_for_a_wrong_password_names_the_address_and_the_user(
+    brokers: Brokers,
+) -> None:
     config = brokers.config("client", 2.0)
     wrong = {"connect_timeout_s": 2.0, "password": Secret("wrong")}
     with pytest.raises(BusUnavailable, match="as user client") as caught:
@@ -86,7 +90,7 @@ async def test_a_wrong_password_is_refused_with_the_address_and_the_user(brokers
     assert "wrong" not in str(caught.value)
 
 
-async def test_a_server_that_is_not_there_is_named(brokers: Brokers) -> None:
+async def test_the_error_for_an_unreachable_server_names_its_address(brokers: Brokers) -> None:
     config = replace(brokers.config("client", 2.0), url="nats://127.0.0.1:1", connect_timeout_s=1.0)
     with pytest.raises(BusUnavailable, match=r"nats://127\.0\.0\.1:1"):
         await connect(config, "client", name="test")

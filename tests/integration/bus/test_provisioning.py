@@ -1,4 +1,4 @@
-"""Streams and buckets are made once, and brought up to the settings afterwards."""
+"""Streams and buckets are created once, and updated when their settings change."""
 
 import msgspec
 import pytest
@@ -19,7 +19,7 @@ async def test_creating_the_streams_twice_changes_nothing(admin: Bus, join: Join
     assert len(await stored(admin, RAW)) == 1
 
 
-async def test_changed_settings_reach_streams_that_hold_frames(admin: Bus, join: Join) -> None:
+async def test_changed_settings_are_applied_to_streams_with_frames(admin: Bus, join: Join) -> None:
     await Feeder(await join("ingest")).bars("AAPL", range(3))
     await create_streams(admin, msgspec.structs.replace(SETTINGS, age_s=3600.0, bytes=10**7))
     for name in (RAW, GRADED):
@@ -31,7 +31,7 @@ async def test_changed_settings_reach_streams_that_hold_frames(admin: Bus, join:
 
 
 @pytest.mark.parametrize("bucket", [LEASES, MEMBERS])
-async def test_a_changed_lease_time_reaches_the_buckets(
+async def test_a_changed_lease_ttl_is_applied_to_the_buckets(
     bucket: str, admin: Bus, lease_ttl_s: float
 ) -> None:
     async def ttl_s() -> float | None:
@@ -43,11 +43,11 @@ async def test_a_changed_lease_time_reaches_the_buckets(
     assert await ttl_s() == 5.0
 
 
-async def test_wanted_symbols_are_never_forgotten_by_the_server(admin: Bus) -> None:
+async def test_the_interest_bucket_has_no_expiry(admin: Bus) -> None:
     assert not (await admin.jetstream.stream_info(f"KV_{INTEREST}")).config.max_age
 
 
-async def test_what_is_written_is_stored_in_files(admin: Bus) -> None:
+async def test_streams_use_file_storage_and_a_ten_minute_duplicate_window(admin: Bus) -> None:
     for name in (RAW, GRADED, EVENTS):
         config = (await admin.jetstream.stream_info(name)).config
         assert (config.storage, config.duplicate_window) == ("file", 600.0)

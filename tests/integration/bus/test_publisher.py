@@ -51,7 +51,7 @@ async def test_frames_follow_the_marker_in_the_order_they_were_published(
     assert expected == [0, *(frame.seq for frame in frames[:-1])]
 
 
-async def test_a_successor_finds_the_last_frame_and_carries_on_the_headers_it_names(
+async def test_the_next_owner_reads_the_last_frame_and_keeps_the_named_headers(
     join: Join, admin: Bus
 ) -> None:
     first = fenced(await join("ingest"), 1)
@@ -113,9 +113,7 @@ async def test_a_marker_whose_acknowledgement_is_lost_is_written_once(
     assert [f.payload for f in await stored(admin, RAW, SUBJECT)] == [b"marker", b"frame"]
 
 
-async def test_another_owners_write_is_noticed_and_nothing_is_written_over_it(
-    join: Join, admin: Bus
-) -> None:
+async def test_publish_raises_fenced_after_a_write_of_another_owner(join: Join, admin: Bus) -> None:
     owner = fenced(await join("ingest"), 1)
     await owner.take_over(b"")
     await owner.publish(b"ours", {})
@@ -127,7 +125,7 @@ async def test_another_owners_write_is_noticed_and_nothing_is_written_over_it(
     assert [f.payload for f in await stored(admin, RAW, SUBJECT)] == [b"", b"ours", b"theirs"]
 
 
-async def test_a_stale_owner_that_still_believes_in_its_lease_never_gets_through(
+async def test_a_stale_owner_with_an_unexpired_lease_can_not_publish(
     join: Join, admin: Bus
 ) -> None:
     stale = fenced(await join("ingest"), 1)
@@ -143,7 +141,7 @@ async def test_a_stale_owner_that_still_believes_in_its_lease_never_gets_through
     assert payloads == [b"", b"old", b"marker", *(b"new %d" % n for n in range(5))]
 
 
-async def test_a_frame_lost_on_the_way_and_sent_again_after_a_take_over_is_refused(
+async def test_a_stale_owner_is_fenced_when_the_first_refusal_is_lost(
     join: Join, admin: Bus, relay: Relay
 ) -> None:
     stale_bus = await join("ingest", url=relay.url, request_timeout_s=1.0)
@@ -151,7 +149,7 @@ async def test_a_frame_lost_on_the_way_and_sent_again_after_a_take_over_is_refus
     await stale.take_over(b"")
     owner = fenced(await join("ingest"), 2)
     await owner.take_over(b"marker")
-    # The refusal itself is lost, so the stale owner asks twice.
+    # The refusal itself is lost, so the stale owner publishes twice.
     relay.lose = lambda _, payload: not relay.lost and b"10071" in payload
     with pytest.raises(Fenced):
         await stale.publish(b"stale", {})
@@ -159,7 +157,7 @@ async def test_a_frame_lost_on_the_way_and_sent_again_after_a_take_over_is_refus
     assert [f.payload for f in await stored(admin, RAW, SUBJECT)] == [b"", b"marker"]
 
 
-async def test_nothing_is_written_once_the_lease_has_run_out(join: Join, admin: Bus) -> None:
+async def test_nothing_is_published_after_the_lease_has_expired(join: Join, admin: Bus) -> None:
     bus = await join("ingest")
     short = lease(1)
     owner = FencedPublisher(bus, RAW, SUBJECT, short)
@@ -172,7 +170,7 @@ async def test_nothing_is_written_once_the_lease_has_run_out(join: Join, admin: 
     assert [f.payload for f in await stored(admin, RAW, SUBJECT)] == [b"marker"]
 
 
-async def test_an_owner_cut_off_gives_up_when_its_lease_runs_out(
+async def test_a_disconnected_owner_gives_up_when_its_lease_expires(
     join: Join, admin: Bus, relay: Relay
 ) -> None:
     bus = await join("ingest", url=relay.url, request_timeout_s=0.3)
@@ -184,7 +182,7 @@ async def test_an_owner_cut_off_gives_up_when_its_lease_runs_out(
     assert [f.payload for f in await stored(admin, RAW, SUBJECT)] == [b"marker"]
 
 
-async def test_a_frame_that_no_message_holds_is_refused_and_the_next_one_is_stored(
+async def test_a_frame_above_max_payload_is_refused_and_the_next_one_is_stored(
     join: Join, admin: Bus
 ) -> None:
     owner = FencedPublisher(await join("ingest"), RAW, SUBJECT, lease(1))

@@ -48,27 +48,27 @@ def reply(rows: int, chunks: tuple[bytes, ...] = ()) -> ChunkedReply:
     return ChunkedReply(HistoryReply({"equity.1": 7}, rows, len(chunks)), chunks)
 
 
-async def test_a_request_gets_its_answer(serve: Serve, join: Join) -> None:
+async def test_each_request_gets_its_own_reply(serve: Serve, join: Join) -> None:
     async def count(request: HistoryRequest) -> ChunkedReply:
         return reply(len(request.symbols))
 
     await serve(count)
     client = await join("client")
-    asked = [
+    requests = [
         request_reply(client, HISTORY, HistoryRequest(("SPY",) * number), HistoryReply)
         for number in range(30)
     ]
-    answers = await asyncio.gather(*asked)
-    assert [answer.rows for answer in answers] == list(range(30))
-    assert answers[0].through == {"equity.1": 7}
+    replies = await asyncio.gather(*requests)
+    assert [answer.rows for answer in replies] == list(range(30))
+    assert replies[0].through == {"equity.1": 7}
 
 
 async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
-    answered: list[int] = []
+    handled_by: list[int] = []
 
     def member(number: int) -> Handle:
         async def handle(_: HistoryRequest) -> ChunkedReply:
-            answered.append(number)
+            handled_by.append(number)
             return reply(number)
 
         return handle
@@ -78,11 +78,11 @@ async def test_replicas_share_the_requests(serve: Serve, join: Join) -> None:
     client = await join("client")
     for _ in range(60):
         await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)
-    assert len(answered) == 60
-    assert set(answered) == {1, 2}
+    assert len(handled_by) == 60
+    assert set(handled_by) == {1, 2}
 
 
-async def test_a_refusal_comes_with_its_code_and_words(serve: Serve, join: Join) -> None:
+async def test_a_refusal_has_its_code_and_message(serve: Serve, join: Join) -> None:
     async def refuse(request: HistoryRequest) -> ChunkedReply:
         if request.feed == "busy":
             raise Busy("not there yet")
@@ -97,7 +97,7 @@ async def test_a_refusal_comes_with_its_code_and_words(serve: Serve, join: Join)
         await request_reply(client, HISTORY, HistoryRequest(feed="busy"), HistoryReply)
 
 
-async def test_a_request_that_can_not_be_read_is_refused(serve: Serve, join: Join) -> None:
+async def test_an_undecodable_request_is_refused(serve: Serve, join: Join) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(1)
 
@@ -112,7 +112,7 @@ class _Wrong(msgspec.Struct):
     symbols: int
 
 
-async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -> None:
+async def test_a_reply_of_another_type_is_an_error(serve: Serve, join: Join) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(1)
 
@@ -121,7 +121,7 @@ async def test_an_answer_of_another_type_is_an_error(serve: Serve, join: Join) -
         await request_reply(await join("client"), HISTORY, HistoryRequest(), SubscribeReply)
 
 
-async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
+async def test_a_request_without_a_responder_fails_at_once(join: Join) -> None:
     client = await join("client", request_timeout_s=60.0)
     with pytest.raises(BusUnavailable) as failed:
         async with asyncio.timeout(40):
@@ -131,11 +131,11 @@ async def test_a_request_that_nobody_answers_fails_at_once(join: Join) -> None:
     shows("a service that does not run", str(failed.value))
 
 
-async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_out(
+async def test_a_request_or_reply_above_max_payload_is_refused_with_advice(
     serve: Serve, join: Join
 ) -> None:
     async def answer(request: HistoryRequest) -> ChunkedReply:
-        gap = Gap("X" * 2**21, 0, 1, "too long a name") if request.symbols else None
+        gap = Gap("X" * 2**21, 0, 1, "the name is too long") if request.symbols else None
         return ChunkedReply(HistoryReply({}, 0, 0, gaps=() if gap is None else (gap,)))
 
     await serve(answer)
@@ -151,44 +151,44 @@ async def test_a_request_or_answer_that_no_message_holds_is_refused_with_a_way_o
     assert (await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 0
 
 
-async def test_a_silent_service_is_given_up_in_time(serve: Serve, join: Join) -> None:
-    over = asyncio.Event()
+async def test_a_request_to_a_silent_service_times_out(serve: Serve, join: Join) -> None:
+    release = asyncio.Event()
 
     async def wait(_: HistoryRequest) -> ChunkedReply:
-        await over.wait()
+        await release.wait()
         return reply(1)
 
     await serve(wait)
     client = await join("client")
     with pytest.raises(BusUnavailable, match="is the service running"):
         await request_reply(client, HISTORY, HistoryRequest(), HistoryReply, timeout_s=0.5)
-    over.set()
+    release.set()
 
 
-async def test_more_requests_than_a_service_can_take_are_told_to_come_again(
+async def test_requests_above_the_limit_of_a_service_are_refused_as_busy(
     serve: Serve, join: Join
 ) -> None:
-    go_on = asyncio.Event()
+    release = asyncio.Event()
 
     async def wait(_: HistoryRequest) -> ChunkedReply:
-        await go_on.wait()
+        await release.wait()
         return reply(1)
 
     await serve(wait)
     client = await join("client", request_timeout_s=60.0)
-    asked = [
+    requests = [
         asyncio.create_task(request_reply(client, HISTORY, HistoryRequest(), HistoryReply))
         for _ in range(MAX_ACTIVE + 9)
     ]
-    await until(lambda: sum(task.done() for task in asked) == 9, "nine to be sent away")
-    go_on.set()
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert sum(isinstance(answer, Busy) for answer in answers) == 9
-    assert sum(isinstance(answer, HistoryReply) for answer in answers) == MAX_ACTIVE
+    await until(lambda: sum(task.done() for task in requests) == 9, "nine refusals")
+    release.set()
+    replies = await asyncio.gather(*requests, return_exceptions=True)
+    assert sum(isinstance(answer, Busy) for answer in replies) == 9
+    assert sum(isinstance(answer, HistoryReply) for answer in replies) == MAX_ACTIVE
     assert (await request_reply(client, HISTORY, HistoryRequest(), HistoryReply)).rows == 1
 
 
-async def test_a_large_answer_comes_whole_and_in_order(serve: Serve, join: Join) -> None:
+async def test_a_large_reply_arrives_complete_and_in_order(serve: Serve, join: Join) -> None:
     chunks = tuple(bytes([number]) * 200_000 for number in range(60))
 
     async def answer(_: HistoryRequest) -> ChunkedReply:
@@ -196,12 +196,12 @@ async def test_a_large_answer_comes_whole_and_in_order(serve: Serve, join: Join)
 
     await serve(answer)
     client = await join("client")
-    head, *received = [part async for part in request_chunks(client, HISTORY, HistoryRequest())]
-    assert msgspec.msgpack.decode(head, type=HistoryReply).chunks == 60
+    first, *received = [part async for part in request_chunks(client, HISTORY, HistoryRequest())]
+    assert msgspec.msgpack.decode(first, type=HistoryReply).chunks == 60
     assert tuple(received) == chunks
 
 
-async def test_a_slow_asker_never_has_more_than_the_window_on_its_way(
+async def test_a_slow_client_has_at_most_one_window_of_chunks_in_flight(
     serve: Serve, join: Join, admin: Bus
 ) -> None:
     sent = credited = most = 0
@@ -229,13 +229,11 @@ async def test_a_slow_asker_never_has_more_than_the_window_on_its_way(
         await asyncio.sleep(0.02)
         received.append(part)
     assert received[1:] == [b"chunk %d" % number for number in range(40)]
-    await until(lambda: sent == 40, "the admin to have seen all")
+    await until(lambda: sent == 40, "the admin to receive all chunks")
     assert 1 < most <= WINDOW
 
 
-async def test_an_answer_cut_off_in_its_middle_is_an_error_and_no_hang(
-    serve: Serve, join: Join
-) -> None:
+async def test_a_reply_that_stops_halfway_is_an_error(serve: Serve, join: Join) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:
         return reply(100, tuple(b"chunk %d" % number for number in range(100)))
 
@@ -254,7 +252,7 @@ async def test_an_answer_cut_off_in_its_middle_is_an_error_and_no_hang(
     assert 10 <= len(received) <= 10 + WINDOW
 
 
-async def test_an_asker_who_leaves_in_the_middle_does_not_stop_the_next_one(
+async def test_a_client_that_leaves_during_a_reply_does_not_block_the_next_request(
     serve: Serve, join: Join
 ) -> None:
     async def answer(_: HistoryRequest) -> ChunkedReply:

@@ -1,4 +1,4 @@
-"""Validate and store as processes, a feeder before them, and a strategy behind them."""
+"""Validate and store as processes, with a feeder for their input and strategies that read."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,26 +30,26 @@ Engine = Callable[..., DataEngine]
 
 class Account:
     """
-    Say which feed serves a symbol, and hold the answer back while `answering` is unset.
+    Accept every symbol with the account's feed, and wait while `answering` is unset.
 
-    What is asked of the past there is not; with `is_whole` what is stored is all there was.
+    A backfill fails, or with `backfill_succeeds` ends without new bars.
     """
 
     def __init__(self) -> None:
         self.config = AlpacaConfig()
         self.answering = asyncio.Event()
         self.answering.set()
-        self.asked = 0
-        self.is_whole = False
+        self.subscribe_requests = 0
+        self.backfill_succeeds = False
 
     async def accept(self, request: SubscribeRequest) -> ChunkedReply:
-        self.asked += 1
+        self.subscribe_requests += 1
         await self.answering.wait()
         feeds = {symbol: self.config.feed_of(asset_class_of(symbol)) for symbol in request.symbols}
         return ChunkedReply(SubscribeReply(request.symbols, feeds=feeds))
 
     async def backfill(self, request: BackfillRequest) -> ChunkedReply:
-        if self.is_whole:
+        if self.backfill_succeeds:
             return ChunkedReply(BackfillReply(over=True, until_ns=0))
         return ChunkedReply(
             BackfillReply(over=True, until_ns=request.start_ns, failed="not recorded")
@@ -76,7 +76,9 @@ async def feeder(join: Join, account: Account) -> AsyncIterator[Feeder]:
 
 
 @pytest.fixture
-async def both(services: Services, brokers: Brokers, tmp_path: Path) -> tuple[Process, Process]:
+async def validate_and_store(
+    services: Services, brokers: Brokers, tmp_path: Path
+) -> tuple[Process, Process]:
     """Start validate and store at the same time."""
     settings = {"path": str(tmp_path / "bars"), "redis_url": brokers.valkey_url}
     validate = services.start("validate", validate={"head_every_s": 0.5})
@@ -85,13 +87,13 @@ async def both(services: Services, brokers: Brokers, tmp_path: Path) -> tuple[Pr
 
 
 @pytest.fixture
-def validate(both: tuple[Process, Process]) -> Process:
-    return both[0]
+def validate(validate_and_store: tuple[Process, Process]) -> Process:
+    return validate_and_store[0]
 
 
 @pytest.fixture
-def store(both: tuple[Process, Process]) -> Process:
-    return both[1]
+def store(validate_and_store: tuple[Process, Process]) -> Process:
+    return validate_and_store[1]
 
 
 @pytest.fixture
@@ -118,10 +120,10 @@ def bus_config(brokers: Brokers, lease_ttl_s: float, admin: Bus) -> BusConfig:
 @pytest.fixture
 def engine(bus_config: BusConfig) -> Engine:
     def engine(*feeds: DataFeed) -> DataEngine:
-        made = DataEngine(Config(bus=bus_config))
+        created = DataEngine(Config(bus=bus_config))
         for feed in feeds:
-            made.add_feed(feed)
-        return made
+            created.add_feed(feed)
+        return created
 
     return engine
 

@@ -1,4 +1,4 @@
-"""A stream of bars on real services: it joins, waits, ends, and goes on under its name."""
+"""A stream of bars on real services: history, live bars, its end, and resuming by name."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def publish(feed: CustomForexFeed, *minutes: int) -> None:
 
 
 async def stored(running: DataEngine, count: int) -> None:
-    """Wait until so many bars are stored."""
+    """Wait until `count` bars are stored."""
 
     async def enough() -> bool:
         bars = await running.get_historical_data(SYMBOL, NIGHT, NIGHT + 999 * MINUTE)
@@ -69,17 +69,17 @@ async def test_waiting_for_a_bar_may_be_cancelled(
             assert minutes(await take(stream, 1)) == [minute]
 
 
-async def test_streams_end_with_their_engine(
+async def test_streams_end_when_their_engine_stops(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async def read(running: DataEngine) -> int:
         return len([bar async for bar in running.bars(SYMBOL)])
 
-    async def slice_up(running: DataEngine) -> int:
+    async def read_slices(running: DataEngine) -> int:
         return len([one async for one in running.slices([SYMBOL])])
 
     async with engine(feed) as running:
-        reading = [asyncio.create_task(read(running)), asyncio.create_task(slice_up(running))]
+        reading = [asyncio.create_task(read(running)), asyncio.create_task(read_slices(running))]
         await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
         await asyncio.sleep(0.5)
         await publish(feed, 1)
@@ -88,7 +88,7 @@ async def test_streams_end_with_their_engine(
     assert await asyncio.wait_for(asyncio.gather(*reading), LIMIT_S) == [1, 1]
 
 
-async def test_slices_that_nobody_reads_any_more_are_left(
+async def test_slices_that_are_no_longer_read_are_unsubscribed(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async def first(running: DataEngine) -> None:
@@ -101,10 +101,10 @@ async def test_slices_that_nobody_reads_any_more_are_left(
         await asyncio.sleep(0.5)
         await publish(feed, 1)
         await asyncio.wait_for(reading, LIMIT_S)
-        await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the end of it")
+        await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the unsubscription")
 
 
-async def test_what_keeps_a_stream_from_beginning_is_raised(
+async def test_errors_that_prevent_the_start_of_a_stream_are_raised(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async with engine(feed) as running:
@@ -124,7 +124,7 @@ async def test_what_keeps_a_stream_from_beginning_is_raised(
 
 
 @pytest.mark.parametrize("since", [None, NIGHT])
-async def test_a_named_reader_goes_on_where_it_stopped(
+async def test_a_named_reader_resumes_where_it_stopped(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, since: None
 ) -> None:
     async with engine(feed) as running:
@@ -137,11 +137,11 @@ async def test_a_named_reader_goes_on_where_it_stopped(
         await feed.publish(rate(1, volume=9.0))
         await publish(feed, 7)
         async with running.bars(SYMBOL, since=since, name="reader") as stream:
-            # The bar in the reader's hand comes again, a correction of an earlier one does not.
+            # The bar in processing comes again, a correction of an earlier bar does not.
             assert minutes(await take(stream, 4)) == [4, 5, 6, 7]
 
 
-async def test_a_name_without_an_end_of_history_begins_anew(
+async def test_a_named_reader_that_did_not_finish_history_starts_again(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async with engine(feed) as running:
@@ -159,7 +159,7 @@ async def test_a_name_without_an_end_of_history_begins_anew(
             assert minutes(await take(stream, 1)) == [5]
 
 
-async def test_final_bars_that_were_held_back_come_after_a_restart(
+async def test_final_bars_held_back_before_a_restart_are_delivered_after_it(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async with engine(feed) as running:
@@ -179,7 +179,7 @@ async def test_final_bars_that_were_held_back_come_after_a_restart(
             assert minutes(await take(stream, 2)) == [1, 2]
 
 
-async def test_corrections_follow_when_all_are_wanted(
+async def test_corrections_are_delivered_with_all_revisions(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async with engine(feed) as running:
@@ -195,7 +195,7 @@ async def test_corrections_follow_when_all_are_wanted(
     assert minutes(got) == [0, 1, 1]
 
 
-async def test_one_reader_at_a_time_has_a_name(
+async def test_a_name_has_one_reader_at_a_time(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async with engine(feed) as running:
@@ -206,7 +206,7 @@ async def test_one_reader_at_a_time_has_a_name(
         await publish(feed, 0)
         await asyncio.gather(*reading)
 
-        async def go_on() -> None:
+        async def publish_and_read() -> None:
             for minute in range(1, 99):
                 await publish(feed, minute)
                 await asyncio.sleep(0.1)
@@ -214,10 +214,10 @@ async def test_one_reader_at_a_time_has_a_name(
                     await take(stream, 1)
 
         with pytest.raises(RequestError, match="another reader uses the name reader"):
-            await go_on()
+            await publish_and_read()
 
 
-async def test_a_name_of_frames_that_the_store_never_had_is_told(
+async def test_a_bookmark_ahead_of_the_store_is_an_error(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed
 ) -> None:
     from lean_lite.bus.connection import encode

@@ -1,4 +1,4 @@
-"""A name goes on for the symbols it knows; others are new, whatever lane they share."""
+"""A named reader resumes its symbols; added symbols are new, also in a lane that it has read."""
 
 import asyncio
 from datetime import datetime
@@ -21,10 +21,10 @@ from tests.integration.conftest import Join
 from tests.integration.data.conftest import Engine
 from tests.integration.data.test_bar_stream import take
 
-NEIGHBOUR, STRANGER = "CAD/USD", "GBP/USD"
-ADDED = pytest.mark.parametrize("added", [NEIGHBOUR, STRANGER])
+SAME_LANE, OTHER_LANE = "CAD/USD", "GBP/USD"
+ADDED = pytest.mark.parametrize("added", [SAME_LANE, OTHER_LANE])
 SILENT_S = 1.5
-assert lane_of(NEIGHBOUR) == lane_of(SYMBOL) != lane_of(STRANGER)
+assert lane_of(SAME_LANE) == lane_of(SYMBOL) != lane_of(OTHER_LANE)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def name_of(symbol: str) -> str:
 
 
 async def drain(stream: BarStream) -> dict[str, list[int]]:
-    """Return the minutes of every symbol until nothing more comes; the last one is done, too."""
+    """Return the minutes of each symbol until no more bars come; the last bar is processed, too."""
     got: dict[str, list[int]] = {}
     async with stream:
         while True:
@@ -70,7 +70,7 @@ async def drain(stream: BarStream) -> dict[str, list[int]]:
 
 
 @ADDED
-async def test_an_added_symbol_takes_all_of_its_history_and_the_others_go_on(
+async def test_an_added_symbol_gets_its_complete_history_and_the_others_resume(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, added: str
 ) -> None:
     other = name_of(added)
@@ -87,7 +87,7 @@ async def test_an_added_symbol_takes_all_of_its_history_and_the_others_go_on(
 
 
 @ADDED
-async def test_an_added_symbol_begins_with_its_next_bar_when_no_past_is_asked_for(
+async def test_an_added_symbol_without_since_starts_with_its_next_bar(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, added: str
 ) -> None:
     other = name_of(added)
@@ -103,7 +103,7 @@ async def test_an_added_symbol_begins_with_its_next_bar_when_no_past_is_asked_fo
 
 @ADDED
 @pytest.mark.parametrize(("since", "again"), [(None, []), (NIGHT, [0, 1, 2, 3])])
-async def test_a_dropped_symbol_is_forgotten(
+async def test_a_dropped_symbol_starts_again_when_it_is_added_again(
     pipeline: Feeder,
     engine: Engine,
     added: str,
@@ -122,7 +122,7 @@ async def test_a_dropped_symbol_is_forgotten(
         assert SYMBOL not in got
 
 
-async def test_a_bookmark_of_an_earlier_version_is_gone_on_from(
+async def test_a_bookmark_of_an_earlier_version_is_resumed(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, join: Join
 ) -> None:
     async with engine(feed) as running:
@@ -133,11 +133,11 @@ async def test_a_bookmark_of_an_earlier_version_is_gone_on_from(
             done = {str(lane_of(SYMBOL)): stream.record.seq}
         bucket = await (await join("client")).jetstream.key_value(BOOKMARKS)
         await bucket.put("reader", encode({"reader": "other", "done": done, "beyond": ()}))
-        got = await drain(running.bars(SYMBOL, STRANGER, since=NIGHT, name="reader"))
-        assert got == {SYMBOL: [2, 3], STRANGER: [0, 1, 2, 3]}
+        got = await drain(running.bars(SYMBOL, OTHER_LANE, since=NIGHT, name="reader"))
+        assert got == {SYMBOL: [2, 3], OTHER_LANE: [0, 1, 2, 3]}
 
 
-async def test_a_reader_outlasts_a_server_that_does_not_answer_for_its_bookmark(
+async def test_a_reader_waits_for_a_server_that_does_not_answer_for_its_bookmark(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, relay: Relay, bus_config: BusConfig
 ) -> None:
     async with engine(feed) as running:
@@ -153,7 +153,7 @@ async def test_a_reader_outlasts_a_server_that_does_not_answer_for_its_bookmark(
 
 
 @pytest.mark.parametrize("name", [None, "reader"])
-async def test_a_stream_without_a_past_gets_no_correction_of_it(
+async def test_a_stream_without_since_gets_no_correction_of_past_bars(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, name: str | None
 ) -> None:
     async with engine(feed) as running:
@@ -173,15 +173,15 @@ async def test_a_stream_without_a_past_gets_no_correction_of_it(
         await slices.aclose()
 
 
-async def test_what_a_bookmark_says_of_other_symbols_is_not_kept(
+async def test_symbols_that_are_no_longer_read_are_removed_from_the_bookmark(
     pipeline: Feeder, engine: Engine, feed: CustomForexFeed, join: Join
 ) -> None:
     async with engine(feed) as running:
         await publish(feed, running, EURUSD=range(2), GBPUSD=range(2))
-        await drain(running.bars(SYMBOL, STRANGER, since=NIGHT, name="reader"))
-        await drain(running.bars(STRANGER, name="reader"))
+        await drain(running.bars(SYMBOL, OTHER_LANE, since=NIGHT, name="reader"))
+        await drain(running.bars(OTHER_LANE, name="reader"))
         bucket = await (await join("client")).jetstream.key_value(BOOKMARKS)
         entry = await bucket.get("reader")
     kept = msgspec.msgpack.decode(entry.value or b"", type=Bookmark)
-    assert [*kept.symbols] == [STRANGER]
-    assert [*kept.done] == [str(lane_of(STRANGER))]
+    assert [*kept.symbols] == [OTHER_LANE]
+    assert [*kept.done] == [str(lane_of(OTHER_LANE))]

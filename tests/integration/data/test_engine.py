@@ -1,4 +1,4 @@
-"""An engine on real services: what it starts it ends, whoever fails, waits or is cancelled."""
+"""An engine on real services ends what it starts, also after errors, waits and cancellation."""
 
 import asyncio
 import json
@@ -31,22 +31,22 @@ Update = tuple[str, TradeBar, DataQualityLevel]
 
 
 class Updates:
-    """Be a callback that keeps what it gets."""
+    """Callback that keeps what it receives."""
 
     def __init__(self) -> None:
-        self._got: list[Update] = []
+        self._received: list[Update] = []
 
     def __call__(self, symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
-        self._got.append((symbol, bar, quality))
+        self._received.append((symbol, bar, quality))
 
     def __len__(self) -> int:
-        return len(self._got)
+        return len(self._received)
 
     def __iter__(self) -> Iterator[Update]:
-        return iter(self._got)
+        return iter(self._received)
 
 
-async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history(
+async def test_bars_of_a_custom_feed_reach_callbacks_with_quality_and_then_history(
     pipeline: Feeder, engine: Engine
 ) -> None:
     forex = CustomForexFeed("forex_feed")
@@ -65,19 +65,19 @@ async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history
             (SYMBOL, rate(3), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(4), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(5), DataQualityLevel.EXCELLENT),
-            # Forex has no volume at all: that is no fault.
+            # Forex has no volume, so a bar without it is not an error.
             (SYMBOL, rate(6, volume=0.0), DataQualityLevel.EXCELLENT),
             (SYMBOL, rate(7, low=2.0), DataQualityLevel.INVALID),
         ]
         forex.past = [rate(number, volume=1.0) for number in range(10)]
-        asked = (SYMBOL, NIGHT, NIGHT + 10 * MINUTE, Resolution.MINUTE)
-        history = await running.get_historical_data(*asked)
+        request = (SYMBOL, NIGHT, NIGHT + 10 * MINUTE, Resolution.MINUTE)
+        history = await running.get_historical_data(*request)
         assert [bar.volume for bar in history] == [1, 1, 1, 103, 104, 105, 0, 1, 1, 1]
-        forex.asked.clear()
+        forex.history_requests.clear()
         await running.get_historical_data(SYMBOL, NIGHT + 3 * MINUTE, NIGHT + 7 * MINUTE)
-        assert forex.asked == []
+        assert forex.history_requests == []
         await running.get_historical_data(SYMBOL, NIGHT + 2 * MINUTE, NIGHT + 7 * MINUTE)
-        assert forex.asked == [(NIGHT + 2 * MINUTE, NIGHT + 3 * MINUTE)]
+        assert forex.history_requests == [(NIGHT + 2 * MINUTE, NIGHT + 3 * MINUTE)]
         assert await running.unsubscribe_symbol(SYMBOL)
         assert not await running.unsubscribe_symbol(SYMBOL)
         await until(lambda: f"unsubscribe {SYMBOL}" in forex.calls, "the unsubscription")
@@ -87,12 +87,12 @@ async def test_a_custom_feed_reaches_the_callbacks_with_quality_and_then_history
     assert not forex.get_connection_status().connected
 
 
-async def test_what_the_callbacks_have_had_is_in_history_and_in_the_cache(
+async def test_bars_delivered_to_callbacks_are_in_history_and_in_the_cache(
     pipeline: Feeder, account: Account, bus_config: BusConfig, tmp_path: Path
 ) -> None:
-    account.is_whole = True
+    account.backfill_succeeds = True
     updates, opened = Updates(), from_ns(OPEN_NS)
-    asked = ("AAPL", opened, opened + 5 * MINUTE)
+    request = ("AAPL", opened, opened + 5 * MINUTE)
     async with DataEngine(Config(bus=bus_config), cache=DataCache(cache_dir=tmp_path)) as running:
         running.add_feed(AlpacaDataFeed("alpaca"))
         running.add_data_callback(updates)
@@ -107,13 +107,13 @@ async def test_what_the_callbacks_have_had_is_in_history_and_in_the_cache(
             await pipeline.publish(raw_frame("AAPL", changed))
             await until(lambda: len(updates) == 8 + number, "the correction")  # noqa: B023
             for _ in range(2):
-                history = await running.get_historical_data(*asked)
+                history = await running.get_historical_data(*request)
                 assert (len(history), history[3].volume) == (5, volume[0])
         figures = running.get_metrics()["engine"]
         assert (figures["cache_hits"], figures["cache_misses"]) == (20, 20)
 
 
-async def test_a_feed_may_join_a_running_engine(pipeline: Feeder, engine: Engine) -> None:
+async def test_a_feed_can_be_added_to_a_running_engine(pipeline: Feeder, engine: Engine) -> None:
     updates = Updates()
     late = CustomForexFeed("late")
     async with engine() as running:
@@ -140,7 +140,7 @@ async def test_the_same_feed_may_be_added_again(pipeline: Feeder, engine: Engine
     assert feed.calls.count("disconnect") == 1
 
 
-async def test_a_feed_that_joins_and_fails_is_told_and_tried_again(
+async def test_an_added_feed_that_fails_to_start_is_logged_and_retried(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     late = CustomForexFeed("late")
@@ -154,7 +154,7 @@ async def test_a_feed_that_joins_and_fails_is_told_and_tried_again(
         assert await running.subscribe_symbol(SYMBOL, feed_name="late")
 
 
-async def test_callbacks_that_raise_harm_nobody(
+async def test_a_callback_that_raises_does_not_affect_others(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = Updates(), Updates()
@@ -184,12 +184,12 @@ async def test_callbacks_that_raise_harm_nobody(
         assert figures["engine"]["total_messages"] == 8
         json.dumps(figures)
     assert len(before) == 5
-    # The 1st, 2nd, 4th and 8th failure of each is told.
+    # The 1st, 2nd, 4th and 8th failure of each is logged.
     failures = [line for line in caplog.messages if "failed for AAPL" in line]
     assert len(failures) == 8
 
 
-async def test_a_slow_callback_harms_nobody_and_its_policy_decides_what_it_gets(
+async def test_a_slow_callback_does_not_affect_others_and_its_policy_is_applied(
     pipeline: Feeder, engine: Engine
 ) -> None:
     gate = asyncio.Event()
@@ -215,17 +215,17 @@ async def test_a_slow_callback_harms_nobody_and_its_policy_decides_what_it_gets(
         assert not [*blocked, *newest, *tail]
         gate.set()
         every = [bar.timestamp for _, bar, _ in fast]
-        await until(lambda: len(blocked) == 10, "what was held back")
+        await until(lambda: len(blocked) == 10, "the queued bars")
         assert [bar.timestamp for _, bar, _ in blocked] == every
-        # Each held its first bar in its hands when the others came.
-        await until(lambda: len(newest) == 2 and len(tail) == 4, "what was left")
+        # Each was processing its first bar when the others arrived.
+        await until(lambda: len(newest) == 2 and len(tail) == 4, "the remaining bars")
         assert [bar.timestamp for _, bar, _ in newest] == [every[0], every[-1]]
         assert [bar.timestamp for _, bar, _ in tail] == [every[0], *every[-3:]]
         dropped = [one["dropped"] for one in running.get_metrics()["callbacks"]]
         assert dropped == [0, 8, 6, 0]
 
 
-async def test_a_full_callback_that_blocks_holds_the_rest_back_and_loses_nothing(
+async def test_a_full_blocking_callback_delays_delivery_and_loses_nothing(
     pipeline: Feeder, engine: Engine
 ) -> None:
     gate = asyncio.Event()
@@ -246,7 +246,9 @@ async def test_a_full_callback_that_blocks_holds_the_rest_back_and_loses_nothing
     assert starts == sorted(set(starts))
 
 
-async def test_reports_and_figures_are_of_what_came(pipeline: Feeder, engine: Engine) -> None:
+async def test_reports_and_metrics_cover_the_received_bars(
+    pipeline: Feeder, engine: Engine
+) -> None:
     updates = Updates()
     await pipeline.bars("AAPL", range(3))
     async with engine() as running:
@@ -263,7 +265,7 @@ async def test_reports_and_figures_are_of_what_came(pipeline: Feeder, engine: En
         assert [one["quality"] for one in report["worst"]] == ["INVALID"]
         assert 0 < report["average_quality_score"] < 1
         assert running.get_data_quality_report("AAPL", hours=1)["average_quality_score"] is None
-        await until(lambda: "store" in str(running.get_metrics()["services"]), "beats")
+        await until(lambda: "store" in str(running.get_metrics()["services"]), "heartbeats")
         states = {
             one["service"]: one["ready"] for one in running.get_metrics()["services"].values()
         }
@@ -271,7 +273,7 @@ async def test_reports_and_figures_are_of_what_came(pipeline: Feeder, engine: En
         assert states["validate"]
 
 
-async def test_invalid_bars_count_apart_and_only_where_they_are_known(
+async def test_invalid_bars_are_counted_separately_and_only_in_the_live_report(
     pipeline: Feeder, engine: Engine
 ) -> None:
     updates = Updates()
@@ -325,7 +327,7 @@ async def test_a_callback_may_unsubscribe_and_stop(pipeline: Feeder, engine: Eng
     assert [symbol for symbol, _, _ in updates] == ["AAPL", "MSFT"]
 
 
-async def test_an_invalid_bar_reaches_callbacks_and_no_iterator(
+async def test_an_invalid_bar_reaches_callbacks_but_not_iterators(
     pipeline: Feeder, engine: Engine
 ) -> None:
     updates = Updates()
@@ -368,24 +370,24 @@ async def test_an_engine_may_be_used_in_one_event_loop_after_another(
             await asyncio.gather(*[running.subscribe_symbol(symbol) for symbol in symbols])
             for number in numbers:
                 await feed.publish(rate(number))
-                await until(partial(got, updates, rate(number)), "the bar")
+                await until(partial(has_received, updates, rate(number)), "the bar")
 
     for numbers in (range(3), range(3, 6)):
         await asyncio.to_thread(asyncio.run, run(numbers))
 
 
-def got(updates: Updates, wanted: TradeBar) -> bool:
+def has_received(updates: Updates, wanted: TradeBar) -> bool:
     return any(bar == wanted for _, bar, _ in updates)
 
 
 async def members(admin: Bus, count: int) -> bool:
-    """Say whether so many feeds are run."""
+    """Return whether `count` feeds run."""
     info = await admin.jetstream.stream_info("KV_members", subjects_filter="$KV.members.feed.>")
     return len(info.state.subjects or {}) == count
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55])
-async def test_a_start_that_is_cancelled_leaves_nothing(engine: Engine, turns: int) -> None:
+async def test_a_cancelled_start_leaves_nothing_running(engine: Engine, turns: int) -> None:
     feed = CustomForexFeed("fx")
     running = engine(feed)
     before = asyncio.all_tasks()
@@ -394,7 +396,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(engine: Engine, turns: i
         await asyncio.sleep(0)
     starting.cancel()
     with suppress(asyncio.CancelledError):
-        # It may have been done already.
+        # The start may have finished before.
         await starting
         await running.stop()
     with pytest.raises(StackError, match=r"engine\.start"):
@@ -405,7 +407,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(engine: Engine, turns: i
         assert running.feeds["fx"] is feed
 
 
-async def test_a_stop_that_is_cancelled_still_stops(engine: Engine) -> None:
+async def test_a_cancelled_stop_still_stops(engine: Engine) -> None:
     feed = CustomForexFeed("fx")
     running = engine(feed)
     await running.start()
@@ -426,7 +428,7 @@ async def test_a_feed_that_does_not_connect_ends_the_start(engine: Engine) -> No
     assert near.calls[-1] == "disconnect"
 
 
-async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: BusConfig) -> None:
+async def test_usage_errors_say_what_to_do(engine: Engine, bus_config: BusConfig) -> None:
     handle = AlpacaDataFeed("alpaca_main")
     with pytest.raises(FeedError, match=r"engine\.add_feed"):
         await handle.subscribe("AAPL")
@@ -458,7 +460,7 @@ async def test_mistakes_are_told_with_the_way_out(engine: Engine, bus_config: Bu
         await plain.start()
 
 
-async def test_a_handle_speaks_through_its_engine(pipeline: Feeder, engine: Engine) -> None:
+async def test_a_feed_handle_works_through_its_engine(pipeline: Feeder, engine: Engine) -> None:
     handle = AlpacaDataFeed("alpaca_main")
     updates = Updates()
     async with engine(handle) as running:

@@ -1,4 +1,4 @@
-"""An engine that is stopped at any moment: nothing of it is left, and nobody waits for long."""
+"""An engine can be stopped at any moment: nothing keeps running, and no call waits for long."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,8 +19,8 @@ SYMBOLS = ("AAPL", "MSFT", "SPY")
 PAIRS = tuple(f"{base}/USD" for base in ("EUR", "GBP", "AUD", "NZD", "CHF", "SEK"))
 
 
-class Stubborn(CustomForexFeed):
-    """Never come to the end of unsubscribing."""
+class SlowToUnsubscribe(CustomForexFeed):
+    """Take a minute to unsubscribe."""
 
     async def unsubscribe(self, symbol: str) -> bool:
         await super().unsubscribe(symbol)
@@ -28,8 +28,8 @@ class Stubborn(CustomForexFeed):
         return True
 
 
-class Tardy(CustomForexFeed):
-    """Take long to connect."""
+class SlowToConnect(CustomForexFeed):
+    """Take a minute to connect."""
 
     async def connect(self) -> bool:
         await super().connect()
@@ -38,14 +38,14 @@ class Tardy(CustomForexFeed):
 
 
 @pytest.fixture
-async def distant(bus_config: BusConfig, relay: Relay) -> AsyncIterator[DataEngine]:
-    """Return an engine whose bus the relay can take away."""
+async def relayed(bus_config: BusConfig, relay: Relay) -> AsyncIterator[DataEngine]:
+    """Return an engine whose connection the relay can close."""
     engine = DataEngine(Config(bus=replace(bus_config, url=relay.url)))
     yield engine
     await engine.stop()
 
 
-async def test_a_stop_while_symbols_are_subscribed_leaves_nothing(
+async def test_a_stop_during_subscribe_calls_leaves_nothing_running(
     pipeline: Feeder, engine: Engine
 ) -> None:
     running = engine()
@@ -55,11 +55,11 @@ async def test_a_stop_while_symbols_are_subscribed_leaves_nothing(
     before = asyncio.all_tasks()
     for moment in range(40):
         await running.start()
-        asked = [asyncio.create_task(running.subscribe_symbol(symbol)) for symbol in SYMBOLS]
-        asked.append(asyncio.create_task(running.live("NVDA")))  # type: ignore[arg-type]
+        calls = [asyncio.create_task(running.subscribe_symbol(symbol)) for symbol in SYMBOLS]
+        calls.append(asyncio.create_task(running.live("NVDA")))  # type: ignore[arg-type]
         await asyncio.sleep(moment * 0.002)
         await running.stop()
-        for result in await asyncio.gather(*asked, return_exceptions=True):
+        for result in await asyncio.gather(*calls, return_exceptions=True):
             if isinstance(result, BaseException):
                 assert isinstance(result, StackError), repr(result)
                 assert "await engine.start()" in str(result)
@@ -73,26 +73,26 @@ async def test_a_stop_while_symbols_are_subscribed_leaves_nothing(
         await until(lambda: len(got) == 3, "bars after another start")
 
 
-async def test_who_is_cancelled_while_he_subscribes_is_not_told_of_a_stop(
+async def test_a_cancelled_subscribe_call_raises_cancelled_error_not_engine_stopped(
     pipeline: Feeder, engine: Engine
 ) -> None:
     async with engine() as running:
         for turns in range(12):
-            asked = asyncio.create_task(running.subscribe_symbol("AAPL"))
+            call = asyncio.create_task(running.subscribe_symbol("AAPL"))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            asked.cancel()
+            call.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asked
+                await call
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(running.subscribe_symbol("AAPL"), 0.001)
         assert await running.subscribe_symbol("AAPL")
 
 
-async def test_a_feed_that_does_not_end_is_waited_for_once(
+async def test_a_stop_waits_only_once_for_a_feed_that_does_not_unsubscribe(
     pipeline: Feeder, engine: Engine
 ) -> None:
-    feed = Stubborn("stubborn")
+    feed = SlowToUnsubscribe("slow")
     running = engine(feed)
     await running.start()
     for pair in PAIRS:
@@ -102,27 +102,27 @@ async def test_a_feed_that_does_not_end_is_waited_for_once(
     assert feed.calls[-1] == "disconnect"
 
 
-async def test_a_stop_without_the_bus_does_not_wait_for_symbol_after_symbol(
-    pipeline: Feeder, distant: DataEngine, relay: Relay
+async def test_a_stop_without_the_bus_does_not_wait_for_each_symbol(
+    pipeline: Feeder, relayed: DataEngine, relay: Relay
 ) -> None:
-    distant.add_feed(CustomForexFeed("fx"))
-    await distant.start()
+    relayed.add_feed(CustomForexFeed("fx"))
+    await relayed.start()
     pairs = [*PAIRS, *(f"{pair[:3]}/JPY" for pair in PAIRS), *(f"{pair[:3]}/CAD" for pair in PAIRS)]
     for pair in pairs:
-        await distant.subscribe_symbol(pair)
+        await relayed.subscribe_symbol(pair)
     await relay.close()
     await asyncio.sleep(0.5)
-    await asyncio.wait_for(distant.stop(), 30)
+    await asyncio.wait_for(relayed.stop(), 30)
 
 
-async def test_a_feed_that_connects_for_long_holds_up_no_other(
+async def test_a_feed_that_connects_slowly_does_not_block_others(
     pipeline: Feeder, engine: Engine
 ) -> None:
     quick = CustomForexFeed("quick")
     async with engine(CustomForexFeed("first")) as running:
-        running.add_feed(Tardy("tardy"))
+        running.add_feed(SlowToConnect("slow"))
         running.add_feed(quick)
-        waiting = asyncio.create_task(running.subscribe_symbol(PAIRS[0], feed_name="tardy"))
+        waiting = asyncio.create_task(running.subscribe_symbol(PAIRS[0], feed_name="slow"))
         await asyncio.sleep(0)
         assert await running.subscribe_symbol(PAIRS[1], feed_name="first")
         assert await running.subscribe_symbol(PAIRS[2], feed_name="quick")

@@ -1,4 +1,4 @@
-"""What another program publishes under the same symbol never mixes with the account's bars."""
+"""Bars that another program publishes for a symbol never mix with the account's bars."""
 
 import asyncio
 import time
@@ -21,29 +21,29 @@ from tests.integration.data.test_live import minutes, starts, take
 
 SYMBOL = "AAPL"
 OPEN = from_ns(OPEN_NS)
-# There is no trading on a Sunday, so that nothing has to be fetched for history to be whole.
+# There is no trading on a Sunday, so history is complete without a backfill.
 SUNDAY = NIGHT - timedelta(days=NIGHT.weekday() + 1)
 LIMIT_S = 30.0
 
 
 class Other:
-    """Be a second program, with a feed of its own, that waits until its bars are out."""
+    """Second program with a feed of its own; `publish` waits until its bars are delivered."""
 
     def __init__(self, engine: DataEngine, feed: CustomForexFeed) -> None:
         self._feed = feed
         self._engine = engine
-        self._heard = 0
-        engine.add_data_callback(self._hear)
+        self._received = 0
+        engine.add_data_callback(self._on_bar)
 
-    def _hear(self, symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
-        self._heard += 1
+    def _on_bar(self, symbol: str, bar: TradeBar, quality: DataQualityLevel) -> None:
+        self._received += 1
 
     async def publish(self, *numbers: int, **more: object) -> None:
         await self._engine.subscribe_symbol(SYMBOL)
-        heard = self._heard + len(numbers)
+        expected = self._received + len(numbers)
         for number in numbers:
             await self._feed.publish(rate(number, SYMBOL, **more))
-        await until(lambda: self._heard == heard, "the other program's own bars")
+        await until(lambda: self._received == expected, "the other program's own bars")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def stored(running: DataEngine, feed_name: str, count: int) -> None:
     await until(enough, f"{count} bars in the store")
 
 
-async def test_callbacks_reports_and_figures_are_of_the_accounts_bars(
+async def test_callbacks_reports_and_metrics_have_only_the_accounts_bars(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine]
 ) -> None:
     got: list[float] = []
@@ -91,7 +91,7 @@ async def test_callbacks_reports_and_figures_are_of_the_accounts_bars(
         assert report["levels"]["INVALID"] == 1
 
 
-async def test_streams_are_of_the_accounts_bars_from_history_on(
+async def test_streams_have_only_the_accounts_bars_in_history_and_live(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine], account: Account
 ) -> None:
     async with ours() as running:
@@ -100,17 +100,17 @@ async def test_streams_are_of_the_accounts_bars_from_history_on(
         await stored(running, "alpaca_main", 5)
         live, past = running.bars(SYMBOL), running.bars(SYMBOL, since=OPEN)
         async with live, past, asyncio.timeout(LIMIT_S):
-            begun = asyncio.create_task(anext(live))
+            first_live = asyncio.create_task(anext(live))
             assert [(await anext(past)).close for _ in range(5)] == of_account(range(5))
-            await until(lambda: account.asked >= 2, "both streams")
+            await until(lambda: account.subscribe_requests >= 2, "both streams")
             await other.publish(3, 4, 5)
             await pipeline.bars(SYMBOL, range(5, 10))
-            assert [(await begun).close] == of_account(range(5, 6))
+            assert [(await first_live).close] == of_account(range(5, 6))
             assert [(await anext(live)).close for _ in range(4)] == of_account(range(6, 10))
             assert [(await anext(past)).close for _ in range(5)] == of_account(range(5, 10))
 
 
-async def test_history_is_the_accounts_and_not_that_of_the_newest_bar(
+async def test_history_has_the_accounts_bars_even_if_another_feed_is_newer(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine]
 ) -> None:
     async with ours() as running:
@@ -130,12 +130,12 @@ async def test_history_is_the_accounts_and_not_that_of_the_newest_bar(
         assert report["bars"] == 5
 
 
-async def test_slices_are_of_the_accounts_bars(
+async def test_slices_have_only_the_accounts_bars(
     pipeline: Feeder, other: Other, ours: Callable[[], DataEngine], account: Account
 ) -> None:
     async with ours() as running, running.slices([SYMBOL]) as slices, asyncio.timeout(LIMIT_S):
         first = asyncio.create_task(anext(slices))
-        await until(lambda: account.asked, "the stream")
+        await until(lambda: account.subscribe_requests, "the stream")
         await other.publish(0, 1, 2)
         await pipeline.bars(SYMBOL, range(3))
         got = [await first, await anext(slices), await anext(slices)]
@@ -143,7 +143,7 @@ async def test_slices_are_of_the_accounts_bars(
         assert {one.revision for one in got} == {0}
 
 
-async def test_what_is_lost_on_the_way_is_fetched_of_the_accounts_feed(
+async def test_lost_bars_are_fetched_from_the_accounts_feed(
     pipeline: Feeder, other: Other, follow: Follow, join: Join, relay: Relay
 ) -> None:
     live = await follow(SYMBOL, bus=await join("client", url=relay.url), after={})
@@ -156,12 +156,12 @@ async def test_what_is_lost_on_the_way_is_fetched_of_the_accounts_feed(
     assert live.behind == 0
 
 
-async def test_nothing_is_delivered_or_lost_before_the_feed_is_known(
+async def test_no_bar_is_delivered_or_lost_before_the_feed_is_known(
     pipeline: Feeder, other: Other, follow: Follow, account: Account
 ) -> None:
     account.answering.clear()
-    starting = asyncio.create_task(_followed(follow))
-    await until(lambda: account.asked > 0, "the question")
+    starting = asyncio.create_task(_follow_symbol(follow))
+    await until(lambda: account.subscribe_requests > 0, "the subscribe request")
     await other.publish(*range(5))
     await pipeline.bars(SYMBOL, range(5))
     await asyncio.sleep(0.5)
@@ -174,26 +174,26 @@ async def test_nothing_is_delivered_or_lost_before_the_feed_is_known(
     assert live.refetched == live.behind == 0
 
 
-async def _followed(follow: Follow) -> Live:
+async def _follow_symbol(follow: Follow) -> Live:
     return await follow(SYMBOL)
 
 
-async def test_a_feed_that_changes_is_followed(
+async def test_a_live_stream_switches_when_the_accounts_feed_changes(
     pipeline: Feeder, follow: Follow, account: Account
 ) -> None:
     live = await follow(SYMBOL)
     await pipeline.bars(SYMBOL, range(2))
     assert [bar.feed for bar in await take(live, 2)] == ["iex"] * 2
     account.config = AlpacaConfig(feed="sip")
-    asked = account.asked
-    await until(lambda: account.asked == asked + 2, "two renewals")
+    before = account.subscribe_requests
+    await until(lambda: account.subscribe_requests == before + 2, "two renewals")
     await pipeline.bars(SYMBOL, range(2, 4))
     await pipeline.publish(raw_frame(SYMBOL, bars(SYMBOL, range(2, 5), feed="sip")))
     assert [bar.feed for bar in await take(live, 3)] == ["sip"] * 3
     assert live.behind == 0
 
 
-async def test_history_that_was_cached_of_another_feed_is_asked_for_again(
+async def test_cached_history_of_another_feed_is_requested_again(
     pipeline: Feeder, bus_config: BusConfig
 ) -> None:
     cache = DataCache(disk=False)
@@ -203,10 +203,10 @@ async def test_history_that_was_cached_of_another_feed_is_asked_for_again(
     async with running:
         await pipeline.bars(SYMBOL, sunday)
 
-        async def came() -> bool:
+        async def arrived() -> bool:
             return len(await running.get_historical_data(SYMBOL, *span)) == 5
 
-        await until(came, "the account's bars")
+        await until(arrived, "the account's bars")
         await running.subscribe_symbol(SYMBOL)
         await running.get_historical_data(SYMBOL, *span)
         assert len(cache) == 1
@@ -218,7 +218,7 @@ async def test_history_that_was_cached_of_another_feed_is_asked_for_again(
         assert cache.hits == 2
 
 
-async def test_nothing_is_cached_of_a_feed_whose_revisions_are_not_heard(
+async def test_history_of_a_feed_without_received_revisions_is_not_cached(
     pipeline: Feeder, bus_config: BusConfig
 ) -> None:
     cache = DataCache(disk=False)
@@ -235,11 +235,11 @@ async def test_nothing_is_cached_of_a_feed_whose_revisions_are_not_heard(
         sunday = [(SUNDAY - OPEN) // MINUTE + number for number in range(6)]
         await pipeline.bars(SYMBOL, sunday)
 
-        async def came() -> bool:
+        async def arrived() -> bool:
             found = await running.get_historical_data(
                 SYMBOL, SUNDAY, SUNDAY + 5 * MINUTE, feed_name="alpaca_main"
             )
             return len(found) == 5 and found.block.feed == "iex" and not found.gaps
 
-        await until(came, "the account's bars")
+        await until(arrived, "the account's bars")
         assert len(cache) == 0

@@ -1,4 +1,4 @@
-"""A strategy gets each bar once and in order, whatever the bus loses on the way."""
+"""A strategy gets each bar once and in order, also when the bus loses messages."""
 
 import asyncio
 import random
@@ -22,13 +22,13 @@ from tests.integration.data.conftest import Follow
 
 pytestmark = BOTH_BROKERS
 
-HEAD = watermark(lane_of("SPY"))
+WATERMARK_SUBJECT = watermark(lane_of("SPY"))
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD")
 LIMIT_S = 60.0
 
 
 async def take(live: Live, count: int) -> list[LiveBar]:
-    """Return so many bars; fewer that came in time are shown by the failure."""
+    """Return `count` bars; after a timeout, the error says how many came."""
     got: list[LiveBar] = []
     try:
         async with asyncio.timeout(LIMIT_S):
@@ -54,19 +54,19 @@ async def feed(feeder: Feeder, numbers: range) -> None:
             await feeder.bars(symbol, [number])
 
 
-async def test_new_bars_come_once_and_in_order(follow: Follow, feeder: Feeder) -> None:
+async def test_new_bars_arrive_once_and_in_order(follow: Follow, feeder: Feeder) -> None:
     await feed(feeder, range(10))
     live = await follow(*SYMBOLS)
     assert (live.accepted, live.refused) == (SYMBOLS, {})
     await feed(feeder, range(10, 60))
-    # What came before the start may still be on its way through validate and store.
+    # Bars published before the start may still be in validate or store.
     got: list[LiveBar] = []
     while any(minutes(symbol, range(59, 60))[0] not in starts(got, symbol) for symbol in SYMBOLS):
         got += await take(live, 1)
     for symbol in SYMBOLS:
-        came = starts(got, symbol)
-        assert came == sorted(set(came))
-        assert came[-50:] == minutes(symbol, range(10, 60))
+        received = starts(got, symbol)
+        assert received == sorted(set(received))
+        assert received[-50:] == minutes(symbol, range(10, 60))
     truth = bars("AAPL", range(10, 60))
     close = [bar.close for bar in got if bar.symbol == "AAPL"]
     assert close[-50:] == truth["close"].tolist()
@@ -84,7 +84,7 @@ async def test_an_empty_after_begins_with_the_first_stored_bar(
     assert live.refetched > 0
 
 
-async def test_a_strategy_that_starts_again_goes_on_where_it_stopped(
+async def test_a_restarted_strategy_resumes_where_it_stopped(
     follow: Follow, feeder: Feeder
 ) -> None:
     first = await follow(*SYMBOLS, after={})
@@ -101,29 +101,29 @@ async def test_a_strategy_that_starts_again_goes_on_where_it_stopped(
         assert starts(after, symbol) == minutes(symbol, range(20, 40))
 
 
-async def test_a_burst_behind_a_record_that_comes_late_asks_nothing_of_the_store(
-    join: Join, follow: Follow
-) -> None:
+async def test_a_burst_after_a_late_bar_makes_no_store_request(join: Join, follow: Follow) -> None:
     live, validate = await follow("SPY"), await join("validate")
-    # The markers of all lanes come before.
+    # The markers of all lanes have earlier sequences.
     first_seq, count = live.done[str(lane_of("SPY"))] + 1, 2 * PENDING_FRAMES
     seqs = range(first_seq, first_seq + count)
     records = [live_bar(seq=seq, start_ns=seq * MINUTE_NS) for seq in seqs]
 
-    async def head(record: LiveBar) -> None:
-        await validate.publish_message(HEAD, Watermark(record.seq, record.seq - 1, {"SPY": 1}))
+    async def publish_watermark(record: LiveBar) -> None:
+        await validate.publish_message(
+            WATERMARK_SUBJECT, Watermark(record.seq, record.seq - 1, {"SPY": 1})
+        )
 
-    await head(records[0])
+    await publish_watermark(records[0])
     await validate.flush()
     for record in records:
         await validate.publish_message(live_bar_subject("SPY"), record)
-        await head(record)
+        await publish_watermark(record)
     assert await take(live, count) == records
     assert live.refetched == 0
 
 
 @pytest.mark.parametrize("lost", ["bars", "heads", "either"])
-async def test_messages_lost_on_the_way_are_fetched_again(
+async def test_lost_messages_are_fetched_again(
     lost: str, join: Join, follow: Follow, feeder: Feeder, relay: Relay
 ) -> None:
     chance = random.Random(9)
@@ -145,7 +145,7 @@ async def test_messages_lost_on_the_way_are_fetched_again(
     assert live.behind == 0
 
 
-async def test_a_strategy_cut_off_from_the_bus_gets_what_it_missed(
+async def test_a_disconnected_strategy_gets_the_missed_bars(
     join: Join, follow: Follow, feeder: Feeder, relay: Relay
 ) -> None:
     live = await follow(*SYMBOLS, bus=await join("client", url=relay.url), after={})
@@ -160,7 +160,7 @@ async def test_a_strategy_cut_off_from_the_bus_gets_what_it_missed(
         assert starts(got, symbol) == minutes(symbol, range(10, 50))
 
 
-async def test_bars_come_on_when_validate_is_killed(
+async def test_bars_continue_after_validate_is_killed(
     follow: Follow, feeder: Feeder, validate: Process, services: Services
 ) -> None:
     live = await follow(*SYMBOLS, after={})
@@ -174,7 +174,7 @@ async def test_bars_come_on_when_validate_is_killed(
         assert starts(got, symbol) == minutes(symbol, range(50))
 
 
-async def test_an_invalid_bar_never_comes(follow: Follow, feeder: Feeder) -> None:
+async def test_an_invalid_bar_is_not_delivered(follow: Follow, feeder: Feeder) -> None:
     live = await follow("AAPL", after={})
     await feeder.publish(raw_frame("AAPL", bars("AAPL", range(20), invalid=[3, 4, 17])))
     await feeder.bars("AAPL", range(20, 25))
@@ -184,12 +184,12 @@ async def test_an_invalid_bar_never_comes(follow: Follow, feeder: Feeder) -> Non
     assert live.behind == 0
 
 
-async def test_a_slow_reader_is_bounded_and_still_gets_everything(
+async def test_the_queue_of_a_slow_reader_is_bounded_and_no_bar_is_lost(
     follow: Follow, feeder: Feeder
 ) -> None:
     bound, frame = 50, 10
     live = await follow("AAPL", after={}, queue=bound)
-    # An answer of the store is queued whole; what comes live afterwards is not.
+    # A reply of the store is queued as a whole; live bars after it are not.
     await feeder.bars("AAPL", range(frame))
     await until(lambda: live.behind == frame, "the first frame")
     most = 0
@@ -204,5 +204,5 @@ async def test_a_slow_reader_is_bounded_and_still_gets_everything(
             got.append(await anext(live))
     assert starts(got, "AAPL") == minutes("AAPL", range(1_000))
     assert bound <= most
-    # The first frame beyond the bound may come whole.
+    # The first frame above the bound may be queued completely.
     assert most < bound + frame, f"{most} bars waited in a queue of {bound}"

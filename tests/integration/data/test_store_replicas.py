@@ -1,4 +1,4 @@
-"""Whichever of two stores answers, a stream has all of its bars and no older ones."""
+"""A stream has all of its bars and no older ones, no matter which of two stores answers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def other(
 
 
 async def stored_somewhere(running: DataEngine, count: int) -> None:
-    """Wait until one of the stores has so many bars."""
+    """Wait until one of the stores has `count` bars."""
     async with asyncio.timeout(30):
         while len(await running.get_historical_data(SYMBOL, NIGHT, NIGHT.replace(hour=9))) < count:
             await asyncio.sleep(0.05)
@@ -57,7 +57,7 @@ async def stored_somewhere(running: DataEngine, count: int) -> None:
 async def behind(
     engine: DataEngine, feed: CustomForexFeed, other: Path
 ) -> AsyncIterator[DataEngine]:
-    """Start an engine of two stores, the one `MEANWHILE` bars behind the other."""
+    """Start an engine with two stores, one of them `MEANWHILE` bars behind the other."""
     async with engine:
         await publish(feed, *range(BEFORE))
         await stored(engine, BEFORE)
@@ -81,7 +81,7 @@ async def test_no_bar_is_lost_between_the_history_of_one_store_and_the_live_bars
                 assert stream.gaps == []
 
 
-async def test_a_stream_without_a_past_gets_no_older_bars_from_a_store_that_is_behind(
+async def test_a_stream_without_since_gets_no_older_bars_from_a_store_that_is_behind(
     other: Path, engine: Engine, feed: CustomForexFeed
 ) -> None:
     async with behind(engine(feed), feed, other) as running:
@@ -93,7 +93,7 @@ async def test_a_stream_without_a_past_gets_no_older_bars_from_a_store_that_is_b
                 assert minutes([record.bar()]) == [minute]
 
 
-async def test_history_is_whole_while_another_store_joins(
+async def test_history_is_complete_while_another_store_joins(
     pipeline: Feeder,
     services: Services,
     other_settings: dict[str, object],
@@ -107,7 +107,7 @@ async def test_history_is_whole_while_another_store_joins(
         open_store(other_file).close()
         with held_back(other_file):
             joining = services.start("store", store=other_settings)
-            await until(lambda: joining.beat is not None, "its first beat")
+            await until(lambda: joining.beat is not None, "its first heartbeat")
             await asyncio.sleep(1.0)
             for _ in range(STREAMS):
                 bars = await running.get_historical_data(SYMBOL, NIGHT, NIGHT.replace(hour=9))

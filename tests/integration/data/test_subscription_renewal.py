@@ -1,4 +1,4 @@
-"""What a stream wants is told again and again, and it hears when that is refused."""
+"""A stream renews its subscriptions, and a refused renewal is reported."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ from tests.integration.data.conftest import Engine, Follow
 from tests.integration.data.test_live import minutes, starts, take
 
 
-async def test_a_feed_that_does_not_answer_keeps_no_other_from_being_asked(
+async def test_a_feed_that_does_not_answer_does_not_block_other_subscriptions(
     join: Join, feeder: Feeder
 ) -> None:
     demand = FeedSubscriptions(await join("client"), (SYMBOL, "AAPL"), {SYMBOL: "nobody"})
@@ -27,7 +27,7 @@ async def test_a_feed_that_does_not_answer_keeps_no_other_from_being_asked(
     assert demand.accepted == ("AAPL",)
 
 
-async def test_a_symbol_that_is_refused_later_is_told_once(
+async def test_a_symbol_that_is_refused_later_is_logged_once(
     pipeline: Feeder, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     feed = CustomForexFeed("mine")
@@ -40,16 +40,16 @@ async def test_a_symbol_that_is_refused_later_is_told_once(
         figures = running.get_metrics()["engine"]
         assert figures["refused"] == {SYMBOL: "the feed mine refuses it"}
         assert figures["error_count"] == 1
-        asked = len(feed.calls)
-        await until(lambda: len(feed.calls) > asked, "that it is asked again")
-        told = f"no more bars of {SYMBOL}: it is refused from now on: the feed mine refuses it"
-        assert caplog.messages.count(told) == 1
+        calls = len(feed.calls)
+        await until(lambda: len(feed.calls) > calls, "another renewal")
+        message = f"no more bars of {SYMBOL}: it is refused from now on: the feed mine refuses it"
+        assert caplog.messages.count(message) == 1
         assert running.get_metrics()["engine"]["error_count"] == 1
         feed.refused = frozenset()
-        await until(lambda: not running.get_metrics()["engine"]["refused"], "that it is served")
+        await until(lambda: not running.get_metrics()["engine"]["refused"], "the acceptance")
 
 
-async def test_what_is_missing_is_asked_for_again_whatever_the_bus_said(
+async def test_missing_bars_are_requested_again_after_bus_errors(
     join: Join, follow: Follow, feeder: Feeder, relay: Relay
 ) -> None:
     bus = await join("client", url=relay.url, request_timeout_s=0.5)
@@ -58,9 +58,9 @@ async def test_what_is_missing_is_asked_for_again_whatever_the_bus_said(
     await take(live, 5)
     relay.lose = lambda subject, _: not subject.startswith("md.live.frame.")
     await feeder.bars("AAPL", range(5, 10))
-    await until(lambda: live._recovery.lanes, "the question")
+    await until(lambda: live._recovery.lanes, "the recovery request")
     await relay.close()
-    await until(lambda: not bus.connected, "the loss")
+    await until(lambda: not bus.connected, "the disconnect")
     for size in (500_000, 5_000, 50, 0):
         with suppress(OutboundBufferLimitError):
             while True:

@@ -1,4 +1,4 @@
-"""A user's own feed goes the way of all bars: graded, stored, live, and never doubled."""
+"""Bars of a user's own feed are graded, stored and delivered live, without duplicates."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -69,7 +69,7 @@ async def ready(feed: CustomForexFeed) -> None:
     await until(lambda: feed.get_connection_status().connected, "the feed's lease")
 
 
-async def test_its_bars_are_graded_stored_and_come_live(
+async def test_bars_of_a_user_feed_are_graded_stored_and_delivered_live(
     run: Run, follow: Follow, join: Join
 ) -> None:
     feed = await run()
@@ -94,7 +94,9 @@ async def test_its_bars_are_graded_stored_and_come_live(
     assert await kept() == closes(got)
 
 
-async def test_its_bars_gather_into_frames_of_their_lanes(run: Run, admin: Bus) -> None:
+async def test_bars_of_a_user_feed_are_batched_into_frames_of_their_lanes(
+    run: Run, admin: Bus
+) -> None:
     feed = await run()
     bars = [rate(number, symbol) for number in range(500) for symbol in (SYMBOL, "GBP/USD", "AAPL")]
     await feed.publish_all(bars)
@@ -125,7 +127,7 @@ async def until_count(look: Callable[[], Awaitable[list[str]]], count: int) -> N
     await until(enough, f"{count} bars")
 
 
-async def test_a_refused_symbol_is_named_and_a_left_one_unsubscribed(
+async def test_a_refused_symbol_is_reported_and_an_unread_one_unsubscribed(
     run: Run, follow: Follow
 ) -> None:
     feed = await run()
@@ -136,10 +138,10 @@ async def test_a_refused_symbol_is_named_and_a_left_one_unsubscribed(
     await other.stop()
     assert f"unsubscribe {SYMBOL}" not in feed.calls
     await live.stop()
-    await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the last reader's leave")
+    await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the unsubscription")
 
 
-async def test_bars_lost_on_the_way_are_fetched_of_the_right_feed(
+async def test_lost_bars_are_fetched_from_the_right_feed(
     run: Run, follow: Follow, join: Join, relay: Relay
 ) -> None:
     feed, other = await run(), await run("other")
@@ -160,7 +162,7 @@ async def test_bars_lost_on_the_way_are_fetched_of_the_right_feed(
     assert live.refetched >= 40
 
 
-async def test_a_full_queue_is_told(run: Run, join: Join) -> None:
+async def test_a_full_queue_is_an_error(run: Run, join: Join) -> None:
     owner = await run()
     await ready(owner)
     second = await run(bus=await join("feed", request_timeout_s=0.5), pending=10)
@@ -171,7 +173,7 @@ async def test_a_full_queue_is_told(run: Run, join: Join) -> None:
     assert not second.get_connection_status().connected
 
 
-async def test_another_process_takes_over_and_bars_come_once(
+async def test_bars_arrive_once_when_another_process_takes_over(
     run: Run, runs: Runs, follow: Follow
 ) -> None:
     first = await run()
@@ -180,16 +182,18 @@ async def test_another_process_takes_over_and_bars_come_once(
     live = await follow(SYMBOL, feeds=FEEDS, after={})
     assert f"subscribe {SYMBOL}" not in second.calls
     await first.publish_all([rate(number) for number in range(10)])
-    # What the second one published while it stood by comes as a repeat, and is marked as such.
+    # Bars that the standby has published come as repeats and are marked as such.
     await second.publish_all([rate(number) for number in range(15)])
     assert closes(await take(live, 10)) == [rate(number).close for number in range(10)]
     await runs.runners[first].stop()
     assert first.calls[-2:] == [f"unsubscribe {SYMBOL}", "disconnect"]
     assert closes(await take(live, 5)) == [rate(number).close for number in range(10, 15)]
-    await until(lambda: f"subscribe {SYMBOL}" in second.calls, "the reader's next word")
+    await until(
+        lambda: f"subscribe {SYMBOL}" in second.calls, "the next renewal of the subscription"
+    )
 
 
-async def test_bars_published_while_the_bus_is_away_come_when_it_is_back(
+async def test_bars_published_while_the_bus_is_down_arrive_when_it_is_back(
     run: Run, follow: Follow, brokers: Brokers, lease_ttl_s: float
 ) -> None:
     feed = await run()
@@ -198,7 +202,7 @@ async def test_bars_published_while_the_bus_is_away_come_when_it_is_back(
     assert len(await take(live, 5)) == 5
     await brokers.kill_nats()
     await feed.publish_all([rate(number) for number in range(5, 10)])
-    await until(lambda: not feed.get_connection_status().connected, "the loss")
+    await until(lambda: not feed.get_connection_status().connected, "the disconnect")
     await asyncio.sleep(lease_ttl_s)
     await brokers.start_nats()
     await feed.publish_all([rate(number) for number in range(10, 15)])
@@ -212,7 +216,7 @@ async def test_a_feed_that_loses_its_source_connects_again(
     live = await follow(SYMBOL, feeds=FEEDS, after={})
     feed.connects = False
     feed.connection_lost("the cable")
-    feed.connection_lost("the cable, said twice")
+    feed.connection_lost("the cable, reported twice")
     await until(lambda: feed.calls == ["connect"], "an attempt that fails")
     status = feed.get_connection_status()
     assert not status.connected
@@ -226,8 +230,8 @@ async def test_a_feed_that_loses_its_source_connects_again(
     assert feed.metrics.total_messages == len(feed.buffer) == 1
 
 
-class Fragile(CustomForexFeed):
-    """Be lost again while it connects for the second time."""
+class LostDuringReconnect(CustomForexFeed):
+    """Lose the connection again during the second connect."""
 
     attempts = 0
 
@@ -239,25 +243,25 @@ class Fragile(CustomForexFeed):
         return await super().connect()
 
 
-class Slow(CustomForexFeed):
-    """Take a while to come back."""
+class SlowToReconnect(CustomForexFeed):
+    """Take a second to reconnect."""
 
     attempts = 0
-    there = False
+    source_is_open = False
 
     async def connect(self) -> bool:
         self.attempts += 1
         await asyncio.sleep(1.0 if self.attempts == 2 else 0.0)
-        self.there = await super().connect()
+        self.source_is_open = await super().connect()
         return True
 
     async def disconnect(self) -> None:
         await super().disconnect()
-        self.there = False
+        self.source_is_open = False
 
 
-async def test_a_source_that_is_lost_while_it_comes_back_is_connected_again(join: Join) -> None:
-    feed = Fragile(NAME)
+async def test_a_source_lost_during_a_reconnect_is_connected_again(join: Join) -> None:
+    feed = LostDuringReconnect(NAME)
     runner = FeedRunner(feed, await join("feed"))
     await runner.start()
     await ready(feed)
@@ -268,22 +272,20 @@ async def test_a_source_that_is_lost_while_it_comes_back_is_connected_again(join
     await runner.stop()
 
 
-async def test_a_feed_that_is_stopped_while_it_comes_back_stays_disconnected(
-    run: Run, join: Join
-) -> None:
+async def test_a_feed_stopped_during_a_reconnect_stays_disconnected(run: Run, join: Join) -> None:
     await ready(await run())
-    feed = Slow(NAME)
+    feed = SlowToReconnect(NAME)
     runner = FeedRunner(feed, await join("feed"))
     await runner.start()
-    # Another one publishes the feed, so that the stop waits for what is queued here.
+    # Another process owns the feed, so the stop waits for the bars queued here.
     await feed.publish(rate(1))
     feed.connection_lost("the cable")
     await until(lambda: feed.attempts == 2, "the second attempt")
     await runner.stop()
-    assert not feed.there
+    assert not feed.source_is_open
 
 
-async def test_what_the_users_code_raises_is_a_refusal(run: Run, follow: Follow) -> None:
+async def test_an_error_in_the_users_subscribe_is_a_refusal(run: Run, follow: Follow) -> None:
     feed = await run()
 
     async def broken(symbol: str) -> bool:
@@ -296,21 +298,21 @@ async def test_what_the_users_code_raises_is_a_refusal(run: Run, follow: Follow)
     assert feed.get_connection_status().connected
 
 
-async def test_what_the_users_code_cancels_ends_no_more_than_its_call(
+async def test_a_cancelled_error_in_the_users_connect_does_not_stop_the_feed(
     run: Run, follow: Follow, caplog: pytest.LogCaptureFixture
 ) -> None:
     feed = await run()
     live = await follow(SYMBOL, feeds=FEEDS, after={})
     connect = feed.connect
 
-    async def connect_at_the_second_time() -> bool:
+    async def connect_on_the_second_call() -> bool:
         feed.connect = connect  # type: ignore[method-assign]
         work = asyncio.create_task(asyncio.sleep(9))
         work.cancel()
         await work
         return True
 
-    feed.connect = connect_at_the_second_time  # type: ignore[method-assign]
+    feed.connect = connect_on_the_second_call  # type: ignore[method-assign]
     feed.connection_lost("the cable")
     await until(lambda: feed.get_connection_status().connected, "the connection")
     assert "failed to connect" in caplog.text
@@ -318,7 +320,7 @@ async def test_what_the_users_code_cancels_ends_no_more_than_its_call(
     assert closes(await take(live, 1)) == [rate(1).close]
 
 
-async def test_a_bar_that_can_not_travel_is_refused_at_once(run: Run) -> None:
+async def test_a_bar_that_can_not_be_encoded_is_refused_at_once(run: Run) -> None:
     feed = await run()
     for wrong in (
         rate(1, open="dear"),
@@ -341,7 +343,9 @@ async def test_a_feed_that_does_not_connect_is_an_error(join: Join) -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError("no route"), asyncio.CancelledError("no route")])
-async def test_a_connect_that_raises_names_its_feed(failure: BaseException, join: Join) -> None:
+async def test_the_error_of_a_connect_that_raises_names_the_feed(
+    failure: BaseException, join: Join
+) -> None:
     class Broken(CustomForexFeed):
         async def connect(self) -> bool:
             raise failure
@@ -352,19 +356,19 @@ async def test_a_connect_that_raises_names_its_feed(failure: BaseException, join
 
 
 @pytest.mark.parametrize("name", ["iex", "sip", "us"])
-async def test_a_name_of_alpacas_is_refused(name: str, join: Join) -> None:
+async def test_a_feed_name_of_alpaca_is_refused(name: str, join: Join) -> None:
     with pytest.raises(FeedError, match="another name"):
         FeedRunner(CustomForexFeed(name), await join("feed"))
 
 
-async def test_a_feed_that_no_engine_runs_says_so() -> None:
+async def test_a_feed_without_an_engine_is_not_connected_and_can_not_publish() -> None:
     feed = CustomForexFeed(NAME)
     assert not feed.get_connection_status().connected
     with pytest.raises(FeedError, match="add it to a DataEngine"):
         await feed.publish(rate(1))
 
 
-async def test_stamps_of_arrival_are_those_of_publishing(run: Run, admin: Bus) -> None:
+async def test_received_ns_is_the_time_of_publishing(run: Run, admin: Bus) -> None:
     feed = await run()
     await feed.publish_all([rate(0), rate(1)])
 

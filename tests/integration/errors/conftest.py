@@ -1,4 +1,4 @@
-"""Services that meet what the page on errors lists."""
+"""Fixtures for the situations that docs/errors.md lists."""
 
 from tests.integration.ingest.conftest import market, simulator
 

@@ -1,4 +1,4 @@
-"""A program that is started wrongly says why in one line and ends with 3."""
+"""A program started with wrong settings prints the reason in one line and exits with 3."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.harness.error_table import shows
         ("a bad value", "LEAN_LITE_STORE__PENDING_FRAMES", "0"),
     ],
 )
-def test_a_wrong_setting_is_named_with_the_variable_it_comes_from(
+def test_the_error_for_a_wrong_setting_names_its_variable(
     situation: str, variable: str, value: str
 ) -> None:
     result = run("lean_lite_store", **{variable: value})
@@ -36,7 +36,7 @@ def test_a_stack_in_a_folder_that_can_not_be_written_is_refused() -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_shared_stack_without_keys_names_both_ways_out(tmp_path: Path) -> None:
+def test_the_error_for_a_shared_stack_without_keys_names_both_solutions(tmp_path: Path) -> None:
     result = run("lean_lite.cli", "up", LEAN_LITE_STACK__FOLDER=str(tmp_path))
     shows("no keys, shared stack", result.stderr, result.returncode)
     assert not any(tmp_path.iterdir())

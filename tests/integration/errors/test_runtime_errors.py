@@ -1,4 +1,4 @@
-"""A service that runs and meets trouble stays, says what to do, and goes on by itself."""
+"""A running service with a problem keeps running, says what to do, and recovers by itself."""
 
 import asyncio
 import urllib.error
@@ -24,7 +24,7 @@ BYTES = b"\xc1 no block"
 
 
 async def failing(process: Process) -> str:
-    """Ask a process itself what fails: without the bus nobody hears its beats."""
+    """Return what fails in a process over HTTP: without the bus it can publish no heartbeats."""
     assert process.beat is not None
     return await asyncio.to_thread(_read, f"{process.beat.url}/readyz")
 
@@ -38,7 +38,7 @@ def _read(url: str) -> str:
             return error.read().decode()
 
 
-async def test_nats_that_is_lost_is_told_and_the_service_goes_on_when_it_is_back(
+async def test_a_lost_nats_is_reported_and_the_service_recovers_when_it_is_back(
     services: Services, brokers: Brokers
 ) -> None:
     metrics = await services.start("metrics").ready()
@@ -46,10 +46,10 @@ async def test_nats_that_is_lost_is_told_and_the_service_goes_on_when_it_is_back
     await brokers.kill_nats()
     try:
 
-        async def told() -> str:
+        async def reported() -> str:
             return await failing(metrics)
 
-        shows("NATS is lost", await until(told, "the loss to be told"))
+        shows("NATS is lost", await until(reported, "the loss to be reported"))
     finally:
         await brokers.start_nats()
 
@@ -61,10 +61,10 @@ async def test_nats_that_is_lost_is_told_and_the_service_goes_on_when_it_is_back
     assert metrics.pid == pid
 
 
-async def test_a_clock_that_is_behind_is_told_once_a_minute_with_what_to_do(
+async def test_a_clock_that_is_behind_is_logged_once_a_minute_with_what_to_do(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
-    # An Alpaca whose days have not come yet by our clock.
+    # An Alpaca whose days are in the future by this machine's clock.
     today = datetime.now(UTC).date() + timedelta(days=30)
     sim = await simulator(today=today, start="last")
     ingest = services.start("ingest", alpaca=alpaca(sim, simulated=False))
@@ -75,7 +75,7 @@ async def test_a_clock_that_is_behind_is_told_once_a_minute_with_what_to_do(
     await ingest.ready()
 
 
-async def test_a_simulators_own_clock_is_no_alarm(
+async def test_the_clock_of_a_simulator_is_not_logged_as_behind(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator()
@@ -85,7 +85,7 @@ async def test_a_simulators_own_clock_is_no_alarm(
     assert "clock.behind" not in ingest.log
 
 
-async def test_a_frame_that_nobody_can_read_is_told_and_kept_with_its_bytes(
+async def test_an_undecodable_frame_is_logged_and_kept_with_its_bytes(
     services: Services, join: Join, admin: Bus, tmp_path: Path
 ) -> None:
     validate = await services.start("validate").ready()
@@ -98,7 +98,7 @@ async def test_a_frame_that_nobody_can_read_is_told_and_kept_with_its_bytes(
     def stored_bars() -> bool:
         return store.counted("lean_lite_store_bars_total") == 3
 
-    await until(stored_bars, "the bars behind it")
+    await until(stored_bars, "the bars after it")
     shows("a frame that nobody can read", validate.log)
     assert [f.payload for f in await stored(admin, GRADED) if f.payload == BYTES] == [BYTES]
     file = tmp_path / "bars" / "store-0.sqlite"

@@ -1,4 +1,4 @@
-"""A process that can't start says why in one line and ends with 3."""
+"""A process that can't start prints the reason in one line and exits with 3."""
 
 import socket
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from tests.harness.services import Services
 from tests.harness.small_disk import fill, mounted
 
 
-async def told(
+async def check_error(
     services: Services, situation: str, name: str, **settings: Mapping[str, object]
 ) -> None:
-    """Start a service and hold its only line and its exit code against the page."""
+    """Start a service, and compare its only line and its exit code with docs/errors.md."""
     process = services.start(name, **settings)
     code = await process.ended()
     lines = process.log.splitlines()
@@ -28,7 +28,7 @@ async def told(
 
 
 @pytest.mark.parametrize("missing", ["key_id", "secret_key"])
-async def test_a_service_without_a_key_names_both_ways_out(
+async def test_the_error_for_a_missing_key_names_both_solutions(
     services: Services, missing: str
 ) -> None:
     process = services.start("ingest", alpaca={"key_id": "k", "secret_key": "s", missing: ""})
@@ -37,48 +37,50 @@ async def test_a_service_without_a_key_names_both_ways_out(
     assert f"alpaca.{missing}:" in process.log
 
 
-async def test_a_service_without_an_address_of_nats_names_the_setting(services: Services) -> None:
-    await told(services, "no address of NATS", "store", bus={"url": ""})
+async def test_the_error_for_a_missing_nats_address_names_the_setting(services: Services) -> None:
+    await check_error(services, "no address of NATS", "store", bus={"url": ""})
 
 
-async def test_nats_that_is_missing_is_named_with_its_address(services: Services) -> None:
+async def test_the_error_for_a_missing_nats_names_its_address(services: Services) -> None:
     url = f"nats://{LOCALHOST}:{free_port()}"
     bus = {"url": url, "user": "store", "connect_timeout_s": 1.0}
-    await told(services, "NATS is missing", "store", bus=bus)
+    await check_error(services, "NATS is missing", "store", bus=bus)
 
 
-async def test_a_user_that_nats_refuses_is_told_the_same(
+async def test_a_user_that_nats_refuses_gives_the_same_error(
     services: Services, brokers: Brokers
 ) -> None:
     given = msgspec.structs.asdict(brokers.config("store", 2.0))
     bus = {**given, "password": "wrong", "connect_timeout_s": 1.0}
-    await told(services, "NATS is missing", "store", bus=bus)
+    await check_error(services, "NATS is missing", "store", bus=bus)
 
 
-async def test_a_server_that_is_too_old_is_named_with_its_version(services: Services) -> None:
+async def test_the_error_for_an_old_server_names_its_version(services: Services) -> None:
     async with old_server() as url:
-        await told(services, "a NATS server that is too old", "store", bus={"url": url})
+        await check_error(services, "a NATS server that is too old", "store", bus={"url": url})
 
 
-async def test_a_port_in_use_is_named_with_its_setting(services: Services, tmp_path: Path) -> None:
+async def test_the_error_for_a_port_in_use_names_the_setting(
+    services: Services, tmp_path: Path
+) -> None:
     store = {"path": str(tmp_path / "bars")}
     with socket.create_server((LOCALHOST, 0)) as other:
         port = other.getsockname()[1]
         situation = "the port of metrics is in use"
-        await told(services, situation, "metrics", metrics={"port": port})
+        await check_error(services, situation, "metrics", metrics={"port": port})
         situation = "the port of a service's health is in use"
-        await told(services, situation, "store", store=store, service={"health_port": port})
+        await check_error(services, situation, "store", store=store, service={"health_port": port})
 
 
-async def test_a_folder_that_can_not_be_written_is_named(services: Services) -> None:
+async def test_the_error_for_an_unwritable_folder_names_it(services: Services) -> None:
     situation = "a store's folder that can't be written"
-    await told(services, situation, "store", store={"path": str(NOWHERE)})
+    await check_error(services, situation, "store", store={"path": str(NOWHERE)})
 
 
-async def test_a_disk_that_is_full_at_the_start_is_named(
+async def test_the_error_for_a_disk_that_is_full_at_startup_names_it(
     services: Services, tmp_path: Path
 ) -> None:
     with mounted(tmp_path / "disk") as disk:
         fill(disk)
         situation = "a disk that is full at the start"
-        await told(services, situation, "store", store={"path": str(disk)})
+        await check_error(services, situation, "store", store={"path": str(disk)})

@@ -15,7 +15,7 @@ SimulatorMaker = Callable[..., Awaitable[Simulator]]
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[SimulatorMaker]:
-    """Start a simulator whose clock stands until somebody subscribes."""
+    """Start a simulator whose clock starts with the first subscription."""
     async with AsyncExitStack() as running:
 
         async def start(**settings: object) -> Simulator:

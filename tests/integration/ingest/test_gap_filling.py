@@ -1,4 +1,4 @@
-"""Whatever breaks, every minute of the recording is in RAW in the end."""
+"""After every failure, RAW ends up with every minute of the recording."""
 
 import asyncio
 import random
@@ -26,15 +26,17 @@ KILLS = 3
 
 async def connected(*processes: Process) -> None:
     def all_connected() -> bool:
-        return sum(one.counted("lean_lite_ingest_connected") for one in processes) == 2
+        return sum(process.counted("lean_lite_ingest_connected") for process in processes) == 2
 
     try:
         await until(all_connected, "both feeds to be connected")
     except AssertionError:
-        pytest.fail("\n".join(f"{one.failing()}\n{one.log[-3000:]}" for one in processes))
+        pytest.fail(
+            "\n".join(f"{process.failing()}\n{process.log[-3000:]}" for process in processes)
+        )
 
 
-async def test_a_broken_connection_leaves_no_hole(
+async def test_a_broken_connection_leaves_no_gap(
     simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
 ) -> None:
     sim = await simulator(speed=300.0)
@@ -44,19 +46,19 @@ async def test_a_broken_connection_leaves_no_hole(
         await market.reach("SPY", len({b.start_ns for b in await market.bars("SPY")}) + 5)
         await connected(ingest)
         sim.arm({"abort": True})
-        await until(lambda: ingest.counted("lean_lite_ingest_connected") < 2, "the loss")
+        await until(lambda: ingest.counted("lean_lite_ingest_connected") < 2, "the connection loss")
     await connected(ingest)
-    await market.whole(sim, SYMBOLS)
+    await market.wait_until_complete(sim, SYMBOLS)
     bars = await market.bars()
     check_bits(bars, sim)
-    refilled = of(bars, Origin.BACKFILL)
+    backfilled = of(bars, Origin.BACKFILL)
     live = {(bar.symbol, bar.start_ns) for bar in of(bars, Origin.LIVE)}
-    assert {(bar.symbol, bar.start_ns) for bar in refilled} - live
+    assert {(bar.symbol, bar.start_ns) for bar in backfilled} - live
     assert await stored(admin, EVENTS, event("gap"))
     await ingest.ready()
 
 
-async def test_an_outage_is_refilled_by_rest_when_it_is_over(
+async def test_an_outage_is_backfilled_over_rest_when_it_ends(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(speed=300.0)
@@ -67,12 +69,12 @@ async def test_an_outage_is_refilled_by_rest_when_it_is_over(
     sim.arm({"handshake_status": 503, "rest_status": 503})
     sim.arm({"abort": True})
     out_since_ns = sim.clock.now_ns()
-    await until(lambda: "not connected" in ingest.failing(), "the outage to be told")
+    await until(lambda: "not connected" in ingest.failing(), "the outage to be reported")
     await until(lambda: sim.clock.now_ns() > out_since_ns + 15 * 60 * 10**9, "15 minutes")
     sim.clear_faults()
-    await market.whole(sim, SYMBOLS)
+    await market.wait_until_complete(sim, SYMBOLS)
     await connected(ingest)
-    await market.whole(sim, SYMBOLS)
+    await market.wait_until_complete(sim, SYMBOLS)
     bars = await market.bars()
     check_bits(bars, sim)
     in_outage = [b for b in bars if b.symbol == "SPY" and b.start_ns > out_since_ns]
@@ -80,7 +82,7 @@ async def test_an_outage_is_refilled_by_rest_when_it_is_over(
     await ingest.ready()
 
 
-async def test_a_killed_ingest_that_starts_again_leaves_no_hole(
+async def test_a_killed_and_restarted_ingest_leaves_no_gap(
     simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
 ) -> None:
     chance = random.Random(3)
@@ -93,7 +95,7 @@ async def test_a_killed_ingest_that_starts_again_leaves_no_hole(
         await ingest.kill()
         ingest = services.start("ingest", alpaca=alpaca(sim))
     await connected(ingest)
-    await market.whole(sim, SYMBOLS)
+    await market.wait_until_complete(sim, SYMBOLS)
     check_bits(await market.bars(), sim)
     for symbol in SYMBOLS:
         feed = "us" if "/" in symbol else "iex"
@@ -111,7 +113,9 @@ async def test_a_standby_takes_over_when_the_owner_is_killed(
     sim = await simulator(speed=300.0)
     owner = await services.start("ingest", alpaca=alpaca(sim)).ready()
     standby = services.start("ingest", alpaca=alpaca(sim))
-    await until(lambda: "another ingest owns" in standby.failing(), "the standby to stand by")
+    await until(
+        lambda: "another ingest owns" in standby.failing(), "the second ingest to wait as a standby"
+    )
     await market.subscribe(*SYMBOLS)
     await market.reach("SPY", 5)
     await connected(owner)
@@ -122,7 +126,7 @@ async def test_a_standby_takes_over_when_the_owner_is_killed(
     record_property("take_over_s", round(took_s, 2))
     print(f"ingest take-over after a kill: {took_s:.2f} s")  # noqa: T201
     await standby.ready()
-    await market.whole(sim, SYMBOLS)
+    await market.wait_until_complete(sim, SYMBOLS)
     check_bits(await market.bars(), sim)
     assert sim.stats["connections"]["/v2/iex"]["most"] == 1  # type: ignore[index]
 
@@ -137,7 +141,7 @@ async def test_a_clean_stop_publishes_what_was_received(
     await market.subscribe(*symbols)
     await market.reach(symbols[0], 5)
     await until(lambda: ingest.counted("lean_lite_ingest_connected") == 1, "the connection")
-    # What comes while the server is frozen has to wait.
+    # Bars received while the server is frozen have to wait.
     brokers.nats.send_signal(signal.SIGSTOP)
     try:
         before = await ingest.count_now("lean_lite_ingest_received_total")

@@ -1,4 +1,4 @@
-"""What Alpaca refuses is told to whoever asked, with what to do about it."""
+"""A refusal of Alpaca is passed on to the client, with what to do about it."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def today(simulator: Simulator, symbol: str) -> BackfillRequest:
     return BackfillRequest(symbol, start_ns - DAY_NS, start_ns + DAY_NS)
 
 
-async def test_wrong_keys_refuse_a_subscription_and_say_which(
+async def test_a_subscription_with_wrong_keys_is_refused_with_the_reason(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator()
@@ -44,7 +44,7 @@ async def test_wrong_keys_refuse_a_subscription_and_say_which(
     shows("wrong keys, subscription", reply.refused["SPY"])
 
 
-async def test_a_symbol_that_alpaca_does_not_know_is_refused_beside_those_that_it_does(
+async def test_unknown_symbols_are_refused_and_known_ones_accepted(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(start="last")
@@ -56,7 +56,7 @@ async def test_a_symbol_that_alpaca_does_not_know_is_refused_beside_those_that_i
         shows("a symbol that Alpaca does not know", reason)
 
 
-async def test_a_symbol_of_the_simulator_is_served_before_its_first_bar_and_no_other(
+async def test_only_symbols_of_the_simulator_are_accepted_even_before_their_first_bar(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(symbols=1)
@@ -70,7 +70,7 @@ async def test_a_symbol_of_the_simulator_is_served_before_its_first_bar_and_no_o
     assert "FAKEPACA" not in reply.refused["SPYY"]
 
 
-async def test_symbols_are_served_while_nobody_can_tell_whether_they_are_known(
+async def test_symbols_are_accepted_while_they_can_not_be_checked(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(faults=Faults(rest_status=503))
@@ -79,7 +79,7 @@ async def test_symbols_are_served_while_nobody_can_tell_whether_they_are_known(
     assert (reply.accepted, reply.refused) == (("SPYY",), {})
 
 
-async def test_a_feed_beyond_the_plan_is_refused_with_the_feed_to_take(
+async def test_a_feed_outside_the_plan_is_refused_with_the_feed_to_use(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(feeds=frozenset({"iex", "us"}))
@@ -88,7 +88,7 @@ async def test_a_feed_beyond_the_plan_is_refused_with_the_feed_to_take(
     shows("a feed beyond the plan (409)", reply.refused["SPY"])
 
 
-async def test_a_connection_in_use_is_told_and_taken_when_it_is_free(
+async def test_a_connection_in_use_is_reported_and_taken_when_it_is_free(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator()
@@ -105,7 +105,7 @@ async def test_a_connection_in_use_is_told_and_taken_when_it_is_free(
     await market.reach("SPY", 3)
 
 
-async def test_recent_history_beyond_the_plan_names_the_way_out(
+async def test_the_error_for_recent_history_outside_the_plan_says_what_to_do(
     simulator: SimulatorMaker, services: Services, join: Join
 ) -> None:
     sim = await simulator(recent_sip=False, hold=False, speed=10.0)
@@ -115,7 +115,7 @@ async def test_recent_history_beyond_the_plan_names_the_way_out(
     shows("recent SIP history on a free plan (403, 422)", reply.failed)
 
 
-async def test_keys_that_rest_refuses_are_named(
+async def test_the_error_for_keys_refused_by_rest_says_what_to_do(
     simulator: SimulatorMaker, services: Services, join: Join
 ) -> None:
     sim = await simulator(hold=False)
@@ -125,7 +125,7 @@ async def test_keys_that_rest_refuses_are_named(
     shows("wrong keys, history (401, 403)", reply.failed)
 
 
-async def test_history_of_what_is_no_symbol_or_no_feed_of_ours_is_refused(
+async def test_a_backfill_of_a_wrong_symbol_feed_or_resolution_is_refused(
     simulator: SimulatorMaker, services: Services, join: Join
 ) -> None:
     sim = await simulator(hold=False)

@@ -1,4 +1,4 @@
-"""Ingest accepts and refuses symbols in words, and carries the accepted ones to RAW."""
+"""Ingest accepts or refuses symbols with a reason, and publishes the accepted ones to RAW."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ from tests.integration.ingest.conftest import SimulatorMaker
 SYMBOLS = ("SPY", "AAPL", "BTC/USD", "SYN0001")
 
 
-async def test_bars_of_subscribed_symbols_come_bit_for_bit(
+async def test_bars_of_subscribed_symbols_equal_the_recording_bit_for_bit(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(symbols=3)
@@ -32,10 +32,10 @@ async def test_bars_of_subscribed_symbols_come_bit_for_bit(
         bars = of(await market.reach(symbol, 30), Origin.LIVE)
         starts = [bar.start_ns for bar in bars]
         assert starts == sorted(set(starts))
-    await market.whole(sim, SYMBOLS)
+    await market.wait_until_complete(sim, SYMBOLS)
     bars = await market.bars()
     check_bits(bars, sim)
-    # Recorded symbols have neither count nor VWAP, the made-up ones have both.
+    # Recorded symbols have neither count nor VWAP, generated ones have both.
     assert {bar.trade_count for bar in bars if bar.symbol != "SYN0001"} == {-1}
     assert min(bar.trade_count for bar in bars if bar.symbol == "SYN0001") > 0
     live = of(bars, Origin.LIVE)
@@ -44,7 +44,7 @@ async def test_bars_of_subscribed_symbols_come_bit_for_bit(
     await ingest.ready()
 
 
-async def test_malformed_symbols_are_refused_beside_those_that_are_served(
+async def test_malformed_symbols_are_refused_and_valid_ones_accepted(
     simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
 ) -> None:
     sim = await simulator()
@@ -61,7 +61,7 @@ async def test_malformed_symbols_are_refused_beside_those_that_are_served(
     assert await read_keys(admin, INTEREST, "iex") == ["iex.SPY"]
 
 
-async def test_a_symbol_beyond_alpacas_limit_is_refused_with_its_code_and_the_others_go_on(
+async def test_a_symbol_above_alpacas_limit_is_refused_and_the_others_continue(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(symbols=3, symbol_limit=2, symbol_limit_channels=frozenset({"bars"}))
@@ -78,7 +78,7 @@ async def test_a_symbol_beyond_alpacas_limit_is_refused_with_its_code_and_the_ot
     await ingest.ready()
 
 
-async def test_corrections_come_as_rows_of_their_own(
+async def test_corrections_are_separate_rows(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator(faults=Faults(late_fraction=0.5))
@@ -93,13 +93,13 @@ async def test_corrections_come_as_rows_of_their_own(
     updated = of(bars, Origin.UPDATED)
     check_bits(updated, sim)
     first = {(bar.symbol, bar.start_ns): bar for bar in of(bars, Origin.LIVE)}
-    seen = [(first[key], bar) for bar in updated if (key := (bar.symbol, bar.start_ns)) in first]
-    assert len(seen) >= 10
-    assert all(part.values[:4] == whole.values[:4] for part, whole in seen)
-    assert all(part.values[4] < whole.values[4] for part, whole in seen)
+    pairs = [(first[key], bar) for bar in updated if (key := (bar.symbol, bar.start_ns)) in first]
+    assert len(pairs) >= 10
+    assert all(before.values[:4] == after.values[:4] for before, after in pairs)
+    assert all(before.values[4] < after.values[4] for before, after in pairs)
 
 
-async def test_a_symbol_asked_for_at_the_very_start_is_remembered(
+async def test_a_symbol_subscribed_during_startup_is_stored(
     simulator: SimulatorMaker, services: Services, market: Market, admin: Bus
 ) -> None:
     sim = await simulator()
@@ -117,7 +117,7 @@ async def test_a_symbol_asked_for_at_the_very_start_is_remembered(
         await ingest.kill()
 
 
-async def test_wrong_keys_keep_ingest_from_being_ready_and_are_named(
+async def test_ingest_with_wrong_keys_is_not_ready_and_reports_them(
     simulator: SimulatorMaker, services: Services, market: Market
 ) -> None:
     sim = await simulator()
@@ -131,7 +131,7 @@ async def test_wrong_keys_keep_ingest_from_being_ready_and_are_named(
     assert not await market.bars()
 
 
-async def test_missing_keys_end_the_start_with_a_word_on_both_ways_out(
+async def test_the_error_for_missing_keys_names_both_solutions(
     simulator: SimulatorMaker, services: Services
 ) -> None:
     sim = await simulator()

@@ -35,8 +35,8 @@ class Nats(NamedTuple):
         return BusConfig(url=self.url, user=role, password=Secret(self.passwords[role]))
 
 
-class Speaker:
-    """Be an instance of a service, as far as metrics can tell."""
+class Instance:
+    """Stand in for an instance of a service: publish its heartbeats."""
 
     def __init__(self, bus: Bus, service: str, instance: str, started_ns: int = 1) -> None:
         self._bus = bus
@@ -44,9 +44,9 @@ class Speaker:
         self._instance = instance
         self._started_ns = started_ns
 
-    async def say(self, counts: dict[str, float], failing: tuple[str, ...] = ()) -> None:
+    async def beat(self, counts: dict[str, float], failing: tuple[str, ...] = ()) -> None:
         samples = tuple(Sample(name, {"lane": "equity.1"}, value) for name, value in counts.items())
-        beat = Heartbeat(
+        heartbeat = Heartbeat(
             self._service,
             self._instance,
             4711,
@@ -57,7 +57,7 @@ class Speaker:
             "0.1.0",
             samples,
         )
-        await self._bus.publish_message(beat_subject(self._service, self._instance), beat)
+        await self._bus.publish_message(beat_subject(self._service, self._instance), heartbeat)
         await self._bus.flush()
 
 
@@ -74,15 +74,15 @@ class Metrics(NamedTuple):
         return json.loads(await self.text(path))
 
     async def until(self, path: str, condition: Callable[[Any], bool]) -> Any:
-        """Ask again until the answer is as wanted."""
+        """Poll until the reply meets the condition."""
         async with asyncio.timeout(20):
-            while not condition(answer := await self.json(path)):
+            while not condition(reply := await self.json(path)):
                 await asyncio.sleep(0.05)
-        return answer
+        return reply
 
     def _read(self, path: str) -> str:
-        with urlopen(self.url + path, timeout=5) as answer:
-            text: str = answer.read().decode()
+        with urlopen(self.url + path, timeout=5) as reply:
+            text: str = reply.read().decode()
             return text
 
 
@@ -96,14 +96,14 @@ async def nats(tmp_path: Path) -> AsyncIterator[Nats]:
 
 
 @pytest.fixture
-async def speaker(nats: Nats) -> AsyncIterator[Callable[..., Any]]:
+async def add_instance(nats: Nats) -> AsyncIterator[Callable[..., Any]]:
     buses: list[Bus] = []
 
-    async def speaker(service: str, instance: str, started_ns: int = 1) -> Speaker:
+    async def add_instance(service: str, instance: str, started_ns: int = 1) -> Instance:
         buses.append(await connect(nats.config(service), service, name=instance))
-        return Speaker(buses[-1], service, instance, started_ns)
+        return Instance(buses[-1], service, instance, started_ns)
 
-    yield speaker
+    yield add_instance
     for bus in buses:
         await bus.close()
 
@@ -113,7 +113,7 @@ Launch = Callable[[int], subprocess.Popen[str]]
 
 @pytest.fixture
 def launch(nats: Nats) -> Iterator[Launch]:
-    """Start metrics on a port; what it logs can be read from its standard error."""
+    """Start metrics on a port, with its log on standard error."""
     started: list[subprocess.Popen[str]] = []
 
     def launch(port: int) -> subprocess.Popen[str]:

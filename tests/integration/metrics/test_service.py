@@ -10,11 +10,11 @@ QUARANTINED = "lean_lite_validate_quarantined_total"
 STORED = "lean_lite_store_bars_total"
 
 
-class Says(Protocol):
-    async def say(self, counts: dict[str, float], failing: tuple[str, ...] = ()) -> None: ...
+class Instance(Protocol):
+    async def beat(self, counts: dict[str, float], failing: tuple[str, ...] = ()) -> None: ...
 
 
-class Asked(Protocol):
+class MetricsClient(Protocol):
     url: str
 
     async def text(self, path: str) -> str: ...
@@ -22,18 +22,20 @@ class Asked(Protocol):
     async def until(self, path: str, condition: Callable[[Any], bool]) -> Any: ...
 
 
-SpeakerOf = Callable[..., Awaitable[Says]]
+AddInstance = Callable[..., Awaitable[Instance]]
 
 
 def row(status: Any, instance: str) -> Any:
     return next((row for row in status["instances"] if row["instance"] == instance), None)
 
 
-async def test_counters_are_summed_over_instances(metrics: Asked, speaker: SpeakerOf) -> None:
-    first = await speaker("validate", "validate-a")
-    second = await speaker("validate", "validate-b")
-    await first.say({GRADED: 10, QUARANTINED: 1})
-    await second.say({GRADED: 5})
+async def test_counters_are_summed_over_instances(
+    metrics: MetricsClient, add_instance: AddInstance
+) -> None:
+    first = await add_instance("validate", "validate-a")
+    second = await add_instance("validate", "validate-b")
+    await first.beat({GRADED: 10, QUARANTINED: 1})
+    await second.beat({GRADED: 5})
     totals = await metrics.until("/api/counters", lambda totals: totals["graded"] == 15)
     assert totals == {
         "published": 0,
@@ -44,23 +46,27 @@ async def test_counters_are_summed_over_instances(metrics: Asked, speaker: Speak
     }
 
 
-async def test_a_restart_never_lowers_a_total(metrics: Asked, speaker: SpeakerOf) -> None:
-    await (await speaker("store", "store-a")).say({STORED: 100})
+async def test_a_restart_never_lowers_a_total(
+    metrics: MetricsClient, add_instance: AddInstance
+) -> None:
+    await (await add_instance("store", "store-a")).beat({STORED: 100})
     await metrics.until("/api/status", lambda status: row(status, "store-a")["state"] == "gone")
-    again = await speaker("store", "store-b")
-    await again.say({STORED: 7})
+    again = await add_instance("store", "store-b")
+    await again.beat({STORED: 7})
     totals = await metrics.until("/api/counters", lambda totals: totals["stored"] != 100)
     assert totals["stored"] == 107
-    await again.say({STORED: 7})
+    await again.beat({STORED: 7})
     status = await metrics.json("/api/status")
     assert row(status, "store-b")["restarts"] == 1
 
 
-async def test_status_tells_the_state_of_every_instance(metrics: Asked, speaker: SpeakerOf) -> None:
-    good = await speaker("store", "store-a")
-    bad = await speaker("ingest", "ingest-a")
-    await bad.say({}, failing=("the feed is away",))
-    await good.say({})
+async def test_status_has_the_state_of_every_instance(
+    metrics: MetricsClient, add_instance: AddInstance
+) -> None:
+    good = await add_instance("store", "store-a")
+    bad = await add_instance("ingest", "ingest-a")
+    await bad.beat({}, failing=("the feed is away",))
+    await good.beat({})
     status = await metrics.until("/api/status", lambda status: row(status, "store-a"))
     assert row(status, "store-a")["state"] == "ready"
     failing = row(status, "ingest-a")
@@ -71,10 +77,12 @@ async def test_status_tells_the_state_of_every_instance(metrics: Asked, speaker:
     assert failing["url"] == "http://127.0.0.1:1"
 
 
-async def test_prometheus_reads_what_every_instance_says(
-    metrics: Asked, speaker: SpeakerOf
+async def test_the_prometheus_page_has_the_samples_of_every_instance(
+    metrics: MetricsClient, add_instance: AddInstance
 ) -> None:
-    await (await speaker("validate", "validate-a")).say({GRADED: 10, "lean_lite_lag_seconds": 2})
+    await (await add_instance("validate", "validate-a")).beat(
+        {GRADED: 10, "lean_lite_lag_seconds": 2}
+    )
     await metrics.until("/api/status", lambda status: row(status, "validate-a"))
     families = {
         family.name: family
@@ -93,9 +101,11 @@ async def test_prometheus_reads_what_every_instance_says(
 
 
 async def test_an_instance_that_is_gone_is_down_and_keeps_only_its_counters(
-    metrics: Asked, speaker: SpeakerOf
+    metrics: MetricsClient, add_instance: AddInstance
 ) -> None:
-    await (await speaker("validate", "validate-a")).say({GRADED: 10, "lean_lite_lag_seconds": 2})
+    await (await add_instance("validate", "validate-a")).beat(
+        {GRADED: 10, "lean_lite_lag_seconds": 2}
+    )
     await metrics.until(
         "/api/status",
         lambda status: (row(status, "validate-a") or {"state": ""})["state"] == "gone",
@@ -106,20 +116,20 @@ async def test_an_instance_that_is_gone_is_down_and_keeps_only_its_counters(
     assert "lean_lite_lag_seconds" not in text
 
 
-async def test_metrics_announces_its_address_in_its_own_beat(metrics: Asked) -> None:
+async def test_metrics_publishes_its_address_in_its_own_heartbeat(metrics: MetricsClient) -> None:
     await metrics.until(
         "/api/status", lambda status: any(r["service"] == "metrics" for r in status["instances"])
     )
     assert f'url="{metrics.url}"' in await metrics.text("/metrics")
 
 
-async def test_probes_and_the_page_answer(metrics: Asked) -> None:
+async def test_health_probes_and_the_start_page_answer(metrics: MetricsClient) -> None:
     assert await metrics.text("/healthz") == "ok\n"
     assert await metrics.text("/readyz") == "ok\n"
     assert 'href="/api/status"' in await metrics.text("/")
 
 
-async def test_a_port_that_is_taken_is_a_clear_refusal(
+async def test_the_error_for_a_port_in_use_names_the_setting(
     launch: Callable[[int], subprocess.Popen[str]],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -131,7 +141,7 @@ async def test_a_port_that_is_taken_is_a_clear_refusal(
     assert "metrics.port" in log
 
 
-async def test_a_signal_ends_it_in_order(
+async def test_a_signal_stops_metrics_cleanly(
     metrics: Any,
 ) -> None:
     metrics.process.terminate()

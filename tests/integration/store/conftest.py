@@ -12,7 +12,7 @@ from lean_lite.config.sections import Secret
 from lean_lite.protocol.permissions import ADMIN, ROLES
 from lean_lite.stack.processes.ports import free_port
 from tests.harness.services import Server, Store
-from tests.harness.store_clients import Asker, Publisher
+from tests.harness.store_clients import HistoryClient, Publisher
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ async def publisher(nats: Server, admin: Bus) -> AsyncIterator[Publisher]:
 
 
 @pytest.fixture
-async def ask(nats: Server, admin: Bus) -> AsyncIterator[Asker]:
-    bus = await connect(bus_config(nats, "client"), "client", name="asker")
-    yield Asker(bus)
+async def ask(nats: Server, admin: Bus) -> AsyncIterator[HistoryClient]:
+    bus = await connect(bus_config(nats, "client"), "client", name="history")
+    yield HistoryClient(bus)
     await bus.close()
 
 

@@ -1,4 +1,4 @@
-"""Whatever is killed, every frame's bars are stored once."""
+"""The bars of every frame are stored once, also when the store is killed."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ from lean_lite.protocol.subjects import GRADED
 from lean_lite_store.storage.journal import read_journal
 from tests.harness.frames import count_stored, same_bits, seqs, some_bars
 from tests.harness.services import Store
-from tests.harness.store_clients import Asker, Publisher
+from tests.harness.store_clients import HistoryClient, Publisher
 from tests.harness.waiting import until
 
 SYMBOLS = ("AAPL", "MSFT", "BTC/USD", "SPY")
@@ -26,8 +26,8 @@ ROWS = 5
 KILLS = 7
 
 
-async def test_kills_at_random_moments_neither_lose_nor_double_a_bar(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_kills_at_random_moments_neither_lose_nor_duplicate_a_bar(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     killed = asyncio.Event()
     last: dict[str, int] = {}
@@ -41,13 +41,13 @@ async def test_kills_at_random_moments_neither_lose_nor_double_a_bar(
             await asyncio.sleep(0.003)
         return frame + 1
 
-    dice = random.Random(7)
+    chance = random.Random(7)
     publishing = asyncio.create_task(publish())
     for _ in range(KILLS):
         applied = _count(store)
         store.start()
         await _more_than(store, applied)
-        await asyncio.sleep(dice.uniform(0, 0.3))
+        await asyncio.sleep(chance.uniform(0, 0.3))
         store.stop(signal.SIGKILL)
     killed.set()
     frames = await publishing
@@ -76,12 +76,12 @@ async def _more_than(store: Store, bars: int) -> None:
 def _count(store: Store) -> int:
     try:
         return count_stored(store.file)
-    except StoreError:  # it is being made
+    except StoreError:  # it is being created
         return 0
 
 
-async def test_frames_that_come_again_change_nothing(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_redelivered_frames_change_nothing(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     for minute in range(50):
         seq = await publisher.bars("AAPL", some_bars("AAPL", range(minute, minute + 3)))
@@ -103,8 +103,8 @@ async def test_frames_that_come_again_change_nothing(
     assert store.counter("lean_lite_store_repeated_total") == 45 * 3
 
 
-async def test_another_stream_of_the_same_name_is_noticed_and_read_from_its_first_frame(
-    store: Store, publisher: Publisher, ask: Asker, admin: Bus
+async def test_a_stream_created_again_while_the_store_is_stopped_is_read_from_its_first_frame(
+    store: Store, publisher: Publisher, ask: HistoryClient, admin: Bus
 ) -> None:
     for minute in range(20):
         await publisher.bars("AAPL", some_bars("AAPL", range(minute, minute + 1)))
@@ -124,7 +124,7 @@ async def test_another_stream_of_the_same_name_is_noticed_and_read_from_its_firs
     assert store.counter("lean_lite_store_reread_total") == 1
 
 
-async def test_a_stream_that_is_made_anew_under_a_running_store_is_read_anew(
+async def test_a_stream_created_again_while_the_store_runs_is_read_from_its_first_frame(
     store: Store, publisher: Publisher, admin: Bus
 ) -> None:
     for minute in range(20):
@@ -138,8 +138,8 @@ async def test_a_stream_that_is_made_anew_under_a_running_store_is_read_anew(
     await until(lambda: count_stored(store.file) == 25)
 
 
-async def test_a_disk_that_refuses_writes_holds_the_stream_back_until_it_takes_them_again(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_the_store_waits_while_the_disk_refuses_writes_and_then_continues(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start(LEAN_LITE_STORE__PENDING_FRAMES="10")
     await publisher.bars("AAPL", some_bars("AAPL", range(1)))

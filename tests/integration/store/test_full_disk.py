@@ -1,4 +1,4 @@
-"""A full disk is told once, keeps the store from being ready, and loses nothing."""
+"""A full disk is logged once, makes the store not ready, and loses nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.harness.error_table import shows
 from tests.harness.frames import count_stored, some_bars
 from tests.harness.services import Store
 from tests.harness.small_disk import fill, mounted
-from tests.harness.store_clients import Asker, Publisher
+from tests.harness.store_clients import HistoryClient, Publisher
 from tests.harness.waiting import until
 
 
@@ -20,8 +20,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
 
 
-async def test_a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again(
-    small_disk: Path, store: Store, publisher: Publisher, ask: Asker
+async def test_a_full_disk_is_logged_once_and_loses_nothing(
+    small_disk: Path, store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start(LEAN_LITE_STORE__PATH=str(small_disk))
     await publisher.bars("AAPL", some_bars("AAPL", range(1)))

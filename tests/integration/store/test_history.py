@@ -1,4 +1,4 @@
-"""A store process keeps what is published and gives it back."""
+"""A store process stores what is published, and answers requests for it."""
 
 import asyncio
 
@@ -14,12 +14,12 @@ from lean_lite.quality import Check
 from tests.harness.error_table import shows
 from tests.harness.frames import DAY_NS, OPEN_NS, count_stored, same_bits, some_bars
 from tests.harness.services import Store
-from tests.harness.store_clients import Asker, Publisher
+from tests.harness.store_clients import HistoryClient, Publisher
 from tests.harness.waiting import until
 
 
-async def test_bars_come_back_bit_for_bit_with_their_place_in_the_stream(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_bars_are_returned_bit_for_bit_with_their_sequence(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start()
     sent = {symbol: some_bars(symbol, range(390)) for symbol in ("AAPL", "BRK.B", "BTC/USD")}
@@ -39,8 +39,8 @@ async def test_bars_come_back_bit_for_bit_with_their_place_in_the_stream(
     assert count_stored(store.file) == 3 * 390
 
 
-async def test_a_long_answer_comes_in_many_chunks_and_in_order_of_start(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_a_long_reply_has_several_chunks_in_order_of_start(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     parts = [
         some_bars("BTC/USD", range(1_000), start_ns=OPEN_NS + day * DAY_NS)
@@ -61,8 +61,8 @@ async def test_a_long_answer_comes_in_many_chunks_and_in_order_of_start(
     assert len(some) == 10
 
 
-async def test_a_request_waits_for_min_seq_and_is_told_busy_when_it_does_not_come(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_a_request_waits_for_min_seq_and_is_refused_as_busy_after_the_timeout(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start(LEAN_LITE_STORE__WAIT_S="1")
     first = await publisher.bars("AAPL", some_bars("AAPL", range(1)))
@@ -77,8 +77,8 @@ async def test_a_request_waits_for_min_seq_and_is_told_busy_when_it_does_not_com
     assert (reply.through[lane], len(block)) == (first + 1, 2)
 
 
-async def test_an_answer_that_would_be_too_large_is_refused_with_a_way_out(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_a_reply_that_would_be_too_large_is_refused_with_advice(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start(LEAN_LITE_STORE__REPLY_ROWS="100")
     seq = await publisher.bars("AAPL", some_bars("AAPL", range(101)))
@@ -89,8 +89,8 @@ async def test_an_answer_that_would_be_too_large_is_refused_with_a_way_out(
     shows("too large an answer", str(refused.value))
 
 
-async def test_the_best_version_wins_and_repeats_and_invalid_rows_stay_out(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_the_best_revision_is_returned_without_repeats_and_invalid_rows(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     live = some_bars("AAPL", range(10))
     refill = some_bars("AAPL", range(5, 7), seed=1, origin=2)
@@ -121,8 +121,8 @@ async def test_the_best_version_wins_and_repeats_and_invalid_rows_stay_out(
 
 
 @pytest.mark.parametrize("feed", ["iex", "sip"])
-async def test_without_a_name_the_accounts_feed_is_meant_however_new_others_are(
-    feed: str, store: Store, publisher: Publisher, ask: Asker
+async def test_a_request_without_a_feed_uses_the_accounts_feed_even_if_others_are_newer(
+    feed: str, store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     sent = {
         name: some_bars("AAPL", range(first, first + 10), feed=name)
@@ -142,12 +142,12 @@ async def test_without_a_name_the_accounts_feed_is_meant_however_new_others_are(
     for name, block in sent.items():
         _, (named,) = await ask("AAPL", feed=name)
         assert same_bits(named, block)
-    # Rows that come after a frame are those of the account's feed, too.
+    # A request for rows after a sequence uses the account's feed, too.
     assert (await ask("AAPL", after={str(lane_of("AAPL")): seq}))[1] == []
 
 
-async def test_of_feeds_of_a_class_that_the_account_lacks_the_one_with_the_newest_bar_is_chosen(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_without_an_account_feed_the_feed_with_the_newest_bar_is_used(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     older = some_bars("EUR/USD", range(10), feed="one")
     newer = some_bars("EUR/USD", range(5, 15), feed="other")
@@ -161,8 +161,8 @@ async def test_of_feeds_of_a_class_that_the_account_lacks_the_one_with_the_newes
     assert same_bits(named, older)
 
 
-async def test_a_request_without_symbols_tells_only_how_far_history_reaches(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_a_request_without_symbols_returns_only_how_far_history_reaches(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start()
     seq = await publisher.bars("AAPL", some_bars("AAPL", range(3)))
@@ -171,8 +171,8 @@ async def test_a_request_without_symbols_tells_only_how_far_history_reaches(
     assert (reply.through, reply.rows, blocks) == ({str(lane_of("AAPL")): seq}, 0, [])
 
 
-async def test_a_store_that_starts_again_answers_once_it_has_what_it_missed(
-    store: Store, publisher: Publisher, ask: Asker
+async def test_a_restarted_store_answers_after_it_has_caught_up(
+    store: Store, publisher: Publisher, ask: HistoryClient
 ) -> None:
     store.start()
     await store.ready()
@@ -192,7 +192,7 @@ async def test_a_store_that_starts_again_answers_once_it_has_what_it_missed(
     await store.ready()
 
 
-async def test_two_stores_of_one_folder_hold_the_same_bars_in_files_of_their_own(
+async def test_two_stores_in_one_folder_hold_the_same_bars_in_separate_files(
     store: Store, publisher: Publisher, admin: Bus
 ) -> None:
     other = Store(store.settings["LEAN_LITE_BUS__URL"], store.folder, "")
@@ -209,7 +209,7 @@ async def test_two_stores_of_one_folder_hold_the_same_bars_in_files_of_their_own
         other.stop()
 
 
-async def test_a_store_without_a_folder_says_what_to_set_and_does_not_start(store: Store) -> None:
+async def test_a_store_without_a_folder_does_not_start_and_names_the_setting(store: Store) -> None:
     store.start(LEAN_LITE_STORE__PATH="")
     assert store.process is not None
     assert await asyncio.to_thread(store.process.wait, 20) == 3

@@ -1,4 +1,4 @@
-"""Valkey holds the newest bars, and its absence stops nothing."""
+"""Valkey holds the newest bars, and the store works without it."""
 
 from redis.asyncio import Redis
 
@@ -20,7 +20,7 @@ async def newest(valkey: Server, *symbols: str) -> dict[str, tuple[int, float]]:
     }
 
 
-async def test_the_newest_bar_of_a_symbol_goes_only_forward_and_takes_revisions(
+async def test_the_newest_bar_never_goes_back_in_time_and_takes_revisions(
     store: Store, publisher: Publisher, valkey: Server
 ) -> None:
     store.start(LEAN_LITE_STORE__REDIS_URL=f"redis://127.0.0.1:{valkey.port}")

@@ -1,4 +1,4 @@
-"""One that feeds RAW and replicas of validate that grade it."""
+"""A feeder that publishes to RAW what the replicas of validate grade."""
 
 import pytest
 

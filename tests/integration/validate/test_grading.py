@@ -1,4 +1,4 @@
-"""Validate gives every RAW frame one GRADED frame, and tells strategies of what is in it."""
+"""Validate publishes one GRADED frame per RAW frame, and its bars and watermark live."""
 
 import itertools
 
@@ -11,7 +11,8 @@ from lean_lite.bus import Bus
 from lean_lite.protocol.headers import ERROR
 from lean_lite.protocol.live import LiveBar, Watermark
 from lean_lite.protocol.partitions import Lane, lane_of
-from lean_lite.protocol.subjects import GRADED, graded, watermark
+from lean_lite.protocol.subjects import GRADED, graded
+from lean_lite.protocol.subjects import watermark as watermark_subject
 from tests.harness.frames import Feeder, bars, marker, raw_frame, some_frames, undecodable
 from tests.harness.gradings import all_graded, check_once_and_in_order
 from tests.harness.marks import BOTH_BROKERS
@@ -27,26 +28,30 @@ INVALID = 0
 
 
 class Listener:
-    """Stand in for a strategy that hears everything."""
+    """Stand in for a strategy that receives all live messages."""
 
     def __init__(self) -> None:
         self.bars: list[LiveBar] = []
         self.invalid: list[LiveBar] = []
-        self.heads: list[tuple[str, Watermark]] = []
+        self.watermarks: list[tuple[str, Watermark]] = []
         self.order: list[str] = []
 
     async def on_message(self, message: Msg) -> None:
         self.order.append(message.subject)
         kind = message.subject.split(".")[2]
         if kind == "frame":
-            head = msgspec.msgpack.decode(message.data, type=Watermark)
-            self.heads.append((message.subject, head))
+            watermark = msgspec.msgpack.decode(message.data, type=Watermark)
+            self.watermarks.append((message.subject, watermark))
         else:
             record = msgspec.msgpack.decode(message.data, type=LiveBar)
             (self.invalid if kind == "invalid" else self.bars).append(record)
 
-    def heads_of(self, lane: Lane) -> list[Watermark]:
-        return [head for subject, head in self.heads if subject == watermark(lane)]
+    def watermarks_of(self, lane: Lane) -> list[Watermark]:
+        return [
+            watermark
+            for subject, watermark in self.watermarks
+            if subject == watermark_subject(lane)
+        ]
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ async def test_every_raw_frame_gets_exactly_one_graded_frame(
     )
 
 
-async def test_a_bar_and_its_head_follow_each_frame_in_the_order_of_the_lane(
+async def test_each_frame_is_followed_by_its_bar_and_watermark_in_lane_order(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -105,15 +110,18 @@ async def test_a_bar_and_its_head_follow_each_frame_in_the_order_of_the_lane(
         assert [bar.start_ns for bar in records] == expected["start_ns"].tolist()
         assert [bar.close for bar in records] == expected["close"].tolist()
         assert {(bar.vwap, bar.trade_count, bar.late) for bar in records} == {(None, None, False)}
-        await until(lambda: listener.heads_of(lane)[-1].seq == frames[-1].seq, "the last head")  # noqa: B023
-        told = [head for head in listener.heads_of(lane) if head.rows]
-        assert [head.seq for head in told] == [frame.seq for frame in frames]
+        await until(
+            lambda: listener.watermarks_of(lane)[-1].seq == frames[-1].seq,  # noqa: B023
+            "the last watermark",
+        )
+        with_rows = [watermark for watermark in listener.watermarks_of(lane) if watermark.rows]
+        assert [watermark.seq for watermark in with_rows] == [frame.seq for frame in frames]
         seqs = [frame.seq for frame in kept[lane]]
-        assert [head.prev_seq for head in told] == seqs[:-1]
-        assert {tuple(head.rows.items()) for head in told} == {((symbol, 1),)}
+        assert [watermark.prev_seq for watermark in with_rows] == seqs[:-1]
+        assert {tuple(watermark.rows.items()) for watermark in with_rows} == {((symbol, 1),)}
 
 
-async def test_invalid_bars_go_where_only_those_look_who_want_them(
+async def test_invalid_bars_are_published_on_a_separate_subject(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -128,12 +136,16 @@ async def test_invalid_bars_go_where_only_those_look_who_want_them(
     assert all(bar.reasons for bar in listener.invalid)
     assert not {starts[3], starts[7]} & {bar.start_ns for bar in listener.bars}
     assert len(listener.bars) == 10
-    await until(lambda: [h for h in listener.heads_of(lane_of("AAPL")) if h.rows], "heads")
-    first = next(head for head in listener.heads_of(lane_of("AAPL")) if head.rows)
+    await until(
+        lambda: [one for one in listener.watermarks_of(lane_of("AAPL")) if one.rows], "watermarks"
+    )
+    first = next(
+        watermark for watermark in listener.watermarks_of(lane_of("AAPL")) if watermark.rows
+    )
     assert first.rows == {"AAPL": 8}
 
 
-async def test_a_repeated_bar_is_graded_but_not_told_again(
+async def test_a_repeated_bar_is_graded_but_not_published_live_again(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -146,7 +158,7 @@ async def test_a_repeated_bar_is_graded_but_not_told_again(
     assert [bar.start_ns for bar in listener.bars] == bars("AAPL", range(7))["start_ns"].tolist()
 
 
-async def test_frames_without_rows_are_heads_too(
+async def test_frames_without_rows_have_watermarks_too(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate").ready()
@@ -154,13 +166,20 @@ async def test_frames_without_rows_are_heads_too(
     kept = await all_graded(admin, feeder)
     lane = lane_of("AAPL")
     seqs = [frame.seq for frame in kept[lane]]
-    await until(lambda: [head.seq for head in listener.heads_of(lane)][-1:] == seqs[-1:], "heads")
-    chain = [(head.prev_seq, head.seq) for head in listener.heads_of(lane) if head.prev_seq]
+    await until(
+        lambda: [watermark.seq for watermark in listener.watermarks_of(lane)][-1:] == seqs[-1:],
+        "watermarks",
+    )
+    chain = [
+        (watermark.prev_seq, watermark.seq)
+        for watermark in listener.watermarks_of(lane)
+        if watermark.prev_seq
+    ]
     assert list(dict.fromkeys(chain)) == list(itertools.pairwise(seqs))
     assert listener.bars == []
 
 
-async def test_an_idle_lane_repeats_its_head(
+async def test_an_idle_lane_repeats_its_watermark(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
     await services.start("validate", validate={"head_every_s": 0.3}).ready()
@@ -168,6 +187,7 @@ async def test_an_idle_lane_repeats_its_head(
     kept = await all_graded(admin, feeder)
     lane, last = lane_of("AAPL"), kept[lane_of("AAPL")][-1].seq
     await until(
-        lambda: [head.seq for head in listener.heads_of(lane)].count(last) >= 4, "repeated heads"
+        lambda: [watermark.seq for watermark in listener.watermarks_of(lane)].count(last) >= 4,
+        "repeated watermarks",
     )
     assert len(await stored(admin, GRADED, graded(lane))) == 2

@@ -1,4 +1,4 @@
-"""Owners are killed, frozen and cut off; GRADED is as if nothing had happened."""
+"""GRADED has the same content whether or not its owners are killed, frozen or stopped."""
 
 import asyncio
 import random
@@ -39,20 +39,20 @@ async def owner(admin: Bus, lane: Lane) -> str:
     return (entry.value or b"").decode()
 
 
-async def share(*replicas: Process) -> None:
-    """Wait until all partitions are shared and at work."""
+async def wait_until_shared(*replicas: Process) -> None:
+    """Wait until the replicas share all partitions and are ready."""
 
     def shared() -> bool:
         counts = [replica.counted("lean_lite_validate_partitions") for replica in replicas]
         return sum(counts) == PARTITIONS and max(counts) == PARTITIONS // len(replicas)
 
-    await until(shared, "the replicas to share")
+    await until(shared, "the replicas to share the partitions")
     for replica in replicas:
         await replica.ready()
 
 
 @pytest.mark.soak
-async def test_owners_killed_at_random_moments_change_not_a_byte(
+async def test_graded_has_the_same_bytes_when_owners_are_killed_at_random_moments(
     services: Services,
     feeder: Feeder,
     admin: Bus,
@@ -60,7 +60,7 @@ async def test_owners_killed_at_random_moments_change_not_a_byte(
 ) -> None:
     chance = random.Random(11)
     replicas = [services.start("validate"), services.start("validate")]
-    await share(*replicas)
+    await wait_until_shared(*replicas)
     took_s = []
     async with feeder.publishing(some_frames(), pause_s=0.004):
         for _ in range(KILLS):
@@ -69,7 +69,7 @@ async def test_owners_killed_at_random_moments_change_not_a_byte(
             await replicas[victim].kill()
             killed_at, sent = time.monotonic(), len(feeder.published)
             replicas[victim] = services.start("validate")
-            # Every lane has gone on when it has graded a frame that came after the kill.
+            # A lane has recovered when it has graded a frame that was published after the kill.
             await until(lambda: len(feeder.published) > sent + 60, "frames after the kill")  # noqa: B023
             await all_graded_up_to_now(admin, feeder)
             took_s.append(time.monotonic() - killed_at)
@@ -100,17 +100,17 @@ async def all_graded_up_to_now(admin: Bus, feeder: Feeder) -> None:
         async def reached(lane: Lane = lane, last: int = last) -> bool:
             return await graded_up_to(admin, lane) >= last
 
-        await until(reached, f"lane {lane} to go on", 100)
+        await until(reached, f"lane {lane} to continue", 100)
 
 
-async def test_a_killed_owners_lane_goes_on_when_its_lease_has_run_out(
+async def test_a_lane_of_a_killed_owner_continues_when_its_lease_expires(
     services: Services,
     feeder: Feeder,
     admin: Bus,
     record_property: Callable[[str, object], None],
 ) -> None:
     replicas = [services.start("validate"), services.start("validate")]
-    await share(*replicas)
+    await wait_until_shared(*replicas)
     lane = lane_of("AAPL")
     await feeder.bars("AAPL", range(5))
     await all_graded(admin, feeder)
@@ -126,17 +126,17 @@ async def test_a_killed_owners_lane_goes_on_when_its_lease_has_run_out(
     check_once_and_in_order(kept, feeder)
 
 
-async def test_a_replica_that_stops_hands_its_lanes_over_before_its_leases_run_out(
+async def test_a_stopping_replica_hands_over_its_lanes_before_its_leases_expire(
     services: Services,
     feeder: Feeder,
     admin: Bus,
     record_property: Callable[[str, object], None],
 ) -> None:
     replicas = [services.start("validate"), services.start("validate")]
-    await share(*replicas)
+    await wait_until_shared(*replicas)
     holder = await owner(admin, lane_of("AAPL"))
-    leaver = next(replica for replica in replicas if replica.instance == holder)
-    assert await leaver.stop() == 0
+    stopping = next(replica for replica in replicas if replica.instance == holder)
+    assert await stopping.stop() == 0
     stopped_at = time.monotonic()
     await feeder.bars("AAPL", range(5))
     kept = await all_graded(admin, feeder)
@@ -146,20 +146,20 @@ async def test_a_replica_that_stops_hands_its_lanes_over_before_its_leases_run_o
     check_once_and_in_order(kept, feeder)
 
 
-async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
+async def test_a_frozen_owner_that_resumes_after_a_take_over_writes_nothing(
     services: Services, feeder: Feeder, admin: Bus
 ) -> None:
     replicas = [services.start("validate"), services.start("validate")]
-    await share(*replicas)
+    await wait_until_shared(*replicas)
     lane = lane_of("AAPL")
     minute = iter(range(10_000))
     async with feeder.publishing(raw_frame("AAPL", bars("AAPL", [number])) for number in minute):
         await until(lambda: len(feeder.published) > 50, "frames")
         holder = await owner(admin, lane)
-        sleeper = next(replica for replica in replicas if replica.instance == holder)
-        sleeper.send(signal.SIGSTOP)
+        frozen = next(replica for replica in replicas if replica.instance == holder)
+        frozen.send(signal.SIGSTOP)
         stopped_at = len(feeder.published)
-        await until(lambda: len(feeder.published) > stopped_at + 20, "frames while it sleeps")
+        await until(lambda: len(feeder.published) > stopped_at + 20, "frames while it is frozen")
         seq = feeder.seqs[-1]
 
         async def taken_over() -> bool:
@@ -168,9 +168,9 @@ async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
         await until(taken_over, "another owner")
         epochs = [frame.epoch for frame in await stored(admin, GRADED, graded(lane))]
         assert epochs[-1] > epochs[0]
-        sleeper.send(signal.SIGCONT)
-        woken_at = len(feeder.published)
-        await until(lambda: len(feeder.published) > woken_at + 200, "frames after it woke")
+        frozen.send(signal.SIGCONT)
+        resumed_at = len(feeder.published)
+        await until(lambda: len(feeder.published) > resumed_at + 200, "frames after it resumed")
     kept = await all_graded(admin, feeder)
     check_once_and_in_order(kept, feeder)
     frames = kept[lane]
@@ -182,25 +182,25 @@ async def test_a_frozen_owner_that_wakes_after_a_take_over_writes_nothing(
     old = frames[0].headers[MSG_ID].partition(":")[0]
     after = [frame.headers[MSG_ID].partition(":")[0] for frame in frames[first_marker:]]
     assert after.count(old) == 0
-    # Its other lanes have frames too: nobody writes under a lease that ended.
+    # Its other lanes have frames too: no frame is written under an ended lease.
     assert all(returned(lane_frames) == [] for lane_frames in kept.values())
-    await sleeper.ready()
+    await frozen.ready()
 
 
-async def test_a_killed_server_costs_no_acknowledged_frame_and_validate_goes_on_by_itself(
+async def test_a_killed_server_loses_no_acknowledged_frame_and_validate_recovers(
     services: Services, feeder: Feeder, admin: Bus, brokers: Brokers
 ) -> None:
     replicas = [services.start("validate"), services.start("validate")]
-    await share(*replicas)
+    await wait_until_shared(*replicas)
     async with feeder.publishing(some_frames(seed=3)):
         for number in range(3):
             sent = len(feeder.published)
-            await until(lambda: len(feeder.published) > sent + 60, "frames to flow")  # noqa: B023
+            await until(lambda: len(feeder.published) > sent + 60, "frames before the kill")  # noqa: B023
             await brokers.kill_nats()
             await asyncio.sleep(0.5 * number)
             await brokers.start_nats()
         sent = len(feeder.published)
-        await until(lambda: len(feeder.published) > sent + 60, "frames to flow again")
+        await until(lambda: len(feeder.published) > sent + 60, "frames after the last kill")
     raw = await stored(admin, RAW)
     assert [frame.payload for frame in raw] == [frame.payload for frame in feeder.published]
     assert [frame.seq for frame in raw] == feeder.seqs
@@ -210,7 +210,7 @@ async def test_a_killed_server_costs_no_acknowledged_frame_and_validate_goes_on_
         await replica.ready()
 
 
-async def test_raw_made_anew_while_validate_was_away_is_noticed_and_read_from_its_first_frame(
+async def test_raw_created_again_while_validate_is_stopped_is_read_from_its_first_frame(
     services: Services, feeder: Feeder, admin: Bus
 ) -> None:
     await feeder.bars("AAPL", range(5))
@@ -224,14 +224,14 @@ async def test_raw_made_anew_while_validate_was_away_is_noticed_and_read_from_it
     for minute in range(9, 14):
         await again.bars("AAPL", [minute])
     second = await services.start("validate").ready()
-    await graded_anew(admin, 5)
+    await graded_again(admin, 5)
     assert '"event": "lane.position_invalid"' in second.log
     await until(
         lambda: second.counted("lean_lite_validate_restarted_lanes_total") == 1, "the counter"
     )
 
 
-async def test_raw_made_anew_under_a_running_validate_is_noticed_and_read_from_its_first_frame(
+async def test_raw_created_again_while_validate_runs_is_read_from_its_first_frame(
     services: Services, feeder: Feeder, admin: Bus
 ) -> None:
     validate = await services.start("validate").ready()
@@ -243,18 +243,18 @@ async def test_raw_made_anew_under_a_running_validate_is_noticed_and_read_from_i
     again = Feeder(feeder.bus)
     for minute in range(9, 14):
         await again.bars("AAPL", [minute])
-    await graded_anew(admin, 5)
+    await graded_again(admin, 5)
     assert '"event": "lane.position_invalid"' in validate.log
     await validate.ready()
 
 
-async def graded_anew(admin: Bus, count: int) -> None:
+async def graded_again(admin: Bus, count: int) -> None:
     """Wait until the newest frames of the lane grade RAW 1 to `count`."""
     lane = lane_of("AAPL")
 
-    async def anew() -> bool:
+    async def graded_from_the_start() -> bool:
         frames = await stored(admin, GRADED, graded(lane))
         seqs = [int(frame.headers["Raw-Seq"]) for frame in frames if not frame.is_marker]
         return seqs[-count:] == list(range(1, count + 1))
 
-    await until(anew, "the new stream to be graded")
+    await until(graded_from_the_start, "the new stream to be graded")
