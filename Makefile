@@ -6,11 +6,11 @@ python = "$(VENV)/bin/python"
 # Testcontainers' reaper is one more image to pull, and the fixtures clean up by themselves.
 export TESTCONTAINERS_RYUK_DISABLED ?= true
 
-# Most tests wait for a broker or a process, so two workers share a core.
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# One more than cores, because most tests wait for a broker or a process.
+WORKERS ?= $(shell echo $$((1 + $$(getconf _NPROCESSORS_ONLN))))
 parallel = --numprocesses $(WORKERS) --dist loadgroup
 # The long ones first, so that no worker ends with one while the others have nothing left.
-tests = tests/system tests/integration tests/contract tests/unit
+tests = tests/system tests/docs tests/integration tests/contract tests/unit
 
 .PHONY: help setup run test test-fast coverage lint format lock sessions checks-table architecture \
 	bench soak docs images version wheels clean

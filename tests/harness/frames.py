@@ -212,5 +212,7 @@ def seqs(path: Path) -> list[int]:
 def count_stored(path: Path) -> int:
     """Return how many bars and revisions a store file holds, repeats and INVALID rows left out."""
     with closing(open_reader(path)) as connection:
-        row = connection.execute("SELECT coalesce(sum(bars), 0) FROM journal").fetchone()
-    return int(row[0]) if row else 0
+        if not connection.table_exists(None, "journal"):
+            return 0  # the store has just created the file
+        count = connection.execute("SELECT coalesce(sum(bars), 0) FROM journal").get
+    return int(count)

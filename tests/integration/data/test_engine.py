@@ -265,12 +265,12 @@ async def test_reports_and_metrics_cover_the_received_bars(
         assert [one["quality"] for one in report["worst"]] == ["INVALID"]
         assert 0 < report["average_quality_score"] < 1
         assert running.get_data_quality_report("AAPL", hours=1)["average_quality_score"] is None
-        await until(lambda: "store" in str(running.get_metrics()["services"]), "heartbeats")
-        states = {
-            one["service"]: one["ready"] for one in running.get_metrics()["services"].values()
-        }
-        assert states["store"]
-        assert states["validate"]
+
+        def ready() -> bool:
+            services = running.get_metrics()["services"].values()
+            return {one["service"] for one in services if one["ready"]} >= {"store", "validate"}
+
+        await until(ready, "heartbeats of both services")
 
 
 async def test_invalid_bars_are_counted_separately_and_only_in_the_live_report(

@@ -22,8 +22,8 @@ from lean_lite.stack.processes.child_log import ChildLog
 PR_SET_PDEATHSIG = 1
 EXIT_CHECK_S = 0.1
 STOP_CHECK_S = 0.01
-# A process that was killed ends within milliseconds, unless the kernel holds it in a system call.
-KILL_S = 0.1
+# A killed process ends within milliseconds; on a machine short of memory it may take seconds.
+KILL_S = 5.0
 
 # Loaded here because nothing may be imported between fork and exec.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
