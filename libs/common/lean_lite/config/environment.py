@@ -24,7 +24,12 @@ def cache_folder() -> Path:
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return this process' environment with its own settings replaced by `settings`."""
+    """
+    Return the environment of this process, with other settings.
+
+    Args:
+        settings: environment variables that replace all settings of this process.
+    """
     inherited = {key: value for key, value in os.environ.items() if not _is_setting(key)}
     return {**inherited, **settings}
 

@@ -36,7 +36,7 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def types_of(section: str) -> dict[str, object]:
-    """Map every key of a section to its type."""
+    """Map every key of a section to its type; KeyError for an unknown section."""
     return {field.encode_name: field.type for field in msgspec.structs.fields(SECTIONS[section])}
 
 

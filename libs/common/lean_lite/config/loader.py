@@ -51,7 +51,7 @@ NO_SETTINGS = {
 
 class SettingSource(NamedTuple):
     """
-    A setting in force.
+    A setting with its effective value.
 
     Attributes:
         key: section and key, such as `bus.url`.
@@ -121,7 +121,7 @@ class Config:
         return copy
 
     def sources(self) -> list[SettingSource]:
-        """Return every setting in force with its origin; secrets are masked."""
+        """Return every setting with its effective value and origin; secrets mask themselves."""
         return [
             SettingSource(f"{name}.{key}", value, self._origins.get((name, key), "default"))
             for name in SECTIONS
@@ -129,7 +129,12 @@ class Config:
         ]
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that give a child process the same settings."""
+        """
+        Return the environment variables that give a child process the same settings.
+
+        Returns:
+            Texts by variable, such as `LEAN_LITE_BUS__URL`; secrets are not masked.
+        """
         return {
             variable_of(*source.key.split(".")): _as_text(source.value) for source in self.sources()
         }

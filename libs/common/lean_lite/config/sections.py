@@ -90,7 +90,7 @@ class StreamsConfig(Section, frozen=True):
     What the streams retain; the oldest frames are dropped first.
 
     A stack on this machine lowers the sizes if its disk is small: the server refuses streams that
-    might outgrow it.
+    might need more space than there is.
 
     Attributes:
         age_s: seconds that a frame is retained. Three days bridge a weekend without a store.
@@ -99,7 +99,7 @@ class StreamsConfig(Section, frozen=True):
             of history back, so that these streams stay small.
         event_bytes: limit of EVENTS, in bytes.
         duplicates_s: seconds that the server remembers message ids. Far longer than a publisher
-            repeats a frame, and cheap, since an id is one per frame.
+            retries a frame; it takes little memory, since there is one id per frame.
         replicas: number of servers of a cluster that hold a copy of each stream.
     """
 
@@ -124,8 +124,8 @@ class IngestConfig(Section, frozen=True):
             Late trades correct a bar up to half a minute after its end.
         refill_span_s: longest gap that is filled, in seconds.
         rest_timeout_s: limit of one request to Alpaca's REST service, in seconds.
-        rest_requests_per_min: limit of requests per minute. The free plan allows 200; the rest is
-            for other programs of the account.
+        rest_requests_per_min: limit of requests per minute. The free plan allows 200; what is left
+            is for other programs of the account.
     """
 
     symbols: tuple[str, ...] = ()
@@ -156,7 +156,7 @@ class StoreConfig(Section, frozen=True):
     Attributes:
         path: folder of its files, one file per store process; a stack on this machine sets it.
         redis_url: address of Valkey or Redis for the latest bars; empty means none.
-        days_in_memory: number of UTC days whose bars stay decoded.
+        days_in_memory: number of UTC days whose bars stay decoded in memory.
         reply_rows: limit of rows in one reply, which bounds the memory of a request.
         wait_s: seconds that a reply waits for frames that are published and not yet stored.
         pending_frames: limit of frames that are read and not yet written.
@@ -194,7 +194,7 @@ class ServiceConfig(Section, frozen=True):
         health_host: address of the health endpoints; by default this machine only.
         health_port: port of the health endpoints; 0 means a free one.
         beat_s: seconds between two heartbeats.
-        drain_s: limit of a clean stop, in seconds.
+        drain_s: time limit of a clean stop, in seconds.
         log_level: lowest level that is logged.
         log_format: `json` for machines, `text` for people; both go to standard error.
         uvloop: whether to run on uvloop, where there is one for the platform.
@@ -218,9 +218,9 @@ class StackConfig(Section, frozen=True):
         folder: folder of data and logs; empty means `lean-lite` in the user's data folder.
         nats_server: path of a NATS server; empty means the one installed with Lean-Lite.
         valkey_server: path of a Valkey server; empty means the one installed with Lean-Lite.
-        start_s: limit of a start, in seconds.
-        linger_s: seconds that a shared stack runs on without a user. Programs that are run one
-            after the other then share it.
+        start_s: time limit of a start, in seconds.
+        linger_s: seconds that a shared stack continues to run without a user. Programs that are run
+            one after the other then share it.
         metrics_port: port of the metrics service; 0 means a free one.
         speed: speed of the simulator's clock, in feed seconds per second. 0 means 60 for a shared
             stack and 600 for `lean-lite demo`.

@@ -48,7 +48,16 @@ def unknown_variable(variable: str) -> ConfigError:
 
 
 def bad_value(key: str, value: object, expected: object, why: object, origin: str) -> ConfigError:
-    """Make the error of a value of the wrong type; list the allowed values of a choice."""
+    """
+    Make the error of a value of the wrong type; list the allowed values of a choice.
+
+    Args:
+        key: section and key of the setting, such as `bus.url`.
+        value: the value that was given.
+        expected: type of the setting.
+        why: what is wrong, unless the allowed values say it.
+        origin: where the value came from: a variable, a file, or code.
+    """
     allowed = get_args(expected) if get_origin(expected) is Literal else ()
     if expected is bool:
         allowed = ("true", "false")

@@ -25,6 +25,9 @@ class TradeBar(msgspec.Struct, frozen=True, gc=False):
         vwap: volume-weighted average price; None if the feed has none.
         trade_count: number of trades; None if the feed has none.
         resolution: length of the bar.
+
+    Raises:
+        TypeError: the timestamp is not a datetime.
     """
 
     symbol: str
@@ -63,6 +66,9 @@ class QuoteBar(msgspec.Struct, frozen=True, gc=False):
         bid_size: quantity at the best bid at the end.
         ask_size: quantity at the best ask at the end.
         resolution: length of the bar.
+
+    Raises:
+        TypeError: the timestamp is not a datetime.
     """
 
     symbol: str

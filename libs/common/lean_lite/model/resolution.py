@@ -86,9 +86,9 @@ class Resolution(Enum):
 
 
 Length = Resolution | timedelta | str
-# Resolutions whose bars the vendor gives and the store keeps, the longest first. All others are
-# folded from the longest that divides them. One more also needs a slice in ingest's `backfill` and
-# a timeframe in the vendor's REST client.
+# Resolutions whose bars the vendor sends and the store holds, the longest first. All others are
+# folded from the longest that divides them. To add one, add a slice in ingest's `backfill` and a
+# timeframe in the vendor's REST client, too.
 STORED = (Resolution.DAILY, Resolution.MINUTE)
 EXAMPLES = "use Resolution.MINUTE, '5min', '1Min', '1Day' or a timedelta"
 LONGEST_S = 366 * 86_400  # a leap year

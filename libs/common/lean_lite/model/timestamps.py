@@ -16,8 +16,11 @@ def utc(timestamp: object) -> datetime:
     """
     Convert a timestamp to UTC, to the microsecond; a naive one is local time, as in Python.
 
-    A subclass of datetime, such as a pandas Timestamp, becomes a plain datetime. TypeError for
-    anything else, NaT included.
+    Args:
+        timestamp: a datetime. A subclass, such as a pandas Timestamp, becomes a plain datetime.
+
+    Raises:
+        TypeError: it is anything else, NaT included.
     """
     if type(timestamp) is datetime:
         return timestamp.astimezone(UTC)
@@ -34,7 +37,12 @@ def utc(timestamp: object) -> datetime:
 
 
 def to_ns(timestamp: datetime) -> int:
-    """Convert a timestamp to nanoseconds since 1970 UTC; a naive one is local time."""
+    """
+    Convert a timestamp to nanoseconds since 1970 UTC; a naive one is local time.
+
+    Raises:
+        TypeError: it is not a datetime.
+    """
     delta = (timestamp.astimezone(UTC) if type(timestamp) is datetime else utc(timestamp)) - EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1_000
 
