@@ -24,7 +24,7 @@ class Host(Protocol):
         """Deliver a symbol's live bars to the callbacks."""
 
     async def unsubscribe_symbol(self, symbol: str) -> bool:
-        """Stop delivering them."""
+        """Stop delivering a symbol's live bars to the callbacks."""
 
     async def get_historical_data(
         self,
@@ -35,7 +35,7 @@ class Host(Protocol):
         *,
         feed_name: str | None = None,
     ) -> Bars:
-        """Return the bars of a span."""
+        """Return the bars of a symbol that start in a span."""
 
 
 class AlpacaDataFeed(DataFeed):
@@ -156,7 +156,7 @@ class AlpacaDataFeed(DataFeed):
         )
 
     def get_connection_status(self) -> ConnectionStatus:
-        """Return whether bars can arrive, by the bus and the last heartbeat of ingest."""
+        """Return whether bars can arrive, according to the bus and ingest's last heartbeat."""
         if self._bus is None:
             return ConnectionStatus(connected=False, detail="not started")
         if not self._bus.connected:

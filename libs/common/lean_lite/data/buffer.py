@@ -55,7 +55,7 @@ class DataBuffer:
 
     @property
     def utilization(self) -> float:
-        """Percentage of the buffer in use, 0 to 100, by the bound that is nearer."""
+        """Percentage in use, 0 to 100, of the bound that is closer to being reached."""
         shares = len(self._records) / self.max_size, self._bytes / self.max_bytes
         return 100.0 * max(shares)
 

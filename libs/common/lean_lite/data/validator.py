@@ -13,7 +13,7 @@ from lean_lite.quality import Grader, failed_checks
 
 FEED = "by-hand"  # Needed by blocks; no check reads it.
 PASSED = "passes every check"
-# Nanoseconds hold these times, with the end of the longest bar.
+# Nanoseconds can hold times from the first of these to the end of the longest bar at the second.
 EARLIEST, LATEST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2261, 1, 1, tzinfo=UTC)
 
 Grade = tuple[bool, DataQualityLevel, str]

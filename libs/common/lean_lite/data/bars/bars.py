@@ -39,7 +39,7 @@ class Bars(Sequence[TradeBar]):
         gaps: spans that were requested and may lack bars, each with `symbol`, `start_ns`,
             `end_ns` (exclusive) and `reason`. Empty if the answer is complete; a minute without
             a trade is no gap.
-        expected: number of bars with regular trading that the calendar has in the requested span
+        expected: number of bars in regular sessions that the calendar has in the requested span
             until now; 0 if unknown.
         partial: read-only bool array of shape (n,): True where a bar was folded from less than
             its full trading time.
@@ -124,15 +124,15 @@ class Bars(Sequence[TradeBar]):
 
     @property
     def quality(self) -> npt.NDArray[np.float64]:
-        """Return the score of every bar, 0 to 1; NaN where nobody has graded it."""
+        """Score of every bar, 0 to 1; NaN for an ungraded bar."""
         return self.block.scores
 
     @property
     def completeness(self) -> float:
         """
-        Share of the expected bars that are here, 0 to 1; NaN if `expected` is 0.
+        Share of the expected bars that this object has, 0 to 1; NaN if `expected` is 0.
 
-        Only bars that hold regular trading count. A symbol that does not trade in every minute
+        Only bars that overlap a regular session count. A symbol that does not trade in every minute
         stays below 1 without a gap.
         """
         if not self.expected:

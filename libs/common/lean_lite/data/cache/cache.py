@@ -30,7 +30,7 @@ class DataCache:
     Cache of bars by symbol, resolution and span, in memory and on disk.
 
     The least recently used entries are evicted first, from memory and from disk each by its own
-    bound. What leaves memory stays on disk, where another process or the next run finds it.
+    bound. An entry evicted from memory stays on disk, for other processes and the next run.
     Thread-safe; `invalidate` and `clear` do not wait for reads and writes of other threads.
 
     Args:
@@ -86,7 +86,7 @@ class DataCache:
 
     @property
     def utilization(self) -> float:
-        """Percentage of memory in use, 0 to 100, by the bound that is nearer."""
+        """Percentage in use, 0 to 100, of the bound of memory that is closer to being reached."""
         return 100.0 * max(len(self._entries) / self.max_size, self._bytes / self.max_bytes)
 
     @property
@@ -96,7 +96,7 @@ class DataCache:
 
     @property
     def failed(self) -> int:
-        """Number of files that a full or read-only disk did not allow to write or remove."""
+        """Number of files not written or removed because the disk was full or read-only."""
         return self._disk.failed if self._disk else 0
 
     def put(
@@ -115,7 +115,7 @@ class DataCache:
         Args:
             symbol: symbol of all bars.
             resolution: resolution of all bars, also as text (`"1Min"`, `"5min"`) or timedelta.
-            start: start of the span that the bars answer for, inclusive.
+            start: start of the span that the bars were requested for, inclusive.
             end: end of the span, exclusive.
             bars: the bars; they are copied unless they own their memory.
             wanted: called under the cache's lock, so that no `invalidate` runs between the call
@@ -133,7 +133,8 @@ class DataCache:
             self._put_in_memory(key, compact)
             if self._disk is None:
                 return
-            # Memory may evict the entry before it is written: the old file must not be found.
+            # The entry may be evicted from memory before its file is written. Until then `get` must
+            # not find the old file.
             self._disk.discard(key)
             operation = self._start_operation(key)
         try:

@@ -67,7 +67,7 @@ class DiskCache:
 
     Each process checks the folder's size after it has written a sixteenth of `max_bytes`, so that
     each of several may exceed the bound by as much. `corrupt` counts damaged files that were
-    skipped, `failed` those that a full or read-only disk did not allow to write or remove.
+    skipped, `failed` those not written or removed because the disk was full or read-only.
     Thread-safe; only `write` may wait, for the eviction of another thread. Nothing is created
     before the first write.
     """
@@ -156,7 +156,7 @@ class DiskCache:
         return self._symbol_folder(key.symbol) / ("_".join(map(str, key[1:])) + SUFFIX)
 
     def _parse_key(self, path: Path) -> Key | None:
-        """Return the key in a file's name; None for a file of another origin."""
+        """Return the key in a file's name; None if the file is not an entry."""
         symbol = unquote(path.parent.name.removesuffix("_"))
         try:
             key = Key(symbol, *map(int, path.stem.split("_")))
@@ -189,7 +189,7 @@ class DiskCache:
                 self._budget -= size
 
     def _evict(self) -> None:
-        """Evict entries once the budget is spent; meanwhile other threads may commit."""
+        """Evict entries once the budget is spent; other threads may commit at the same time."""
         with self._eviction_lock:
             with self._lock:
                 if self._budget >= 0:

@@ -17,7 +17,7 @@ Callback = Callable[[str, TradeBar, DataQualityLevel], Awaitable[object] | objec
 
 # How long a stop waits for a call that ignores its cancellation.
 STOP_S = 2.0
-# Calls without a pause for other tasks: short beside the network, long beside a call.
+# Time of calls without a pause for other tasks: short next to a network delay, long next to a call.
 YIELD_AFTER_S = 0.005
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class CallbackWorker:
         await self._mailbox.put(update)
 
     def close(self) -> None:
-        """Stop calling for good; a call in progress is finished."""
+        """Stop calling permanently; a call in progress is finished."""
         self._mailbox.close()
         if self._task is not None and not self._in_call:
             self._task.cancel()
@@ -98,7 +98,7 @@ class CallbackWorker:
         task = self._task
         _current.set(self)
         until = monotonic() + YIELD_AFTER_S
-        # A stop from within the call has replaced the task: then this loop ends.
+        # A stop from within the call has removed or replaced the task: then this loop ends.
         while self._task is task and not self._mailbox.closed:
             update = self._mailbox.get_nowait()
             if update is None:
@@ -113,7 +113,7 @@ class CallbackWorker:
                 if result is not None and inspect.isawaitable(result):
                     await result
             except (Exception, asyncio.CancelledError) as error:
-                # A function may await something that is cancelled: that is an error of its own.
+                # If the function awaits something that is cancelled, this is an ordinary error.
                 if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
                     raise
                 self.failed += 1
@@ -172,7 +172,7 @@ class Callbacks:
 
     async def put(self, update: BarUpdate) -> None:
         """Put an update into every mailbox; waits for those that block."""
-        # All that have room come first: one that blocks delays this update for no other.
+        # First all workers with room, so that a full one delays this update for no other.
         full = [worker for worker in self._workers if not worker.put_nowait(update)]
         for worker in full:
             await worker.put(update)

@@ -2,8 +2,8 @@
 Dispatcher: from the queue of live bars to the callbacks, with metrics and grades.
 
 Graded bars of all subscribed symbols share one queue. A callback that blocks makes the dispatcher
-wait, a full queue makes the streams wait, and what comes then stays in the store. INVALID bars
-are in no stream: they are passed to `dispatch` as they arrive.
+wait, a full queue makes the streams wait, and further bars stay in the store until there is room.
+INVALID bars are in no stream: they are passed to `dispatch` as they arrive.
 """
 
 import asyncio
@@ -80,8 +80,8 @@ class Dispatcher:
         """Dispatch from the queue until cancelled; an error is logged and counted."""
         while True:
             records = await self.queue.get(min(max(self.callbacks.room, 1), BATCH))
-            # Sources are looked up before waiting for room: a symbol that is unsubscribed
-            # meanwhile marks its source as stopped, and its updates are then not called.
+            # Sources are looked up before waiting for room. If a symbol is unsubscribed during the
+            # wait, its source is marked as stopped, and its updates are dropped.
             updates = [
                 (symbol.source, record)
                 for record in records
@@ -90,11 +90,11 @@ class Dispatcher:
             try:
                 await self.dispatch_all(updates)
             except Exception:
-                # One batch that fails must not stop the bars behind it.
+                # One batch that fails must not stop the bars after it.
                 self.metrics.increment_errors()
                 log.exception("a batch of %d bars could not be dispatched", len(updates))
             if len(self.queue):
-                # Nothing above waits while there are bars and room: let the callbacks run.
+                # The code above never suspends while there are bars and room: let callbacks run.
                 await asyncio.sleep(0)
 
     def add_symbol(
@@ -126,7 +126,7 @@ class Dispatcher:
         self._symbols.pop(symbol, None)
 
     def newest_ns(self, symbol: str) -> int:
-        """Return the start of a symbol's newest bar in nanoseconds, INVALID ones aside; or 0."""
+        """Return the start of a symbol's newest bar that is not INVALID, in nanoseconds; or 0."""
         state = self._symbols.get(symbol)
         return 0 if state is None else state.newest_ns
 

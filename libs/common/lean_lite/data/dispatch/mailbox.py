@@ -15,7 +15,7 @@ Policy = Literal["block", "latest", "drop_oldest"]
 POLICIES: tuple[Policy, ...] = ("block", "latest", "drop_oldest")
 # One minute of some 8,000 symbols.
 BOUND = 8_192
-# Batch for a full mailbox that drops.
+# Size of a batch for a full mailbox that drops updates.
 SMALL_BATCH = 16
 
 

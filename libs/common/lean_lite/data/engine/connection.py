@@ -33,7 +33,7 @@ class StackConnection:
         return self._membership.facts if self._membership else {}
 
     def check(self) -> None:
-        """Raise StackError if the stack of this machine is lost for good."""
+        """Raise StackError if the stack of this machine is lost permanently."""
         if self._membership is not None and self._membership.lost.is_set():
             raise _lost(self._membership)
 

@@ -40,7 +40,7 @@ from lean_lite.model import Length, Resolution
 from lean_lite.tasks import finish, stop_all
 
 ROLE = "client"
-# Streams and subscriptions stop side by side: a bus that is away costs this once, not per symbol.
+# Streams and subscriptions stop concurrently: an unavailable bus costs this once, not per symbol.
 STOP_S = 3.0
 
 
@@ -181,7 +181,7 @@ class DataEngine:
                 callback; the rest stays in the store and nothing is lost. `drop_oldest`: the
                 oldest update is dropped and counted. `latest`: only the newest bar of each symbol
                 ever waits.
-            bound: number of updates that may wait, at least 1; with `latest` of symbols.
+            bound: number of updates that may wait, at least 1; with `latest`, number of symbols.
 
         Raises:
             TypeError: the function can't be called with these three arguments.
@@ -204,8 +204,8 @@ class DataEngine:
         """
         Send a symbol's live bars to the callbacks, INVALID ones included.
 
-        Does nothing if the symbol is subscribed from the same feed. Bars of a symbol are called
-        once each and in order; INVALID ones as they arrive.
+        Does nothing if the symbol is subscribed from the same feed. Callbacks get the bars of a
+        symbol once each and in order; INVALID ones as they arrive.
 
         Args:
             symbol: the symbol, for example AAPL, BRK.B or BTC/USD.
@@ -227,7 +227,7 @@ class DataEngine:
 
     async def unsubscribe_symbol(self, symbol: str) -> bool:
         """
-        Stop sending a symbol's bars to the callbacks; bars that wait are dropped.
+        Stop sending a symbol's bars to the callbacks; waiting bars are dropped.
 
         Args:
             symbol: the symbol.
@@ -255,9 +255,9 @@ class DataEngine:
             symbols: at least one symbol.
             since: where history starts, as a time (naive ones are local) or as a duration before
                 now; by default the stream starts with the next live bar.
-            revisions: `first`, `final` or `all`: what becomes of corrections, see `BarStream`.
+            revisions: `first`, `final` or `all`: how corrections are delivered, see `BarStream`.
             name: makes the stream durable: after a restart the stream of that name resumes
-                behind the last bar that was processed. Up to 64 letters, digits, `_` and `-`.
+                after the last bar that was processed. Up to 64 letters, digits, `_` and `-`.
             feed_name: name of the feed of all symbols; by default chosen by asset class.
 
         Returns:
@@ -326,8 +326,8 @@ class DataEngine:
 
         Args:
             symbols: at least one symbol.
-            after: GRADED sequence by lane behind which the stream resumes, as `Live.done` of an
-                earlier stream has it; by default it starts with the next record.
+            after: GRADED sequence by lane after which the stream resumes: `Live.done` of an
+                earlier stream. By default it starts with the next record.
             feed_name: name of the feed of all symbols; by default chosen by asset class.
 
         Returns:
@@ -370,8 +370,8 @@ class DataEngine:
 
         Returns:
             n bars in order of start; prices and volume as float64 columns of shape (n,). `gaps`
-            names what could not be fetched, `expected` is the number of bars with regular
-            trading in the span until now. Every bar that a callback was called with is included.
+            names what could not be fetched, `expected` is the number of bars in regular sessions
+            in the span until now. Every bar that a callback was called with is included.
 
         Raises:
             RequestError: the symbol or the resolution is invalid, `end_date` is before
@@ -513,7 +513,7 @@ class DataEngine:
     async def _stop(self) -> None:
         self._bus = self._watermarks = self._connection = self._feed_lifecycle = None
         try:
-            # Calls first: one that went on meanwhile would leave its stream to the next start.
+            # Calls first: one that continued during the stop could leave an open stream.
             await self._calls.stop()
             unsubscribing = map(self._subscriptions.unsubscribe, self._subscriptions.symbols)
             await stop_all([*unsubscribing, *(live.stop() for live in self._streams)], STOP_S)
@@ -521,7 +521,7 @@ class DataEngine:
             await self._resources.aclose()
 
     async def _monitor(self, connection: StackConnection) -> None:
-        """Fail all streams when the stack is lost: their readers would wait for ever."""
+        """Fail all streams when the stack is lost: otherwise their readers would wait forever."""
         error = await connection.wait_until_lost()
         if error is not None:
             for live in list(self._streams):

@@ -13,7 +13,7 @@ from lean_lite.feeds import FeedRunner
 from lean_lite.tasks import stop_all
 
 ROLE = "feed"
-# More than the timeouts of one feed add up to: its methods, its queue and the bus.
+# Longer than the sum of one feed's timeouts: those of its methods, its queue and the bus.
 STOP_S = 30.0
 
 Stop = Callable[[], Coroutine[Any, Any, None]]
@@ -28,7 +28,7 @@ class FeedLifecycle:
     User feeds share one connection with the role `feed`, opened for the first of them.
 
     Args:
-        host: the engine, which handles of the account call.
+        host: the engine; handles of the account call its methods.
         bus: connection of the engine.
         connection: settings of the bus for user feeds.
     """

@@ -31,7 +31,7 @@ class SpanWatch:
 
     def __init__(self, query: HistoryQuery, newest_ns: int) -> None:
         self._query = query
-        # Bars come in order: behind a newer one only late bars, which are corrections, follow.
+        # Bars come in order: after a newer bar only late bars follow, which are corrections.
         self.is_closed = query.settled_ns <= newest_ns
         self.is_current = True
 
@@ -108,7 +108,14 @@ class HistoryCache:
         return bars
 
     async def put(self, query: HistoryQuery, bars: Bars, watch: SpanWatch | None) -> None:
-        """Cache history if the rules above allow it; writes the disk in a thread."""
+        """
+        Cache history if the rules above allow it; writes the disk in a thread.
+
+        Args:
+            query: what was fetched.
+            bars: the answer.
+            watch: the result of `watch` from before the fetch; None caches nothing.
+        """
         if self._cache is None or watch is None or not (watch.is_closed and watch.is_current):
             return
         # The feed of an answer without bars is unknown.

@@ -52,7 +52,7 @@ class SymbolSubscriptions:
         self._open_history = open_history
         self._subscriptions: dict[str, SymbolSubscription] = {}
         # Per symbol, so that it is subscribed once; per feed, so that a slow feed delays only its
-        # own symbols. A lock goes with the last call that uses it.
+        # own symbols. A lock is removed after the last call that uses it.
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -85,7 +85,7 @@ class SymbolSubscriptions:
                 raise FeedError(message)
 
     async def unsubscribe(self, symbol: str) -> bool:
-        """Drop a symbol and its bars that wait; False if it was not subscribed."""
+        """Drop a symbol and its waiting bars; False if it was not subscribed."""
         subscription = self._subscriptions.pop(symbol, None)
         if subscription is None:
             return False

@@ -15,10 +15,10 @@ from lean_lite.errors import BusUnavailable, Busy, DecodeError
 from lean_lite.protocol.history import Gap, HistoryReply, HistoryRequest
 from lean_lite.protocol.subjects import HISTORY
 
-# How long one request of a read-through waits: each reply reports the progress, and a replica
-# that ends meanwhile costs this much.
+# How long one request of a read-through waits: each reply reports the progress, and if the replica
+# stops during the request, this much time is lost.
 SLICE_S = 1.0
-# Pause before a store that is busy or away is requested again.
+# Pause before the next request when the store is busy or unavailable.
 RETRY_S = 0.2
 
 
@@ -29,7 +29,7 @@ class HistorySnapshot(NamedTuple):
     Attributes:
         through: last GRADED sequence, by lane, that the answer includes.
         blocks: blocks of one symbol each; the rows of a symbol are in order of start.
-        done: share of the span that need not be waited for any more, 0 to 1.
+        done: share of the span that has been fetched or can't be, 0 to 1.
         gaps: spans that could not be fetched.
     """
 
@@ -75,9 +75,9 @@ async def read_through(
     progress: Callable[[float], None] | None = None,
 ) -> HistorySnapshot:
     """
-    Fetch a snapshot once the store has fetched what it lacks; what takes longer is in `gaps`.
+    Fetch a snapshot once the store has fetched missing bars; what takes longer is in `gaps`.
 
-    A store that is busy or away is tried again while there is time.
+    The request is retried for `wait_s` while the store is busy or unavailable.
 
     Args:
         bus: an open connection.

@@ -58,10 +58,10 @@ async def complete_from_feed(
 
 def missing_range(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] | None:
     """
-    Return the smallest range that covers everything a block of one symbol lacks.
+    Return the smallest range that covers everything missing in a block of one symbol.
 
     A feed is called once, so gaps in the middle are not separate. The edges of the span are not
-    missing if a bar starts less than one bar's length behind them.
+    missing if a bar starts less than one bar's length after them.
 
     Returns:
         Start and end (exclusive) in nanoseconds since 1970 (UTC), or None if nothing is missing.
@@ -71,7 +71,7 @@ def missing_range(block: Block, start_ns: int, end_ns: int) -> tuple[int, int] |
     if not len(starts):
         return (start_ns, end_ns) if start_ns < end_ns else None
     breaks = np.flatnonzero(np.diff(starts) != step_ns)
-    # The bars are without a break until the first of these times, and again from the second on.
+    # End of the first run of bars without a break, and start of the last one.
     complete_to_ns = int(starts[breaks[0]] if len(breaks) else starts[-1]) + step_ns
     complete_from_ns = int(starts[breaks[-1] + 1] if len(breaks) else starts[0])
     first_ns = start_ns if int(starts[0]) - start_ns >= step_ns else complete_to_ns

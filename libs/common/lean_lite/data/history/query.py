@@ -95,7 +95,7 @@ def _resolution_of(length: Length) -> Resolution:
 
 def _adds_up(base: Resolution, resolution: Resolution) -> bool:
     """Whether bars of one resolution can be folded into another."""
-    # 36 hours of minutes have no place in a calendar of days.
+    # Above a day only whole days can be folded, from daily bars: 36 hours of minutes can't.
     is_day_in_part = resolution.seconds > Resolution.DAILY.seconds and base == Resolution.MINUTE
     return (
         resolution.seconds >= base.seconds

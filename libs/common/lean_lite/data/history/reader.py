@@ -1,5 +1,5 @@
 """
-HistoryReader: history for an engine, from the store, through it from ingest, or from a feed.
+HistoryReader: history from the store, through the store from ingest, or from a user's feed.
 
 How one call of `DataEngine.get_historical_data` travels:
 
@@ -10,7 +10,7 @@ How one call of `DataEngine.get_historical_data` travels:
 3. Store snapshot. `client.fetch` requests `md.history` and gets one consistent answer. `min_seq`
    makes it include every frame whose bars the callbacks may have seen, whichever replica answers.
 4. Read-through. For feeds of the account `client.read_through` repeats that request while the
-   store fetches from ingest what its coverage lacks. What takes longer than the timeout is in
+   store fetches from ingest what it does not cover. What takes longer than the timeout is in
    `gaps`.
 5. Feed backfill. Ingest has no history of a user's feed, so its step 4 is
    `feed_backfill.complete_from_feed`: the feed's own `get_historical_data` is called for the
@@ -74,6 +74,9 @@ class HistoryReader:
             min_seq: GRADED sequence by lane that the answer must include.
             timeout_s: how long missing bars are fetched, in seconds.
             progress: called with the share of the span that is available, 0 to 1.
+
+        Raises:
+            LeanLiteError: the errors of `client.fetch`.
         """
         request = msgspec.structs.replace(query.request, min_seq=dict(min_seq))
         snapshot = await read_through(self._bus, request, wait_s=timeout_s, progress=progress)
@@ -82,7 +85,18 @@ class HistoryReader:
     async def read_feed(
         self, query: HistoryQuery, feed: DataFeed, min_seq: Mapping[str, int], *, timeout_s: float
     ) -> Bars:
-        """Return bars of a user's feed: stored ones, and the feed's own where none are stored."""
+        """
+        Return bars of a user's feed: stored ones, and the feed's own where none are stored.
+
+        Args:
+            query: symbol, span and resolution.
+            feed: the user's feed.
+            min_seq: GRADED sequence by lane that the answer must include.
+            timeout_s: limit for the store and again for the feed, in seconds.
+
+        Raises:
+            LeanLiteError: the errors of `client.fetch`. A feed that fails leaves a gap instead.
+        """
         request = msgspec.structs.replace(query.request, feed=feed.name, min_seq=dict(min_seq))
         snapshot = await retry_unavailable(lambda: fetch(self._bus, request), timeout_s)
         stored = _stored(snapshot, request)
@@ -91,9 +105,16 @@ class HistoryReader:
         )
 
     async def read_stored(self, symbol: str, feed: str, start_ns: int) -> Bars:
-        """Return stored minutes from a time until now; an error becomes one gap."""
+        """
+        Return stored minutes from a time until now; an error becomes one gap.
+
+        Args:
+            symbol: the symbol.
+            feed: name of the user's feed that serves it; empty if ingest does.
+            start_ns: start, in nanoseconds since 1970 (UTC).
+        """
         end_ns = time.time_ns()
-        # With a `wait_s` of 0 the store fetches nothing, but names what its coverage lacks as
+        # With a `wait_s` of 0 the store fetches nothing, but returns what it does not cover as
         # gaps. A user's feed has no coverage.
         request = HistoryRequest(
             (symbol,), start_ns, end_ns, feed=feed, wait_s=None if feed else 0.0
@@ -114,7 +135,7 @@ class HistoryReader:
             feeds: by symbol the name of the user's feed that serves it; empty if ingest does.
             start_ns: start, in nanoseconds since 1970 (UTC).
             min_seq: GRADED sequence by lane that every page must include. Pages may come from
-                different replicas: without it a later page could be behind an earlier one.
+                different replicas: without it a later page could be older than an earlier one.
         """
         days = max(PAGE_ROWS // (DAY_ROWS * max(len(feeds), 1)), 1)
         # A day more than now: the clock of a feed may be ahead of this one.

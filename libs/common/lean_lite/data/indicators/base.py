@@ -33,11 +33,28 @@ class Indicator[State](ABC):
 
     @abstractmethod
     def step(self, state: State, bar: TradeBar) -> tuple[State, tuple[float, ...]]:
-        """Return the state after a bar, and the value of each line."""
+        """
+        Return the state after a bar, and the value of each line.
+
+        Args:
+            state: state before the bar. For a correction, `step` is called with it again.
+            bar: the next bar.
+
+        Returns:
+            The state after the bar, and one value per line; NaN during the warm-up.
+        """
 
     @abstractmethod
     def lines(self, block: Block) -> tuple[Floats, ...]:
-        """Return each line, shape (n,), of bars of one symbol in strict order of start."""
+        """
+        Return each line over the columns of a block: the values that `step` returns bar by bar.
+
+        Args:
+            block: n valid bars of one symbol, in order of start, each start once.
+
+        Returns:
+            One array of shape (n,) per line.
+        """
 
     def _update(self, bar: TradeBar) -> tuple[float, ...]:
         """Add the next bar, or a correction of the last one; return the value of each line."""

@@ -38,7 +38,8 @@ class RollingMoments:
         """
         Return the state after a value, the mean and the variance.
 
-        A state can step again, for a correction, until the state that it returned has stepped.
+        For a correction, call it again with the same state, as long as the returned state has not
+        been used for a step.
         """
         value = usable(value)
         chunk, position, sums, squares, total, square = state

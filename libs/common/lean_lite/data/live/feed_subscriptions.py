@@ -14,7 +14,7 @@ from lean_lite.protocol import subjects
 from lean_lite.protocol.control import SubscribeReply, SubscribeRequest
 from lean_lite.protocol.live import LiveBar
 
-# A feed that does not answer forgets a silent client by itself: a stop does not wait for longer.
+# At a stop: a feed that does not answer forgets a silent client by itself.
 RELEASE_TIMEOUT_S = 1.0
 # What a request to a feed or to the store raises if there is no usable reply.
 REQUEST_ERRORS = (BusError, RequestError, DecodeError, *TRANSIENT_ERRORS)

@@ -44,18 +44,18 @@ class Live:
     Stream of every graded record of some symbols: each once, none missing, in order.
 
     An async iterator of `LiveBar` and an async context manager; `async with` starts and stops it.
-    Records of a symbol come in the order of their frames on the bus; INVALID bars never come.
-    What the bus loses is fetched from the store. A reader slower than the market is held in a
-    bounded queue; what exceeds it stays in the store and is fetched once half of the queue is free.
+    Records of a symbol are delivered in the order of their frames on the bus, without INVALID bars.
+    What the bus loses is fetched from the store. Records wait for a slow reader in a bounded queue;
+    further ones stay in the store and are fetched once half of the queue is free.
 
     Waiting for a record may be cancelled: none is lost. When the stream is stopped, iteration
-    ends; when the stack is lost, it raises `StackError` behind the records that wait.
+    ends; when the stack is lost, iteration raises `StackError` after the waiting records.
 
     Args:
         bus: an open connection.
         symbols: the symbols.
-        after: GRADED sequence by lane behind which the stream resumes; an empty mapping starts
-            with the first stored record. By default only new records come.
+        after: GRADED sequence by lane after which the stream resumes; an empty mapping starts
+            with the first stored record. By default only new records are delivered.
         queue: number of records that may wait for the reader; the last frame may exceed it.
         feeds: name of the user's feed that serves a symbol; ingest serves the others.
         watermarks: shared by the streams of one connection; by default the stream has its own.
@@ -64,7 +64,7 @@ class Live:
 
     Attributes:
         symbols: the symbols without duplicates.
-        baseline: GRADED sequence by lane behind which the stream has started.
+        baseline: GRADED sequence by lane after which the stream has started.
         delivered: number of records put into the queue.
     """
 
@@ -156,8 +156,8 @@ class Live:
         """
         Subscribe, and deliver every record from now on; does nothing if it is started.
 
-        `accepted` and `refused` then have the replies of the feeds. After an error `stop` is
-        still to be called.
+        `accepted` and `refused` then have the replies of the feeds. After an error, call `stop`
+        as well.
 
         Raises:
             BusUnavailable: the store or a feed does not answer.
@@ -176,7 +176,7 @@ class Live:
         self.baseline = {str(lane): after.get(str(lane), 0) for lane in self._sequencers}
         for lane, sequencer in self._sequencers.items():
             sequencer.apply_snapshot((), self.baseline[str(lane)])
-        # Records that arrive meanwhile wait: the replies name the feed whose bars are delivered.
+        # Records wait until the feeds have replied, because the replies name the feed to deliver.
         await self._feed_subscriptions.renew(retry_s=self._bus.config.request_timeout_s)
         await self._check_not_stopped()
         self._delivering = True
@@ -192,7 +192,7 @@ class Live:
 
     def redirect(self, queue: BarQueue) -> None:
         """
-        Deliver into a queue that several streams share; records that wait are moved there.
+        Deliver into a queue that several streams share; waiting records are moved there.
 
         Args:
             queue: the shared queue. Iterating over this stream then yields nothing.
@@ -208,7 +208,7 @@ class Live:
         queue.put(left)
 
     async def stop(self) -> None:
-        """Unsubscribe and end iteration; records that wait are dropped. May be called again."""
+        """Unsubscribe and end iteration; waiting records are dropped. May be called again."""
         if not self._stopped:
             self._stopped = True
             self._end(None)
@@ -216,7 +216,7 @@ class Live:
 
     def fail(self, error: Exception) -> None:
         """
-        End iteration with an error, behind the records that wait; call `stop` as well.
+        End iteration with an error, after the waiting records; call `stop` as well.
 
         Args:
             error: raised once; then iteration ends.
@@ -224,7 +224,7 @@ class Live:
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
-        """Deliver no more; without an error drop what waits, with one let it be read first."""
+        """Stop delivering; without an error drop waiting records, else let them be read first."""
         if self._delivering:
             self._delivering = False
             waiting = self._queue.detach(self._advance_all, self.symbols)
@@ -269,7 +269,7 @@ class Live:
             try:
                 record = _decode(message.data)
             except msgspec.MsgspecError as error:
-                # The watermark of its frame shows that it lacks; then the store is read.
+                # The watermark of its frame shows that it is missing; then the store is read.
                 log.warning("unreadable live record on %s: %s", message.subject, error)
                 return
             sequencer.on_record(record)
@@ -292,7 +292,7 @@ class Live:
             self._advance(lane)
 
     def _advance(self, lane: Lane) -> None:
-        """Deliver the frames of a lane that are due, and recover what lacks."""
+        """Deliver the frames of a lane that are due, and recover missing ones."""
         if not self._delivering:
             return
         sequencer = self._sequencers[lane]

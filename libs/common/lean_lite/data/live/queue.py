@@ -66,7 +66,7 @@ class BarQueue:
         self._listeners.append(on_room)
 
     def detach(self, on_room: Callable[[], None], symbols: Collection[str]) -> list[LiveBar]:
-        """Notify a stream no more; remove and return the queued bars of its symbols."""
+        """Stop notifying a stream; remove and return the queued bars of its symbols."""
         self._listeners.remove(on_room)
         bars = list(self._bars)
         self._bars = deque(bar for bar in bars if bar.symbol not in symbols)
@@ -74,7 +74,7 @@ class BarQueue:
         return [bar for bar in bars if bar.symbol in symbols]
 
     def close(self, error: Exception | None = None) -> None:
-        """End the queue behind the bars in it; only the first call has an effect."""
+        """End the queue after the bars in it; only the first call has an effect."""
         if not self._closed:
             self._closed, self._error = True, error
         self._filled.set()

@@ -13,10 +13,10 @@ from lean_lite.protocol.history import HistoryRequest
 from lean_lite.protocol.live import LiveBar, live_bars
 from lean_lite.protocol.partitions import Lane
 
-# Watermarks overtake records, which come over other subscriptions: a frame that is only late is
-# complete within this time and costs the store nothing.
+# A watermark may arrive before the records of its frame, which use other subscriptions. If they are
+# only late, the frame is complete within this time, without a request to the store.
 GRACE_S = 0.25
-# How long to wait for room in the queue, or for a store that is behind or away.
+# Pause while the queue has no room, or the store is behind or unavailable.
 RETRY_S = 0.25
 
 log = logging.getLogger(__name__)
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 class Recovery:
     """
-    Fetches frames that lanes lack from the store, with one task per lane.
+    Fetches frames that are missing in lanes from the store, with one task per lane.
 
     Args:
         bus: connection to the store.
         subscriptions: which feed serves a symbol.
-        room: returns for how many records there is room; nothing is fetched without any.
+        room: returns for how many records there is room; nothing is fetched while it is 0.
         deliver: called with records in order.
 
     Attributes:
@@ -56,7 +56,7 @@ class Recovery:
         return tuple(self._tasks)
 
     def start(self, lane: Lane, sequencer: Sequencer) -> None:
-        """Fetch what a lane lacks in the background; does nothing if that is in progress."""
+        """Fetch missing frames of a lane in the background; does nothing if that is in progress."""
         if lane not in self._tasks:
             self._tasks[lane] = asyncio.create_task(self._run(lane, sequencer))
 
@@ -74,7 +74,7 @@ class Recovery:
         self._tasks.clear()
 
     async def _run(self, lane: Lane, sequencer: Sequencer) -> None:
-        """Fetch from the store until the lane lacks nothing."""
+        """Fetch from the store until no frame of the lane is missing."""
         awaited_seq = None
         try:
             while (missing_seq := sequencer.missing_seq) is not None:
@@ -97,7 +97,7 @@ class Recovery:
             del self._tasks[lane]
 
     async def _fetch(self, lane: Lane, sequencer: Sequencer, missing_seq: int) -> None:
-        """Deliver all records behind `done_seq`, up to `missing_seq` at least."""
+        """Deliver all records after `done_seq`, up to `missing_seq` at least."""
         name = str(lane)
         snapshots = [
             await fetch(
@@ -111,8 +111,8 @@ class Recovery:
             )
             for feed, symbols in self._subscriptions.by_source(sorted(sequencer.symbols)).items()
         ]
-        # Snapshots of several feeds are of different times. What the later ones have beyond the
-        # first is left out here and comes with the next frames.
+        # Snapshots of several feeds are of different times. Frames that only later snapshots have
+        # are left out here, and delivered with the next frames.
         through_seq = min(snapshot.through.get(name, 0) for snapshot in snapshots)
         if through_seq < missing_seq:
             raise Busy(f"the store has frames up to {through_seq}, {missing_seq} is needed")

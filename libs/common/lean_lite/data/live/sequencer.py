@@ -2,8 +2,8 @@
 Sequencer: put the live records of one lane back into gapless order, without I/O.
 
 Records and watermarks come over core NATS, which may lose, repeat and reorder them. A watermark
-names the frame before its own and the number of records of each symbol in its frame. Whatever does
-not add up has to be fetched from the store: the sequencer reports what is due and what is missing.
+names the frame before its own and the number of records of each symbol in its frame. The sequencer
+reports which frames are due, and which are missing and have to be fetched from the store.
 """
 
 import sys
@@ -12,8 +12,8 @@ from heapq import heapify, heappop, heappush
 
 from lean_lite.protocol.live import LiveBar, Watermark
 
-# Records and watermarks are read from the socket in turn: all records that it held, then all
-# watermarks. A full one holds some 1,200 frames.
+# Records and watermarks are read from the socket in turn: all records in its buffer, then all
+# watermarks. A full buffer holds some 1,200 frames.
 PENDING_FRAMES = 4_096
 
 # Sequence of a frame, of the frame before, and the number of records of the followed symbols.
@@ -96,10 +96,10 @@ class Sequencer:
 
     def apply_snapshot(self, records: Iterable[LiveBar], through_seq: int) -> list[LiveBar]:
         """
-        Return the store's records behind `done_seq` in order, and continue behind the snapshot.
+        Return the store's records after `done_seq` in order, and continue after the snapshot.
 
         Args:
-            records: records of the snapshot in any order, none behind `through_seq`.
+            records: records of the snapshot in any order, none after `through_seq`.
             through_seq: sequence of the last frame that the snapshot includes.
         """
         due = [record for record in records if record.seq > self.done_seq]

@@ -55,7 +55,7 @@ class WatermarkHub:
             try:
                 watermark = _decode(message.data)
             except msgspec.MsgspecError as error:
-                # The next watermark shows that its frame lacks.
+                # The next watermark shows that its frame is missing.
                 log.warning("unreadable watermark on %s: %s", message.subject, error)
                 return
             for on_watermark in tuple(self._subscribers.get(lane, ())):

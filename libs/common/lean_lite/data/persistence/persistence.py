@@ -46,7 +46,7 @@ class Record(NamedTuple):
     Args:
         symbol: symbol of the record.
         timestamp: time of the record; a naive one is local time.
-        data_type: name of the caller's own, such as "trade" or "signal".
+        data_type: any name, such as "trade" or "signal".
         data: anything that JSON can hold; see `DataPersistence.save_market_data`.
         quality_score: number or grade; None if not graded.
     """
@@ -138,7 +138,7 @@ class DataPersistence:
         Write everything saved inside as one transaction when the block ends without an error.
 
         A batch belongs to the task that opened it, or to the thread outside of tasks: what other
-        tasks and threads save meanwhile is not part of it. Its rows are held in memory until then,
+        tasks and threads save is not part of it. Its rows are held in memory until the block ends,
         at most 128 MiB, and are not visible to queries. A batch inside another one is written with
         it, and discards only its own rows on an error.
 
@@ -165,7 +165,7 @@ class DataPersistence:
         Args:
             symbol: symbol of the record.
             timestamp: time of the record; a naive one is local time.
-            data_type: name of the caller's own, such as "trade" or "signal".
+            data_type: any name, such as "trade" or "signal".
             data: a bar, a mapping, or anything else that JSON can hold, with numpy's numbers and
                 arrays and pandas' times and series in it.
             quality_score: number or grade; None, or a number that is not finite, is null.
@@ -223,7 +223,7 @@ class DataPersistence:
         Save an error with the current time.
 
         Args:
-            error_type: name of the caller's own, such as "connection_error".
+            error_type: any name, such as "connection_error".
             message: text or exception; an exception without a text is saved as its repr.
             symbol: symbol that the error is about, if any.
 

@@ -17,7 +17,17 @@ MISSING = frozenset({"NaTType", "NAType"})
 
 
 def to_text(name: str, value: object) -> str:
-    """Return plain text; TypeError if it is not a str, ValueError if it is not Unicode."""
+    """
+    Return plain text.
+
+    Args:
+        name: name of the argument, for the error.
+        value: the argument.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: it is not Unicode.
+    """
     if not isinstance(value, str):
         message = f"{name} must be text, not {value!r}"
         raise TypeError(message)
@@ -39,7 +49,17 @@ def error_message(message: object) -> str:
 
 
 def to_timestamp(name: str, time: object) -> str:
-    """Return a datetime as UTC text that sorts by time; a naive one is local time."""
+    """
+    Return a datetime as UTC text that sorts by time; a naive one is local time.
+
+    Args:
+        name: name of the argument, for the error.
+        time: the argument.
+
+    Raises:
+        TypeError: it is not a datetime.
+        ValueError: it is outside of the years 2 to 9998.
+    """
     if not isinstance(time, datetime):
         message = f"{name} must be a datetime, such as datetime.now(UTC), not {time!r}"
         raise TypeError(message)

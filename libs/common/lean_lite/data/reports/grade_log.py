@@ -20,8 +20,8 @@ class GradeLog:
     """
     Grades of one symbol's newest bars; a later version of a bar replaces its grade.
 
-    Grades of INVALID bars stand apart: history has another bar of the same start, if any, and the
-    store has none of them. They are known since the log was created.
+    Grades of INVALID bars are held separately: history has no INVALID bar, and may have another bar
+    of the same start. They are recorded from the creation of the log on.
 
     Args:
         symbol: the symbol.
@@ -63,7 +63,7 @@ class GradeLog:
         """Add the grade of a live record."""
         grade = BarGrade(record.start_ns, record.level, record.reasons)
         if not record.is_valid:
-            # Its time may be wrong as well: it moves neither the end nor the market's clock.
+            # Its time may be wrong as well, so it does not change the end of the report.
             self._invalid[grade.start_ns] = grade
             self._trim()
             return

@@ -89,8 +89,8 @@ def build_report(
         - `levels`: number of bars by level; INVALID is None if it is unknown.
         - `invalid_since`: since when INVALID bars are counted, or None.
         - `reasons`: number of bars by failed check, the most frequent first.
-        - `bars`: number of bars that history has, INVALID ones aside.
-        - `expected`: number of bars with regular trading that the calendar has.
+        - `bars`: number of bars that history has; INVALID bars do not count.
+        - `expected`: number of bars in regular sessions that the calendar has.
         - `completeness`: share of the expected bars that history has, 0 to 1; None if none is
           expected.
         - `worst`: the ten worst bars below EXCELLENT with `timestamp`, `quality` and `reasons`;
@@ -146,7 +146,7 @@ def _count_reasons(grades: Iterable[BarGrade]) -> Mapping[str, int]:
 
 
 def _count_regular(symbol: str, grades: list[BarGrade], resolution_s: int) -> int:
-    """Count the bars with regular trading."""
+    """Count the bars that overlap a regular session."""
     starts_ns = np.array([grade.start_ns for grade in grades], np.int64)
     ends_ns = starts_ns + resolution_s * SECOND_NS
     return int(overlaps_regular_session(asset_class_of(symbol), starts_ns, ends_ns).sum())

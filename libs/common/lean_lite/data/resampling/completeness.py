@@ -47,7 +47,7 @@ def complete_since(symbol: str, resolution: Resolution, start_ns: int) -> int:
 
 
 def expected_bars(symbol: str, resolution: Resolution, start_ns: int, end_ns: int) -> int:
-    """Return the number of bars with regular trading that start in a span."""
+    """Return the number of bars that start in a span and overlap a regular session."""
     asset_class = asset_class_of(symbol)
     length_s = resolution.seconds
     if length_s == DAY_S or HOUR_S % length_s == 0:

@@ -25,11 +25,19 @@ def fold_bars(
     end_ns: int | None = None,
 ) -> Bars:
     """
-    Fold bars into longer ones and mark those that lack trading time as partial.
+    Fold bars into longer ones, and mark those with missing trading time as partial.
 
-    The bars are complete from `start_ns` to `end_ns`, by default from each symbol's first bar to
-    its last. Bars of the same resolution are not changed. ValueError if the bars do not add up to
-    the resolution.
+    Bars of the same resolution are not changed.
+
+    Args:
+        bars: bars of any number of symbols.
+        resolution: length of the longer bars, a multiple of that of the bars.
+        extended: whether bars outside of the regular session count.
+        start_ns: since when the bars are complete; by default since each symbol's first bar.
+        end_ns: until when the bars are complete; by default until each symbol's last bar.
+
+    Raises:
+        ValueError: the bars do not add up to the resolution.
     """
     if bars.resolution is resolution:
         return _filtered(bars, extended=extended)

@@ -3,9 +3,9 @@ Guard against one bar with an implausible date.
 
 A graded live stream yields none: validate's B10_FUTURE makes a bar that starts after its arrival
 INVALID. But `Resampler` takes any `TradeBar`, without grade or clock: bars of a file or of a user's
-own source, of a replay, and the INVALID ones that callbacks get. One date far ahead would close the
-open bar and make every bar behind it late, for good, so the page of DataTransformer promises that
-it does not.
+own source, of a replay, and the INVALID ones that callbacks get. Without the guard, one date far
+ahead would close the open bar and make every later bar late. The page of DataTransformer documents
+this behaviour.
 """
 
 from lean_lite.model import TradeBar

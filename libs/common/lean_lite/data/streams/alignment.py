@@ -11,8 +11,8 @@ from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import from_ns
 from lean_lite.protocol.live import LiveBar
 
-# A trading day of minutes, crypto's included: slices that wait for a silent symbol, at most, and
-# yielded slices that a late bar can still revise with all their bars.
+# A trading day of minutes, also of crypto. It bounds the slices that wait for a silent symbol, and
+# the yielded slices that a late bar can still revise.
 MAX_OPEN = 1_440
 MAX_REVISABLE = 1_440
 

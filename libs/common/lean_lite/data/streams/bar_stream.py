@@ -15,20 +15,20 @@ class BarStream:
     Bars of some symbols, history first, then live, without gap or duplicate.
 
     An async iterator of `TradeBar` and an async context manager; `DataEngine.bars` makes one.
-    Nothing is requested before the first bar is. A bounded number of bars is read ahead; what a
-    slow reader leaves stays in the store.
+    Nothing is requested before the first bar is. A bounded number of bars is read ahead; if the
+    reader is slow, further bars stay in the store until there is room.
 
-    Order: bars of a symbol come by start, except those that fill a gap, which come later. History
-    of all symbols is ordered by start. INVALID bars never come. History is what is stored,
-    corrections included; for live bars `revisions` decides:
+    Order: bars of a symbol are yielded by start, except those that fill a gap, which come later.
+    History of all symbols is ordered by start. INVALID bars are left out. History is what is
+    stored, corrections included; for live bars `revisions` decides:
 
-    - `first`: every bar comes once, as it came first.
-    - `final`: every bar comes once, when it has been corrected, about a minute later.
-    - `all`: corrections come as further bars of the same start.
+    - `first`: every bar is yielded once, in its first version.
+    - `final`: every bar is yielded once, when it has been corrected, about a minute later.
+    - `all`: each correction is yielded as a further bar of the same start.
 
     Cancellation: waiting for a bar may be cancelled, for example by a timeout; no bar is lost and
     the stream continues. With a durable name a bar counts as processed when the next one is
-    requested, so after a restart the last one comes again.
+    requested, so after a restart the last one is yielded again.
 
     Args:
         reader: reads the bars.

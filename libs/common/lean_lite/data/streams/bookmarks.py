@@ -19,7 +19,8 @@ from lean_lite.protocol.bookmark import Bookmark, DeliveredBar, StartPosition
 from lean_lite.protocol.history import HistoryRequest
 from lean_lite.protocol.subjects import BOOKMARKS, NAME
 
-# A write per bar would bound the rate of a reader. A crash repeats what was read since the last.
+# A write per bar would limit the rate of a reader. After a crash, bars that were read since the
+# last write are delivered again.
 SAVE_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class BookmarkStore:
         symbols: Mapping[str, StartPosition],
     ) -> None:
         """
-        Write the bookmark; if the bus is away, the next save writes it.
+        Write the bookmark; if the bus is unavailable, the next save writes it.
 
         Args:
             frontier: GRADED sequence by lane up to which every bar has been processed.

@@ -57,7 +57,7 @@ class CorrectionHold:
     def _add(self, record: LiveBar) -> None:
         self._held[record.symbol, record.start_ns] = record
         if record.origin in IN_ORDER_ORIGINS:
-            # It ends a minute after the bars before it, and so comes after their corrections.
+            # It ends a minute after earlier bars, so it arrives after their corrections.
             self._release(record.start_ns)
 
     def _release(self, before_ns: int) -> None:

@@ -1,4 +1,4 @@
-"""Deduplicator: which bars and versions a reader has had."""
+"""Deduplicator: which bars and versions have been delivered to a reader."""
 
 from heapq import heappop, heappush
 from typing import NamedTuple

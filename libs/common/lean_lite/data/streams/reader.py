@@ -57,16 +57,16 @@ class BarReader:
        duplicate.
 
     With a bookmark, symbols that it has resume behind its frames: the live stream is opened there
-    and fetches from the store what was published meanwhile. The deduplicator first learns from
-    history which bars were delivered before the restart. New symbols join as above.
+    and fetches from the store what was published since. The bars that were delivered before the
+    restart are first read from history into the deduplicator. New symbols join as above.
 
     A bar counts as processed when the next one is requested. The bookmark's `frontier` is the last
     frame of each lane of which nothing is left to be processed: not in the live queue, not held
-    for its correction, not prefetched, not in the consumer's hands. Bars of later frames that have
-    been processed stand beside it.
+    for its correction, not prefetched, not being processed by the consumer. Bars of later frames
+    that have been processed are listed in the bookmark's `beyond`.
 
     Args:
-        open_live: starts the live stream, behind sequences of lanes or at their ends.
+        open_live: starts the live stream, after sequences of lanes or at their ends.
         read_pages: yields history of symbols from a time on, up to sequences of lanes at least.
         positions: start positions of the symbols.
         revisions: `first`, `final` or `all`, see `BarStream`.
@@ -102,7 +102,7 @@ class BarReader:
         self._ready: BoundedQueue[LiveBar] = BoundedQueue(PREFETCH)
         self._unqueued: LiveBar | None = None  # waits for room in the queue
         self._live: Live | None = None
-        self._current: LiveBar | None = None  # in the consumer's hands
+        self._current: LiveBar | None = None  # being processed by the consumer
         self._history_left = 0  # bars of history that have been read and not processed
         # Processed bars since the last save, and those of frames beyond the frontier.
         self._processed: list[DeliveredBar] = []

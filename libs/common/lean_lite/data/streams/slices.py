@@ -14,8 +14,8 @@ from lean_lite.protocol.live import LiveBar
 GRACE_S = 2.0
 # Records read without a pause for other tasks.
 BATCH = 256
-# Longest wait that counts as one: an event loop that was blocked for longer has not waited for
-# bars, which lay in the socket meanwhile.
+# At most this much of one wait counts for the grace: if the event loop was blocked for longer, bars
+# may have arrived that were not read.
 MAX_WAIT_S = 0.05
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Slices:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Close the stream for good; may be called again."""
+        """Close the stream; it can't be started again. May be called again."""
         self._closed = True
         live, self._live = self._live, None
         if live is not None:
@@ -114,19 +114,19 @@ class Slices:
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        # The start counts from the first request, also if that was cancelled.
+        # The stream starts at the time of the first request, even if that was cancelled.
         self._live_start = self._live_start or LiveStart()
         self._live = await self._open_live()
         if self._closed:
             await self.aclose()
 
     async def _read(self, live: LiveSource) -> None:
-        """Read all records that wait, then wait for another one unless a slice is due."""
-        # All that wait come first: no symbol is missing whose bar has arrived.
+        """Read all waiting records, then wait for another one unless a slice is due."""
+        # Waiting records first: a symbol whose bar has arrived must not be missing.
         while live.behind and not self._alignment.full:
             for _ in range(min(live.behind, BATCH)):
                 self._add(await anext(live))
-            # Nothing above waits: let the bus deliver more.
+            # The code above does not suspend: let the bus deliver more.
             await asyncio.sleep(0)
         self._ready.extend(self._alignment.due(self._waited_s))
         if not self._ready:
@@ -136,8 +136,8 @@ class Slices:
         """
         Wait for a record, `MAX_WAIT_S` or until the next slice is overdue.
 
-        Only these waits add up to the grace of a silent symbol. While the strategy computes, bars
-        may wait in the queue, and while it blocks the event loop in the socket.
+        Only these waits count for the grace of a silent symbol. While the strategy computes, bars
+        may be waiting in the queue, or in the socket if it blocks the event loop.
         """
         deadline_s = self._alignment.deadline
         limit_s = None

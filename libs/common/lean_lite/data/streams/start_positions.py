@@ -52,7 +52,7 @@ class StartPositions:
             ends: last GRADED sequence of every lane, where a lane of only new symbols starts.
 
         Returns:
-            The GRADED sequence by lane behind which live records are needed.
+            The GRADED sequence by lane after which live records are needed.
         """
         # Bookmarks of earlier versions have no symbols: all of their lanes count as read.
         known = bookmark.symbols or {
@@ -66,7 +66,7 @@ class StartPositions:
         return after | {lane: self._done.get(lane, 0) for lane in map(lane_name, self._joined)}
 
     def join(self, through: Mapping[str, int]) -> None:
-        """Start all new symbols behind these sequences of their lanes."""
+        """Start all new symbols after these sequences of their lanes."""
         new = self.new
         if self.since_ns is None:
             self._live_only = frozenset(new)
@@ -76,7 +76,7 @@ class StartPositions:
             )
 
     def includes(self, record: LiveBar) -> bool:
-        """Whether a live record is at or behind the start position of its symbol."""
+        """Whether a live record counts: it is after the start position of its symbol."""
         seq, start_ns = self._joined[record.symbol]
         if record.seq <= seq or record.start_ns < start_ns:
             return False
@@ -98,8 +98,8 @@ class LiveStart:
     First minute of a stream without history, by symbol.
 
     A symbol starts with its first bar that is in time, and at the latest with the bar that was
-    in progress when the stream was created: a gap that is filled from there on is included. What
-    comes late for earlier minutes is not.
+    in progress when the stream was created: bars that fill a gap from there on are included. Late
+    bars of earlier minutes are not.
 
     Args:
         clock: current time in nanoseconds since 1970 (UTC); read once.
