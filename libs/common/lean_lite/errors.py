@@ -60,7 +60,7 @@ class ServerTooOld(BusError):
 
     Attributes:
         found: version of the server.
-        floor: oldest version that will do.
+        floor: oldest version that is supported.
     """
 
     def __init__(self, found: str, floor: str) -> None:

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 async def finish[Result](work: Coroutine[Any, Any, Result]) -> Result:
     """
-    Run work to its end, even when the caller is cancelled meanwhile.
+    Run work to its end, even when the caller is cancelled in the meantime.
 
     The cancellation is raised afterwards. It hides an error of the work.
     """

@@ -30,9 +30,9 @@ def resample(block: Block, resolution: Resolution, *, extended: bool = True) -> 
     Fold bars into longer ones, in order of symbol and start.
 
     A longer bar has the first open, highest high, lowest low, last close, summed volume and trade
-    count, and the VWAP weighted by volume. Its VWAP or trade count is missing if that of any bar
-    with volume is. Its level is the worst, its reasons are those of all bars. INVALID rows are left
-    out. Of rows with the same symbol and start the last one counts, except that every tick counts.
+    count, and the VWAP weighted by volume. Its VWAP or trade count is missing if any bar with
+    volume has none. Its level is the worst, its reasons are those of all bars. INVALID rows are
+    left out. Of rows with the same symbol and start only the last one counts; all ticks count.
     Bars of the target resolution keep their values and starts.
 
     Args:

@@ -16,7 +16,7 @@ class Origin(IntEnum):
 
 
 # Of two different versions of a bar the one with the higher precedence wins: REST answers include
-# all corrections, updates the late trades, live bars neither.
+# all corrections, updates include the late trades, live bars include neither.
 PRECEDENCE = MappingProxyType(
     {Origin.LIVE: 0, Origin.CUSTOM: 0, Origin.UPDATED: 1, Origin.BACKFILL: 2}
 )

@@ -47,7 +47,7 @@ class LeaseBalancer:
             while True:
                 started = time.monotonic()
                 try:
-                    # Shielded: a registration that reaches the server behind `unregister` would
+                    # Shielded: a registration that reaches the server after `unregister` would
                     # announce a member that does not exist.
                     await finish(self._leases.register())
                     await self._balance(await self._leases.count_members())

@@ -87,7 +87,7 @@ class Bus:
     async def flush(self) -> None:
         """Wait until the server has received all messages sent before."""
         # nats-py writes a PING ahead of messages that are still pending. So the first PONG proves
-        # nothing about them; a second PING is behind them.
+        # nothing about them; a second PING is sent after them.
         for _ in range(2):
             flush = self.connection.flush(timeout=int(self.config.request_timeout_s) + 1)
             # A PONG for a cancelled waiter ends nats-py's read loop, and with it the connection.

@@ -37,7 +37,7 @@ class LanePublisher[Row](ABC):
     under the next lease. A subclass makes frames of rows.
     """
 
-    # Headers that the take-over copies from the earlier owner's last frame.
+    # Headers that the take-over copies from the former owner's last frame.
     carried_headers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -59,7 +59,7 @@ class LanePublisher[Row](ABC):
         self._lock = asyncio.Lock()
 
     async def take_over(self) -> LastFrame:
-        """Fence the earlier owner off and return its last frame; see `FencedPublisher`."""
+        """Fence the former owner off and return its last frame; see `FencedPublisher`."""
         marker = encode_block(self._empty_block())
         return await self._output.take_over(marker, keep=self.carried_headers)
 

@@ -17,7 +17,7 @@ from lean_lite.bus.consumer import Consumer, Frame
 from lean_lite.bus.provisioning import POSITION_TTL_S
 from lean_lite.protocol.subjects import POSITIONS
 
-# Often enough that a publisher seldom waits, rarely enough to cost nothing beside the frames.
+# Often enough that a publisher seldom waits, and rarely enough to cost little next to the frames.
 REPORT_EVERY_S = 0.1
 # An unchanged position is repeated before its key expires; three repetitions may be lost.
 REPEAT_EVERY_S = POSITION_TTL_S / 4

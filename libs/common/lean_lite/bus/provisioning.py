@@ -51,7 +51,7 @@ def server_config(
             "max_pending": 16 * 1024**2,
             "write_deadline": "2s",
             # Synced before it is acknowledged: publishers drop their rows then and readers store
-            # the sequence. A stream that loses its end in a power failure would lose bars for good.
+            # the sequence. Bars would be lost if a stream lost its end in a power failure.
             "jetstream": {"store_dir": folder, "sync_interval": "always"},
             "authorization": {"users": users},
         },

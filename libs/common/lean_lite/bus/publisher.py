@@ -62,7 +62,7 @@ class FencedPublisher:
 
     async def take_over(self, payload: bytes, *, keep: tuple[str, ...] = ()) -> LastFrame:
         """
-        Write an empty frame that fences every earlier owner off, and return the frame before it.
+        Write an empty frame that fences every former owner off, and return the frame before it.
 
         `payload` is that empty frame, the take-over marker. `keep` names headers that it copies
         from the frame before. Errors are those of `publish`.
@@ -72,12 +72,12 @@ class FencedPublisher:
             self.last_seq = last.seq
             copied = {name: last.headers[name] for name in keep if name in last.headers}
             try:
-                # The marker moves the subject's last sequence on. The earlier owner may not have
+                # The marker raises the subject's last sequence. The former owner may not have
                 # noticed yet that its lease has expired, but its next frame expects the sequence
                 # before the marker and is refused.
                 await self.publish(payload, copied | {MARKER: "1"})
             except Fenced:
-                # The earlier owner wrote one more frame between our read and our marker. Its lease
+                # The former owner wrote one more frame between our read and our marker. Its lease
                 # has expired, so it does that a bounded number of times.
                 continue
             return last

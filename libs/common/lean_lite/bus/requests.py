@@ -18,14 +18,14 @@ from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
 from lean_lite.bus.connection import Bus, encode
 from lean_lite.errors import BusUnavailable, Busy, DecodeError, RequestError
 
-# Chunks in flight: enough that the server seldom waits for credit, few enough that a client that
-# reads slowly is no slow consumer for NATS.
+# Chunks in flight: enough that the server seldom waits for credit, few enough that NATS does not
+# treat a client that reads slowly as a slow consumer.
 WINDOW = 4
 # A client that grants no credit for so long is gone.
 CREDIT_TIMEOUT_S = 10.0
 HEADER_BYTES = 1024  # reserved in a message for its headers
 CREDIT = "Credit"  # header: the subject on which the server receives credit
-CHUNKS = "Chunks"  # header: the number of chunks behind the head
+CHUNKS = "Chunks"  # header: the number of chunks that follow the head
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from math import inf
 from lean_lite.bus.connection import TRANSIENT_ERRORS
 from lean_lite.errors import BusUnavailable, Busy
 
-# A server or a service that restarts is back within seconds. Short pauses find it soon, and their
-# mean (a quarter of a second) is bearable for a server that hundreds of clients wait for.
+# A server or a service that restarts is back within seconds. Short pauses notice it soon. Their
+# mean, a quarter of a second, does not overload a server that hundreds of clients wait for.
 FIRST_S = 0.1
 MAX_S = 0.5
 # Longer than a service needs to restart, or another one to take over its leases.
@@ -45,8 +45,9 @@ async def retry[Result](
     Call until it succeeds, and return its result.
 
     Errors of the types `on` are retried, until `limit_s` have passed or `attempts` were made: then
-    the last one is raised. The limit bounds no attempt: a call needs a timeout of its own. Each
-    error that is retried goes to `on_retry` first. All other errors and a cancellation end it.
+    the last one is raised. The limit bounds no attempt: a call needs a timeout of its own.
+    `on_retry` is called with each error before its retry. All other errors and a cancellation are
+    raised immediately.
     """
     pauses = backoff(first_s, max_s)
     until = time.monotonic() + limit_s

@@ -17,7 +17,7 @@ CURRENCIES = frozenset(
 
 def asset_class_of(symbol: str) -> str:
     """
-    Return the asset class of a symbol, whatever the text.
+    Return the asset class of a symbol; any text has one.
 
     A pair of currencies (EUR/USD) is `forex`, any other pair (BTC/USD) `crypto`, all else `equity`.
     """

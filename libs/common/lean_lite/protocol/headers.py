@@ -5,14 +5,14 @@ from typing import NamedTuple
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 RAW_SEQ = "Raw-Seq"  # sequence of the RAW frame that a GRADED frame grades
-RAW_STREAM = "Raw-Stream"  # creation time of that stream: a new stream starts its sequences anew
+RAW_STREAM = "Raw-Stream"  # creation time of that stream: a new stream counts from 1 again
 TAIL = "Tail"  # RAW sequence where a rebuild of the grading window starts
 RULES = "Rules"  # version of the checks
 PROFILE = "Profile"  # reserved; 0
 WALL = "Wall-Ns"  # time when the first row was received, by the clock of the machine
 COMPLETE = "Complete-Ns"  # bars of the lane that start before this have all been published
 COVERS = "Covers"  # `CoveredSpan.text`: this frame completes the span
-MARKER = "Marker"  # the frame has no rows and only fences an earlier owner
+MARKER = "Marker"  # the frame has no rows and only fences the former owner
 ERROR = "Error"  # why a RAW frame could not be decoded; the payload is that of the RAW frame
 
 

@@ -18,8 +18,8 @@ class HistoryRequest(msgspec.Struct, frozen=True):
         min_seq: maps a lane to a GRADED sequence that the reply must include. Default: empty.
         after: maps a lane to a GRADED sequence; only rows of later frames are sent. Default: empty.
         wait_s: with a number the store fetches missing bars first, and replies after this many
-            seconds at the latest: without rows and with `done` below 1 while the fetch goes on,
-            except that 0 returns what is stored. Default: None, nothing is fetched.
+            seconds at the latest. While the fetch continues, the reply has no rows and `done` is
+            below 1; but 0 returns what is stored. Default: None, nothing is fetched.
     """
 
     symbols: tuple[str, ...] = ()

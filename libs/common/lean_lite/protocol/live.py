@@ -1,4 +1,4 @@
-"""Live bars and watermarks, and their making from a block."""
+"""Live bars and watermarks, and the conversion of a block to live bars."""
 
 import math
 
@@ -141,8 +141,8 @@ class Watermark(msgspec.Struct, frozen=True):
     """
     Every live record of a lane up to a frame has been published.
 
-    A client that lacks a frame or a record of one, because core NATS may drop messages, asks the
-    store.
+    It shows a client which frames or records it has not received, since core NATS may drop
+    messages; the client requests them from the store.
 
     Attributes:
         seq: GRADED sequence of the frame.

@@ -25,8 +25,8 @@ class Grader:
     Grader of one lane.
 
     Grades are a pure function of the frames since `tail`: of event time and `received_ns`, never of
-    this machine's clock. A new owner of the lane therefore rebuilds the window from those frames
-    and continues with equal bytes.
+    this machine's clock. A new owner of the lane therefore rebuilds the window from those frames,
+    and its frames are byte for byte those that the former owner would have written.
 
     With `rewinds`, a frame entirely before the window starts a new window, because history is
     fetched in any order. Without it, such a frame is compared with nothing.

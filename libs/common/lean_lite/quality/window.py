@@ -2,7 +2,7 @@
 Window: what a grader has seen of a lane within 120 minutes of event time.
 
 Its content is a function of the frames since its `tail` and of nothing else: a new owner that reads
-those frames again has the same window, and continues with equal bytes.
+those frames again has the same window, and writes the same bytes as the former owner would have.
 """
 
 from collections import deque

@@ -15,7 +15,7 @@ from prometheus_client import make_wsgi_app
 
 from lean_lite.errors import ConfigError
 
-# Ten times the interval of heartbeats: a slow disk or a long pause of the machine is no fault.
+# Ten times the interval of heartbeats: a slow disk or a pause of some seconds is tolerated.
 STUCK_S = 10.0
 
 Respond = Callable[[str, list[tuple[str, str]]], Any]

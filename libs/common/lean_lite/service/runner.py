@@ -87,7 +87,7 @@ async def _run_service(
         return await _run_until_stopped(service, config.service.drain_s)
     finally:
         publishing.cancel()
-        # The last one carries the final counts: what adds up counters waits for it.
+        # The last heartbeat has the final counts; `lean-lite demo` waits for it.
         await heartbeats.publish()
         health.stop()
         await bus.close()

@@ -15,7 +15,7 @@ nothing but files in the stack's folder:
 `session.json`
     What a supervisor leaves to its successor: passwords, ports, the simulator's clock.
 `keep`
-    There after `lean-lite up`: the stack runs without users.
+    Exists after `lean-lite up`: the stack runs without users.
 
 Start. A program that finds no description of a running process acquires `stack.lock` and starts a
 supervisor, which inherits the lock. Of several programs one succeeds; the others wait for
@@ -34,10 +34,10 @@ resumes the state: same ports and passwords, a demo's data kept, the simulator's
 Connections to the bus come back by themselves. Without users the next start is a fresh one.
 
 Loss. After `end_stack`, after three failed attempts to restart, or when another program has taken
-the port, users can't continue: `Membership.lost` is set, and they have to join again. So it is with
-users of a stack in the foreground (`lean-lite demo`), which has no `session.json`.
+the port, users can't continue: `Membership.lost` is set, and they have to join again. The same
+happens when a stack in the foreground ends (`lean-lite demo`), since it has no `session.json`.
 
-The locks are released by the kernel, so no order of kills leaves one behind. Decision 0005 has the
+The kernel releases the locks, so none is left after any order of kills. Decision 0005 has the
 alternatives.
 """
 

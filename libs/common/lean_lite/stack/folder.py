@@ -123,7 +123,7 @@ class StackFolder:
         if marker.exists():
             found = marker.read_text("utf-8").strip()
         else:
-            # Data without a marker might be somebody's bars: never delete them as a demo's.
+            # Data without a marker might be live data: never delete it as a demo's.
             has_data = any((self.path / name).exists() for name in CONTENTS)
             found = "live" if has_data else self.mode
         if found != self.mode:

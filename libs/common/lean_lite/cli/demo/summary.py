@@ -19,7 +19,7 @@ class HopCounts(msgspec.Struct):
 
     @property
     def validated(self) -> int:
-        """Bars that have passed validate, whatever became of them."""
+        """Bars that validate has processed: graded, quarantined or repeated."""
         return self.graded + self.quarantined + self.repeated
 
 

@@ -68,7 +68,7 @@ class ChildProcess:
         """Start the program; StackError when it can't be executed."""
         with self.log.open() as output:
             try:
-                # Its own session keeps the terminal's Ctrl-C away: the parent stops it.
+                # In its own session it does not receive the terminal's Ctrl-C: the parent stops it.
                 self._process = subprocess.Popen(
                     self._command,
                     env=self._environment,

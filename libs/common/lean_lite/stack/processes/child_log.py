@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 MAX_BYTES = 8 * 1024**2
-# Enough for the error of a start, also behind a long traceback.
+# Enough for the error of a start, even after a long traceback.
 TAIL_BYTES = 64 * 1024
 NO_OUTPUT = "it has written nothing"
 

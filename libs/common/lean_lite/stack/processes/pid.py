@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 PROC = Path("/proc")
-# Positions in /proc/PID/stat behind the name, which is in parentheses and may hold any character.
+# Positions in /proc/PID/stat after the name, which is in parentheses and may hold any character.
 STATE, START_TICKS = 0, 19
 
 

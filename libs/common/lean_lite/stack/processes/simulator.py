@@ -36,12 +36,12 @@ class SimulatorOptions(NamedTuple):
         return self._replace(speed=config.speed or self.speed, start=config.start or self.start)
 
 
-# Strategies want recent bars at a pace to watch, and the symbols that the examples name.
+# A shared stack replays the latest day at a speed that can be watched; the examples use MSFT.
 SHARED_STACK_OPTIONS = SimulatorOptions(speed=60.0, start="last", hold=False, also=("MSFT",))
 
 
 class ClockReading(msgspec.Struct, frozen=True):
-    """Feed time `feed_ns` of the simulator at wall time `wall_ns`; it runs on at `speed`."""
+    """Feed time `feed_ns` of the simulator at wall time `wall_ns`; it advances at `speed`."""
 
     wall_ns: int
     feed_ns: int

@@ -31,9 +31,9 @@ class Membership:
     """
     One user of the shared stack, until `leave` or the end of the process.
 
-    While it lasts, it watches the supervisor and starts another one when it was killed, on the same
-    ports, so that connections to the bus come back by themselves. `facts` describe the stack.
-    `lost` is set when the stack has stopped for good, with the reason in `why`.
+    While it lasts, it watches the supervisor. If the supervisor is killed, it starts another one on
+    the same ports, so that connections to the bus come back by themselves. `facts` describe the
+    stack. `lost` is set when the stack has stopped permanently, with the reason in `why`.
     """
 
     def __init__(self, config: Config, users: UserLock, facts: dict[str, Any]) -> None:
