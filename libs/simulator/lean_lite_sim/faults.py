@@ -31,7 +31,7 @@ class Faults:
     no_greeting: bool = False
     """Accept a connection and send nothing."""
     auth_fail: int = 0
-    """Refuse this many attempts with 402, whatever the keys."""
+    """Refuse this many attempts with 402, even with correct keys."""
     auth_delay_s: float = 0.0
     """Reply to an attempt this many wall seconds later."""
     linger_s: float = 0.0

@@ -69,7 +69,7 @@ class Simulator:
 
     def arm(self, changes: Mapping[str, object]) -> Faults:
         """
-        Arm faults by name, beside those that are armed, and return all standing ones.
+        Arm faults by name, in addition to those that are armed, and return all standing ones.
 
         Raises ValueError for an unknown name or an invalid value.
         """

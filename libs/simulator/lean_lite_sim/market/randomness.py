@@ -1,4 +1,4 @@
-"""Random decisions that depend on a seed and a name only, in every process alike."""
+"""Random decisions that depend only on a seed and a name, so every process makes the same ones."""
 
 from hashlib import blake2b
 

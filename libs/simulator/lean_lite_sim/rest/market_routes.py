@@ -56,7 +56,7 @@ class MarketRoutes:
         return [self._route(path, handler) for path, handler in handlers.items()]
 
     def _route(self, path: str, handler: Handler) -> Route:
-        # A synchronous endpoint would run in a thread, beside the task that sends bars.
+        # A synchronous endpoint would run in a thread, in parallel to the task that sends bars.
         async def endpoint(request: Request) -> Response:
             self._stats.rest_requests += 1
             refusal, headers = self._guard.check(request)

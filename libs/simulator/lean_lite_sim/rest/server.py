@@ -35,7 +35,7 @@ class _EmbeddedServer(uvicorn.Server):
 
 
 class RestServer:
-    """An HTTP server that runs beside other tasks of one event loop."""
+    """An HTTP server that shares an event loop with other tasks."""
 
     def __init__(self, routes: Sequence[Route], host: str, port: int) -> None:
         self._routes = routes

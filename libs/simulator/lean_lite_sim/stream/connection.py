@@ -39,7 +39,7 @@ _FLUSH_TIMEOUT_S: Final = 1.0
 
 
 class ConnectionLimit:
-    """Count of connections by slot (endpoint and key); a broken one may count on for a while."""
+    """Count of connections by slot (endpoint and key); a broken one may still count for a while."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -222,7 +222,7 @@ class ClientConnection:
         self._abort()
 
     async def _flush_and_close(self, code: int) -> None:
-        # A client that reads nothing does not get the error, and must not hold the connection open.
+        # A client that reads nothing does not get the error, and must not keep the connection open.
         with suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_TIMEOUT_S):
                 await self._queue.drain()
@@ -232,7 +232,7 @@ class ClientConnection:
         self._queue.pause()
         self._mute_until = time.monotonic() + duration_s
         self._connection.transport.pause_reading()
-        # To a server a dead peer is gone: its slot must not depend on when it recovers.
+        # A server treats a dead peer as gone, so the slot is released now, not at the recovery.
         self._release_slot(abnormal=True)
         asyncio.get_running_loop().call_later(duration_s, self._recover)
 

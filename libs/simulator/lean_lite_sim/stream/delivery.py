@@ -71,7 +71,7 @@ class SendQueue:
         self._running.clear()
 
     def resume(self) -> None:
-        """Send again."""
+        """Resume sending."""
         self._running.set()
 
     async def drain(self) -> None:

@@ -45,7 +45,7 @@ class Subscription:
         self._endpoint = endpoint
         self._limit = limit
         self._limited = limited
-        # A dict has no repeats, and the order of the requests.
+        # A dict drops repeats and keeps the order of the requests.
         self._channels: dict[str, dict[str, None]] = {name: {} for name in endpoint.channels}
         self.selection = NOTHING
 
