@@ -20,13 +20,14 @@ from lean_lite_ingest.rows import Row
 from lean_lite_ingest.source import MarketDataSource, raise_refused
 
 MAX_JOBS = 256
-# Clients that poll each second find the outcome; after that the same span is fetched again.
+# How long the outcome of a fetch is kept for clients that poll each second. After that, the same
+# span is fetched again.
 REMEMBER_S = 2.5
 ATTEMPTS = 4
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 4.0
 # Late trades correct a bar half a minute after its end, in the feed's time; then it is final. A
-# fast simulator gets some time of this machine besides, for the correction to travel.
+# fast simulator also gets some time of this machine, in which the correction arrives.
 FINAL_FEED_S = 35.0
 FINAL_WALL_S = 0.5
 # A day on which the clocks are set back.
@@ -114,7 +115,7 @@ class Backfill:
 
     async def _fill(self, job: Job, end_ns: int) -> None:
         live = await self._declare_live_complete(job, end_ns)
-        # Around what is complete there: before the symbol was live, and since a gap started.
+        # Fetch the rest: bars before the symbol was live, and bars since a gap started.
         await self._fetch(job, job.start_ns, min(end_ns, live.start_ns))
         await self._fetch(job, max(job.start_ns, live.end_ns), end_ns)
 
@@ -168,11 +169,11 @@ class Backfill:
 
 
 def final_ns(now_ns: int, resolution_s: int) -> int:
-    """Return the time before which bars of a resolution start that have ended."""
+    """Return a time such that all bars of a resolution that start before it have ended."""
     if resolution_s * SECOND_NS == MINUTE_NS:
         return now_ns - now_ns % MINUTE_NS
-    # Days start at a vendor's midnight, not at UTC's. By the hour, so that the last day of a span
-    # that clients request again and again is fetched once an hour.
+    # Days start at a vendor's midnight, not at UTC's. Rounded down to the hour: the last day of a
+    # span that clients request again and again is then fetched once an hour.
     return now_ns - now_ns % HOUR_NS - LONGEST_DAY_NS
 
 

@@ -8,7 +8,7 @@ from lean_lite.bus.retry import retry
 from lean_lite.errors import FeedUnavailable
 from lean_lite.model.timestamps import SECOND_NS
 
-# A vendor sends a bar after its end: one that arrives clearly before shows a clock that is behind.
+# A vendor sends a bar after its end. If one arrives clearly before, this machine's clock is behind.
 TOLERATED_NS = SECOND_NS
 LOG_EVERY_S = 60.0
 

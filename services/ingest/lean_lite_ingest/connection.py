@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class ConnectionListener(Protocol):
-    """What follows from the events of a connection; synchronous, never waits."""
+    """Callbacks for the events of a connection; synchronous, never wait."""
 
     def on_rows(self, rows: Sequence[Row], wall_ns: int) -> None:
         """Receive the bars of one message, and when it arrived by this machine's clock."""
@@ -73,7 +73,7 @@ class FeedConnection:
             await self._has_symbols.wait()
             await self._stream.run_connected()
             if self.refusal:
-                # It is also the reply to a subscription that waits for one.
+                # The refusal is also the reply to a subscription in progress.
                 self._reply_received.set()
                 log.error("feed.refused", extra={"feed": self._feed, "error": self.refusal})
                 await self.publish_state("refused", self.refusal)

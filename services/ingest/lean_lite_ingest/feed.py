@@ -33,8 +33,8 @@ class Feed:
     """
     One feed of an account: connection, lanes, gaps and history.
 
-    It listens to its connection. `loaded` is set once the lanes are owned and the interest of the
-    former owner is loaded.
+    It is the listener of its connection. `loaded` is set once the lanes are owned and the interest
+    of the former owner is loaded.
     """
 
     def __init__(
@@ -97,8 +97,8 @@ class Feed:
             yield f"the lanes of feed {self.name} are being taken over"
         elif self._interests.since_ns and not self._connection.connected:
             reason, why = f"the feed {self.name} is not connected", self._connection.connect_error
-            # The start of a stack waits for a reason of its own, such as the first attempt, but not
-            # for an external one.
+            # The start of a stack waits until internal reasons are gone, such as a first attempt to
+            # connect that is in progress. It does not wait for external ones.
             yield ExternalReason(f"{reason}: {why}") if why else reason
 
     async def run(self) -> None:
@@ -134,7 +134,7 @@ class Feed:
             await self._interests.discard(new)
             return refused | dict.fromkeys(new, f"{self._source.vendor} refuses it: {reason}")
         if self._connection.connected:
-            # The next connection starts with gaps in all lanes, which include these minutes.
+            # If it is not connected, the next connection looks for gaps in all lanes anyway.
             self._gap_filler.add_symbols(new)
         return refused
 
@@ -175,7 +175,7 @@ class Feed:
         """Publish what is queued, now that nothing more is received."""
         try:
             async with asyncio.timeout(DRAIN_S):
-                # The end of the stream has invalidated the clock, and a frame needs it.
+                # The end of the stream has invalidated the clock, and frames need the feed's time.
                 await sync_clock(self._clock, self.name)
                 await asyncio.gather(*(each.drain() for each in self._publishers.values()))
         except TimeoutError:

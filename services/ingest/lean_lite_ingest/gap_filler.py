@@ -35,7 +35,7 @@ class GapFiller:
     Filler of the gaps of one feed.
 
     A lane declares nothing complete while it may have a gap. It does so again when the gap is
-    filled, unless the connection was lost meanwhile: then the next subscription finds a new gap,
+    filled, unless the connection was lost before that: then the next subscription finds a new gap,
     from the last complete bar on.
     """
 
@@ -94,7 +94,7 @@ class GapFiller:
             await self._connection.publish_state("connected", f"{len(since_ns)} symbols")
         gaps, lost = self._finder.lane_gaps(lanes, since_ns, self._now_ns())
         for gap in lost:
-            # Backfill serves what is before; without this it would trust the lane for it.
+            # Backfill fetches bars before this time; without it, they would count as complete.
             self._interests.live_since_ns |= dict.fromkeys(gap.symbols, gap.end_ns + MINUTE_NS)
             await self._publish_event(gap, "unrecoverable", 0)
         gaps += self._finder.start_gaps(symbols, since_ns, self._now_ns())

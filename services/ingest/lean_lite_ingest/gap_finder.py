@@ -7,7 +7,7 @@ from lean_lite.model.timestamps import MINUTE_NS, SECOND_NS, from_ns
 from lean_lite.protocol.partitions import Lane, lane_of
 from lean_lite_ingest.lane_publisher import IngestLanePublisher
 
-# A correction follows its bar by half a minute: one that was lost belongs to a bar before the gap.
+# A correction follows its bar by half a minute: a lost one may belong to a bar before the gap.
 MARGIN_NS = 2 * MINUTE_NS
 # Symbols whose gaps start this close together share their requests.
 NEAR_NS = 10 * MINUTE_NS

@@ -1,7 +1,7 @@
 """
 IngestLanePublisher: publish live bars and bars of filled gaps, and how far the lane is complete.
 
-Every frame says until when the lane is complete: from there on a successor fetches from the vendor.
+Every frame has the time until which the lane is complete; a new owner fetches later bars by REST.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -51,18 +51,18 @@ class IngestLanePublisher(LanePublisher[Row]):
         self.complete_ns: int | None = None
 
     async def take_over(self) -> LastFrame:
-        """Fence the earlier owner off and restore how far the lane is complete."""
+        """Fence the former owner off and restore how far the lane is complete."""
         last = await super().take_over()
         if COMPLETE in last.headers:
             self.complete_ns = int(last.headers[COMPLETE])
         return last
 
     def suspend_completeness(self) -> None:
-        """Claim no more completeness: bars may be missing from here on."""
+        """Stop declaring bars complete: bars may be missing from here on."""
         self._suspended = True
 
     def resume_completeness(self) -> None:
-        """Claim completeness again: the missing bars have been published."""
+        """Declare bars complete again: the missing ones have been published."""
         self._suspended = False
 
     def complete_until(self, final_ns: int) -> int:
@@ -70,7 +70,7 @@ class IngestLanePublisher(LanePublisher[Row]):
         return (self.complete_ns or 0) if self._suspended else final_ns
 
     async def declare_complete(self, span: CoveredSpan) -> None:
-        """Publish, behind all queued rows, an empty frame: the span is complete."""
+        """Publish an empty frame after all queued rows, which declares a span complete."""
         await self.drain()
         async with self._lock:
             headers = {WALL: "0", COVERS: span.text, **self._completeness()}
@@ -108,7 +108,7 @@ class IngestLanePublisher(LanePublisher[Row]):
     def _on_acknowledged(self, rows: Sequence[Row]) -> None:
         metrics.PUBLISHED.labels(self._feed).inc(len(rows))
         metrics.FRAMES.labels(self._feed).inc()
-        # Only now: a gap that is filled into a full queue would make the next one.
+        # Only when the queue is empty: filling a gap into a full queue would cause the next gap.
         if self._overflowed and not len(self._queue):
             self._overflowed = False
             self._on_gap(self._lane)
@@ -117,7 +117,7 @@ class IngestLanePublisher(LanePublisher[Row]):
         return {} if self.complete_ns is None else {COMPLETE: str(self.complete_ns)}
 
     def _advance(self, rows: Sequence[Row]) -> None:
-        """Move `complete_ns` on to the last live row; rows of filled gaps are older."""
+        """Advance `complete_ns` to the last live row; rows of filled gaps are older."""
         live = [row.start_ns for row in rows if row.origin == Origin.LIVE]
         if live and not self._suspended:
             self.complete_ns = max(self.complete_ns or 0, live[-1])

@@ -76,7 +76,7 @@ class SymbolCheck(Protocol):
     """The symbols that one feed has."""
 
     async def find_unknown(self, symbols: Collection[str]) -> Refusals:
-        """Return those that the feed does not have; none of them while the vendor is away."""
+        """Return those that the feed does not have; none while the vendor is unavailable."""
 
 
 class MarketDataSource(Protocol):

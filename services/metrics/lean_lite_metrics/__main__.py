@@ -1,4 +1,4 @@
-"""`python -m lean_lite_metrics`."""
+"""Run the metrics service."""
 
 from lean_lite.service import run
 from lean_lite_metrics.service import MetricsService

@@ -45,7 +45,7 @@ class PageServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the service's runner."""
+        """Handle no signals: the service's runner does."""
         yield
 
     async def run_here(self) -> None:

@@ -3,8 +3,8 @@ Metrics receives the heartbeats of every service and serves them over HTTP.
 
     md.beat.> ──► Instances ──► Routes ──► /metrics, /api/status, /api/counters
 
-It has nothing on disk: services count, metrics adds up. What an instance counted before it ended
-stays in the totals while this process lives.
+It has nothing on disk: services count, metrics adds up. The counts of an instance that has ended
+stay in the totals as long as this process runs.
 """
 
 import asyncio

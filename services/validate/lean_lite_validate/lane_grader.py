@@ -29,7 +29,7 @@ from lean_lite_validate.stream_pairs import StreamPair
 NO_PROFILE = "0"
 # What a new owner reads from the last GRADED frame; its marker carries the same headers.
 POSITION_HEADERS = (RAW_SEQ, RAW_STREAM, TAIL, RULES, PROFILE)
-# A recreated RAW stream is rare, and until it is noticed the lane only stands still.
+# A recreated RAW stream is rare, and until it is noticed the lane only waits.
 COMPARE_STREAM_EVERY_S = 5.0
 MARKER_PAYLOAD = encode_block(empty_block(""))
 
@@ -99,7 +99,7 @@ class LaneGrader:
             await asyncio.wait([consuming])
 
     async def _is_stream_replaced(self) -> bool:
-        # Read before the request: a frame that is graded meanwhile is beyond the answer.
+        # Read before the request: the answer may not include a frame that is graded during it.
         graded_seq = self._graded_seq
         try:
             info = await self._bus.jetstream.stream_info(self._pair.raw)
@@ -109,7 +109,7 @@ class LaneGrader:
 
     async def _take_over(self) -> int:
         """Fence the former owner and return the RAW sequence where the rebuild starts."""
-        # From the marker on, the fence refuses whatever a former owner still sends.
+        # From the marker on, the fence refuses all writes of a former owner.
         last = await self._output.take_over(MARKER_PAYLOAD, keep=POSITION_HEADERS)
         if self._live is not None:
             await self._live.publish_watermark(self._output.last_seq, last.seq)

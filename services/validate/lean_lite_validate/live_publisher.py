@@ -20,8 +20,9 @@ class LivePublisher:
     Publisher of one lane's live records: one message for each bar.
 
     The records of a frame are followed by its watermark, which names the frame before: a client
-    that has not received that one asks the store. An idle lane repeats its watermark every
-    `repeat_s` seconds, because core NATS may lose messages. Nothing is published without the lease.
+    that has not received that one requests it from the store. An idle lane repeats its watermark
+    every `repeat_s` seconds, because core NATS may lose messages. Nothing is published without the
+    lease.
     """
 
     def __init__(self, bus: Bus, lane: Lane, lease: Lease, repeat_s: float) -> None:
@@ -48,7 +49,7 @@ class LivePublisher:
     async def publish_watermark(
         self, seq: int, prev_seq: int, rows: Mapping[str, int] = NO_ROWS
     ) -> None:
-        """Publish that all records up to a frame are out, and how many it had per symbol."""
+        """Publish that all records up to a frame are published, and its count per symbol."""
         self._watermark = Watermark(seq, prev_seq, dict(rows))
         await self._send_watermark()
 

@@ -1,4 +1,4 @@
-"""AlpacaHistory: bars from Alpaca's REST service by its own client, within the plan's rate."""
+"""AlpacaHistory: bars from Alpaca's REST service through alpaca-py, within the plan's rate."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""SimulatorClock, SimulatorSymbols: in what a simulator differs from Alpaca."""
+"""SimulatorClock, SimulatorSymbols: how a simulator differs from Alpaca."""
 
 import asyncio
 import time

@@ -12,7 +12,7 @@ from lean_lite.errors import FeedUnavailable
 from lean_lite.market.symbols import asset_class_of
 from lean_lite_ingest.source import Refusals
 
-# A symbol that was listed or corrected meanwhile is accepted after this time.
+# The refusal of an unknown symbol is remembered for this long: it may be listed in the meantime.
 RECHECK_S = 60.0
 # A client waits for the reply to its subscription, and without this one the symbol is accepted.
 REPLY_TIMEOUT_S = 2.0
@@ -49,7 +49,7 @@ class SymbolDirectory:
         self._existing: set[str] = set()
 
     async def find_unknown(self, symbols: Collection[str]) -> Refusals:
-        """Return those that the feed does not have; none of them while the source is away."""
+        """Return those that the feed does not have; none while the source is unavailable."""
         now = time.monotonic()
         self._unknown_at = {s: at for s, at in self._unknown_at.items() if at > now - RECHECK_S}
         new = [s for s in symbols if s not in self._unknown_at and s not in self._existing]

@@ -3,7 +3,7 @@ Group commit: the frames that arrive during a flush form the next one.
 
 A flush writes rows and positions in one transaction of the only writing thread, then makes them
 visible to history. A flush that the disk refuses is retried every second, so nothing is dropped;
-meanwhile the queue fills to its bound and the server holds the stream back.
+until then the queue fills to its bound and the server holds the stream back.
 """
 
 import asyncio
@@ -152,7 +152,7 @@ class GroupCommitWriter:
         return changes, spans
 
     def _publish_changes(self, batch: FlushBatch, changes: list[Change]) -> None:
-        """Show what is committed to history, Valkey and the metrics; never waits."""
+        """Make committed rows visible to history, Valkey and the metrics; never waits."""
         for group, change in zip(batch.groups, changes, strict=True):
             self._days.apply(group, change)
             self._latest.put_nowait(group.source, change)

@@ -72,7 +72,7 @@ NOTHING_MISSING = FetchResult(1.0, ())
 
 
 class ReadThrough:
-    """Fetches what requests need and the coverage lacks."""
+    """Fetches what requests need and the store does not cover."""
 
     def __init__(self, bus: Bus, config: Config, coverage: Coverage) -> None:
         self._bus = bus
@@ -154,7 +154,7 @@ class ReadThrough:
             elif outcome.failed:
                 reason = outcome.failed
             else:
-                # Bars beyond are not over yet, or not final: that is no gap.
+                # Bars after that have not ended or are not final: that is no gap.
                 end_ns = min(end_ns, outcome.until_ns)
                 reason = "it was fetched, but did not arrive: try again"
             if part.start_ns < end_ns:

@@ -38,7 +38,7 @@ class Checkpoints:
                 connection = connection or _connection(self._path)
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.Error as error:
-                # The WAL grows meanwhile, which loses nothing; the writer reports a full disk.
+                # The WAL grows, but nothing is lost; the writer reports a full disk.
                 if not failed:
                     log.warning("checkpoint.failed", extra={"error": repr(error)})
                 failed = True

@@ -20,7 +20,7 @@ DayTables = dict[Source, DayTable]
 
 class DayStore(Protocol):
     """
-    Interface to the stored bars by UTC day, whatever form they are stored in.
+    Interface to the stored bars by UTC day, independent of how they are stored.
 
     See docs/decisions/0003-store-reading-interface.md.
     """

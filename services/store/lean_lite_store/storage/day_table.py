@@ -60,7 +60,7 @@ class DayTable:
     """
     Bars of one source and UTC day.
 
-    `plan` only reads: it may run in a thread beside `read`; `apply` may not.
+    `plan` only reads: it may run in a thread in parallel to `read`; `apply` may not.
     """
 
     def __init__(self, source: Source) -> None:

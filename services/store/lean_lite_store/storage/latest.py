@@ -1,10 +1,10 @@
 """
-The newest bar of each symbol in Valkey, for programs without a store nearby.
+The newest bar of each symbol in Valkey, for programs that do not use the bus.
 
 Hash `bars:latest:{feed}:{res_s}`, simulated bars in `bars:latest:{feed}:{res_s}:simulated`; field =
 symbol; value = 65 bytes, little-endian: start_ns i8; open, high, low, close, volume, vwap f8 (NaN:
-no vwap); trade_count i8 (-1: none); level u1 (1 POOR to 4 EXCELLENT). Valkey is a copy: nothing
-waits for it, and nothing is lost with it.
+no vwap); trade_count i8 (-1: none); level u1 (1 POOR to 4 EXCELLENT). Valkey holds a copy: nothing
+waits for it, and if it fails nothing is lost.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class LatestBars:
     """
     Writer of Valkey's hashes, one call per flush and hash; an empty `url` switches it off.
 
-    While the server is away only the newest bar per symbol waits, at most `MAX_PENDING`.
+    While the server is unavailable, only the newest bar per symbol waits, at most `MAX_PENDING`.
     ConfigError for an invalid address.
     """
 
