@@ -57,7 +57,7 @@ class Faults:
     rest_status: int = 0
     """Reply to every request for market data with this HTTP status."""
     seed: int = 0
-    """Which bars are hit."""
+    """Decides which bars the fractions select."""
 
     def __post_init__(self) -> None:
         """Refuse values out of their range."""
