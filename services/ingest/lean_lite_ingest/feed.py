@@ -151,7 +151,7 @@ class Feed:
             self._publishers[Lane(self.asset_class, partition_of(row.symbol))].put_nowait(row)
 
     def on_subscribed(self, symbols: frozenset[str]) -> None:
-        """Set since when symbols are live: bars that end later are received, or in a gap."""
+        """Set the time since which symbols are live: later bars are received, or in a gap."""
         self._interests.set_live(symbols, self._now_ns())
 
     def on_connected(self) -> None:

@@ -24,7 +24,7 @@ class Interests:
 
     `since_ns` is when each was requested first, and `live_since_ns` when the vendor confirmed it;
     both are in the feed's time. Pinned symbols never expire. The bucket outlives this process, so
-    that its successor subscribes the same symbols and finds the gaps of each.
+    that the next owner subscribes the same symbols and finds the gaps of each.
     """
 
     def __init__(self, bus: Bus, feed: str, pinned: Iterable[str], forget_s: float) -> None:
@@ -57,7 +57,7 @@ class Interests:
         self._report_count()
 
     def set_live(self, symbols: Iterable[str], since_ns: int) -> None:
-        """Set since when symbols are live; those that are live already stay as they are."""
+        """Set the time since which symbols are live, except those that are live already."""
         for symbol in symbols:
             self.live_since_ns.setdefault(symbol, since_ns)
 

@@ -194,7 +194,7 @@ def _check(callback: object) -> None:
         raise TypeError(message)
     try:
         signature = inspect.signature(callback)
-    except ValueError:  # Functions of C need not have a signature.
+    except ValueError:  # A function written in C may have no signature.
         return
     try:
         signature.bind("", None, None)

@@ -125,7 +125,7 @@ async def join_stack(config: Config) -> Membership:
         else:
             check_same_account(config, facts["feed"], facts["account"], str(folder))
             if users.join():
-                # The stack may have stopped before the lock was held: then it is another one.
+                # The stack may have stopped before the lock was held; another one may run by now.
                 if read_description(folder) == facts:
                     if launch is not None:
                         _log_external_reasons(facts)
