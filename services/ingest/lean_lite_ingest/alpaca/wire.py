@@ -16,7 +16,7 @@ Message = dict[str, Any]
 
 ORIGINS = {"b": Origin.LIVE, "u": Origin.UPDATED}
 NO_COUNT = -1
-# In a column -1 means "absent". A wrong count on the wire becomes -2, so that validate sees it.
+# In a column -1 means "absent". A negative count becomes -2, so that validate sees it as wrong.
 BAD_COUNT = -2
 MAX_COUNT = 2**63 - 1  # the largest int64 of a column
 
