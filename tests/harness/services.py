@@ -131,7 +131,7 @@ class Services:
         """Start `lean_lite_NAME`; keywords are sections of the settings."""
         given = {
             "bus": msgspec.structs.asdict(self._bus_config(name)),
-            "service": {"beat_s": 0.2},
+            "service": {"heartbeat_s": 0.2},
             **settings,
         }
         environment = child_environment(Config().replace(**given).environment())

@@ -7,7 +7,7 @@ from lean_lite_sim.market.bar import Bar
 from lean_lite_sim.market.market import Kind, Market
 from lean_lite_sim.market.timeframe import DailyBars
 from lean_lite_sim.market.timestamps import MINUTE_NS
-from lean_lite_sim.protocol.endpoints import Tempo
+from lean_lite_sim.protocol.endpoints import DeliveryGroup
 from lean_lite_sim.protocol.wire import Message, bar_message, unknown_message
 
 
@@ -22,7 +22,7 @@ class Timeline:
         self._market = market
         self._faults = faults
         self._delay_ns = delay_ns
-        self._daily: dict[Tempo, DailyBars] = {}
+        self._daily: dict[DeliveryGroup, DailyBars] = {}
         self._minute = lru_cache(8)(self._make_minute)
 
     def prepare(self, kind: Kind, mark_ns: int) -> None:
@@ -50,11 +50,11 @@ class Timeline:
             if faults.is_late(bar)
         ]
 
-    def daily_messages(self, tempo: Tempo, mark_ns: int) -> list[Message]:
+    def daily_messages(self, group: DeliveryGroup, mark_ns: int) -> list[Message]:
         """List the daily bars due at a mark; late bars count with all of their volume."""
-        daily = self._daily.setdefault(tempo, DailyBars(self._market))
+        daily = self._daily.setdefault(group, DailyBars(self._market))
         minute_ns = mark_ns - MINUTE_NS
-        bars = daily.after(self._minute(tempo.kind, minute_ns)[0], minute_ns)
+        bars = daily.after(self._minute(group.kind, minute_ns)[0], minute_ns)
         return [bar_message("dailyBars", bar) for bar in bars]
 
     def version_at(self, bar: Bar, now_ns: int) -> Bar:

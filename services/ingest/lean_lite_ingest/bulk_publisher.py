@@ -19,7 +19,7 @@ from lean_lite_ingest.rows import Row, to_block
 FRAME_ROWS = 4_096
 # Frames that the slowest consumer has not handled yet. BULK_RAW is bounded in bytes and drops its
 # oldest frames: a publisher that runs ahead would lose history before it is stored.
-AHEAD_FRAMES = 8
+MAX_UNHANDLED_FRAMES = 8
 AHEAD_TIMEOUT_S = 30.0
 
 
@@ -45,7 +45,7 @@ class BulkPublisher:
         subject = subjects.bulk_raw(feed, lane)
         self._output = FencedPublisher(bus, subjects.BULK_RAW, subject, lease)
         self._owned = False
-        self._ahead: deque[int] = deque()  # sequences of unhandled frames
+        self._unhandled: deque[int] = deque()  # sequences of unhandled frames
         self._lock = asyncio.Lock()
 
     async def publish(self, rows: Sequence[Row], span: CoveredSpan, resolution: Resolution) -> None:
@@ -75,22 +75,22 @@ class BulkPublisher:
         headers = {WALL: str(rows[0].wall_ns if rows else 0)}
         if span is not None:
             headers[COVERS] = span.text
-        self._ahead.append(await self._output.publish(encode_block(block), headers))
+        self._unhandled.append(await self._output.publish(encode_block(block), headers))
         metrics.BULK.labels(self._feed).inc(len(rows))
 
     async def _wait_for_room(self) -> None:
-        """Wait until the slowest consumer is fewer than `AHEAD_FRAMES` behind."""
-        while len(self._ahead) >= AHEAD_FRAMES:
+        """Wait until the slowest consumer is fewer than `MAX_UNHANDLED_FRAMES` behind."""
+        while len(self._unhandled) >= MAX_UNHANDLED_FRAMES:
             try:
                 async with asyncio.timeout(AHEAD_TIMEOUT_S):
-                    await self._slowest.wait_for(self._lane, self._ahead[0])
+                    await self._slowest.wait_for(self._lane, self._unhandled[0])
             except TimeoutError:
                 message = (
                     f"no consumer read the history on the bus within {AHEAD_TIMEOUT_S:g} s: "
                     "are validate and store running?"
                 )
                 raise FeedUnavailable(message) from None
-            self._ahead.popleft()
+            self._unhandled.popleft()
 
     def _empty_frame(self, resolution: Resolution) -> Block:
         return empty_block(self._feed, resolution=resolution, simulated=self._simulated)

@@ -46,7 +46,7 @@ class Feed:
         self.name = source.feed
         self.asset_class = source.asset_class
         pinned = [s for s in settings.symbols if asset_class_of(s) == source.asset_class]
-        self._interests = Interests(bus, source.feed, pinned, settings.forget_s)
+        self._interests = Interests(bus, source.feed, pinned, settings.interest_ttl_s)
         lanes = [Lane(source.asset_class, partition) for partition in range(PARTITIONS)]
         self._publishers = {
             lane: IngestLanePublisher(

@@ -56,7 +56,7 @@ class GapFiller:
         self._connection = connection
         self._interests = interests
         self._publishers = publishers
-        self._refill_again_s = settings.refill_again_s
+        self._refill_repeat_s = settings.refill_repeat_s
         self._finder = GapFinder(publishers, settings.refill_span_s)
         self._lanes: set[Lane] = set()
         self._new_symbols: set[str] = set()
@@ -106,7 +106,7 @@ class GapFiller:
 
     async def _fill_again(self, gaps: list[GapRange]) -> None:
         """Fetch once more when late trades have corrected the last bars."""
-        await asyncio.sleep(self._clock.wall_s(self._refill_again_s))
+        await asyncio.sleep(self._clock.wall_s(self._refill_repeat_s))
         await self._fill(gaps)
 
     async def _fill(self, gaps: Iterable[GapRange]) -> None:

@@ -10,7 +10,7 @@ from lean_lite_ingest.lane_publisher import IngestLanePublisher
 # A correction follows its bar by half a minute: a lost one may belong to a bar before the gap.
 MARGIN_NS = 2 * MINUTE_NS
 # Symbols whose gaps start this close together share their requests.
-NEAR_NS = 10 * MINUTE_NS
+SHARED_REQUEST_NS = 10 * MINUTE_NS
 
 
 class GapRange(NamedTuple):
@@ -86,7 +86,7 @@ def _group_by_start(starts: list[tuple[int, str]], end_ns: int) -> Iterable[GapR
     group: list[str] = []
     group_ns = 0
     for start_ns, symbol in starts:
-        if group and start_ns > group_ns + NEAR_NS:
+        if group and start_ns > group_ns + SHARED_REQUEST_NS:
             yield GapRange(tuple(group), group_ns, end_ns)
             group = []
         if not group:

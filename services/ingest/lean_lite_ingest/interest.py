@@ -27,11 +27,11 @@ class Interests:
     that the next owner subscribes the same symbols and finds the gaps of each.
     """
 
-    def __init__(self, bus: Bus, feed: str, pinned: Iterable[str], forget_s: float) -> None:
+    def __init__(self, bus: Bus, feed: str, pinned: Iterable[str], interest_ttl_s: float) -> None:
         self._bus = bus
         self._feed = feed
         self._pinned = frozenset(pinned)
-        self._forget_s = forget_s
+        self._forget_s = interest_ttl_s
         self._bucket: KeyValue | None = None
         self._renewed_at: dict[str, float] = {}
         self.since_ns: dict[str, int] = {}

@@ -77,7 +77,7 @@ class ValidateService:
 
     def _live_grader(self, lane: Lane, lease: Lease) -> LaneGrader:
         bus, config, _ = self._context
-        live = LivePublisher(bus, lane, lease, config.validate.head_every_s)
+        live = LivePublisher(bus, lane, lease, config.validate.watermark_every_s)
         return LaneGrader(bus, lane, LIVE, lease, live=live)
 
     def _bulk_grader(self, lane: Lane, lease: Lease) -> LaneGrader:

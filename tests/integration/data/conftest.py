@@ -81,7 +81,7 @@ async def validate_and_store(
 ) -> tuple[Process, Process]:
     """Start validate and store at the same time."""
     settings = {"path": str(tmp_path / "bars"), "redis_url": brokers.valkey_url}
-    validate = services.start("validate", validate={"head_every_s": 0.5})
+    validate = services.start("validate", validate={"watermark_every_s": 0.5})
     store = services.start("store", store=settings)
     return await validate.ready(), await store.ready()
 

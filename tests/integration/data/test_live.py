@@ -167,7 +167,7 @@ async def test_bars_continue_after_validate_is_killed(
     await feed(feeder, range(20))
     await validate.kill()
     await feed(feeder, range(20, 40))
-    services.start("validate", validate={"head_every_s": 0.5})
+    services.start("validate", validate={"watermark_every_s": 0.5})
     await feed(feeder, range(40, 50))
     got = await take(live, 50 * len(SYMBOLS))
     for symbol in SYMBOLS:

@@ -136,7 +136,7 @@ async def test_a_clean_stop_publishes_what_was_received(
 ) -> None:
     sim = await simulator(symbols=20)
     symbols = tuple(f"SYN{number:04}" for number in range(20))
-    settings = {"beat_s": 0.2, "drain_s": 20.0}
+    settings = {"heartbeat_s": 0.2, "drain_s": 20.0}
     ingest = services.start("ingest", alpaca=alpaca(sim), service=settings)
     await market.subscribe(*symbols)
     await market.reach(symbols[0], 5)

@@ -120,7 +120,7 @@ def launch(nats: Nats) -> Iterator[Launch]:
         config = Config().replace(
             bus=msgspec.structs.asdict(nats.config("metrics")),
             metrics={"port": port, "gone_s": 1.5},
-            service={"beat_s": 0.2},
+            service={"heartbeat_s": 0.2},
         )
         command = [sys.executable, "-m", "lean_lite_metrics"]
         environment = child_environment(config.environment())

@@ -182,7 +182,7 @@ async def test_frames_without_rows_have_watermarks_too(
 async def test_an_idle_lane_repeats_its_watermark(
     services: Services, feeder: Feeder, admin: Bus, listener: Listener
 ) -> None:
-    await services.start("validate", validate={"head_every_s": 0.3}).ready()
+    await services.start("validate", validate={"watermark_every_s": 0.3}).ready()
     await feeder.bars("AAPL", range(3))
     kept = await all_graded(admin, feeder)
     lane, last = lane_of("AAPL"), kept[lane_of("AAPL")][-1].seq

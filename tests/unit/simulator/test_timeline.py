@@ -8,7 +8,7 @@ from lean_lite_sim.faults import FaultHistory, Faults, first_version
 from lean_lite_sim.market.market import Market
 from lean_lite_sim.market.timeframe import fold, is_regular, parse_timeframe
 from lean_lite_sim.market.timestamps import MINUTE_NS, SECOND_NS, format_instant, parse_instant
-from lean_lite_sim.protocol.endpoints import Tempo
+from lean_lite_sim.protocol.endpoints import DeliveryGroup
 from lean_lite_sim.protocol.wire import Message
 from lean_lite_sim.timeline import Timeline
 from tests.harness.simulator_clients import TODAY, Record
@@ -99,7 +99,7 @@ def test_daily_bars_fold_the_session_so_far_in_any_order_of_calls() -> None:
     marks = [FIRST_MARK_NS + n * MINUTE_NS for n in (0, 1, 2, 9, 10, 400, 401)]
     timeline = make_timeline()
     for mark_ns in marks:
-        for body in map(read, timeline.daily_messages(Tempo("stocks", 0), mark_ns)):
+        for body in map(read, timeline.daily_messages(DeliveryGroup("stocks", 0), mark_ns)):
             start_ns = parse_timeframe("1Day").floor(body["S"], mark_ns - MINUTE_NS)
             bars = MARKET.bars(body["S"], start_ns, mark_ns - MINUTE_NS)
             expected = fold(start_ns, [bar for bar in bars if is_regular(bar)])
@@ -107,4 +107,4 @@ def test_daily_bars_fold_the_session_so_far_in_any_order_of_calls() -> None:
             assert (body["o"], body["v"]) == (expected.open, expected.volume)
             assert (body["h"], body["l"]) == (expected.high, expected.low)
             assert (body["c"], body["n"]) == (expected.close, expected.trade_count)
-    assert timeline.daily_messages(Tempo("stocks", 0), marks[-1]) == []
+    assert timeline.daily_messages(DeliveryGroup("stocks", 0), marks[-1]) == []

@@ -115,7 +115,7 @@ async def _services(config: Config, facts: Mapping[str, Any]) -> dict[str, str]:
     try:
         heartbeats = HeartbeatMonitor()
         await heartbeats.start(bus)
-        deadline = time.monotonic() + 2.5 * config.service.beat_s
+        deadline = time.monotonic() + 2.5 * config.service.heartbeat_s
         while len(heartbeats.states()) < len(SERVICES) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(CHECK_S)
         silent = dict.fromkeys(SERVICES, "no heartbeat")

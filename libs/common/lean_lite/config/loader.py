@@ -42,7 +42,7 @@ from lean_lite.errors import ConfigError
 IN_FILE = "_file"
 IN_CODE = "code"
 # Variables with the prefix that are read elsewhere: aliases, and switches of the tests.
-NO_SETTINGS = {
+OTHER_VARIABLES = {
     *ALIASES,
     FILE_VARIABLE,
     *(PREFIX + name for name in ("SOAK", "REQUIRE_CONTAINERS")),
@@ -182,7 +182,7 @@ def _from_environment(environ: Mapping[str, str]) -> Found:
         if environ.get(variable)
     }
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or variable in NO_SETTINGS:
+        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
             continue
         name, _, key = variable.removeprefix(PREFIX).lower().partition("__")
         if not key or name not in SECTIONS:

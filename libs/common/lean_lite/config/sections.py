@@ -118,9 +118,9 @@ class IngestConfig(Section, frozen=True):
     Attributes:
         symbols: symbols to subscribe from the start, besides those that clients request.
         pending_bars: limit of bars of one lane that wait for the bus.
-        forget_s: seconds until a symbol that no client renews is unsubscribed. A strategy may
+        interest_ttl_s: seconds until a symbol that no client renews is unsubscribed. A strategy may
             restart in that time without a gap.
-        refill_again_s: seconds, by the feed's clock, until a filled gap is fetched a second time.
+        refill_repeat_s: seconds, by the feed's clock, until a filled gap is fetched a second time.
             Late trades correct a bar up to half a minute after its end.
         refill_span_s: longest gap that is filled, in seconds.
         rest_timeout_s: limit of one request to Alpaca's REST service, in seconds.
@@ -130,8 +130,8 @@ class IngestConfig(Section, frozen=True):
 
     symbols: tuple[str, ...] = ()
     pending_bars: Count = 65_536
-    forget_s: Seconds = 300.0
-    refill_again_s: Seconds = 35.0
+    interest_ttl_s: Seconds = 300.0
+    refill_repeat_s: Seconds = 35.0
     refill_span_s: Seconds = 86_400.0
     rest_timeout_s: Seconds = 30.0
     rest_requests_per_min: Count = 150
@@ -142,11 +142,11 @@ class ValidateConfig(Section, frozen=True):
     The service that grades bars.
 
     Attributes:
-        head_every_s: seconds after which an idle lane repeats its watermark. A client that lost
-            the last message of a lane finds out after this time.
+        watermark_every_s: seconds after which an idle lane repeats its watermark. A client that
+            lost the last message of a lane finds out after this time.
     """
 
-    head_every_s: Seconds = 5.0
+    watermark_every_s: Seconds = 5.0
 
 
 class StoreConfig(Section, frozen=True):
@@ -178,7 +178,7 @@ class MetricsConfig(Section, frozen=True):
         host: address to listen on; by default this machine only.
         port: port to listen on; 0 means a free one.
         gone_s: seconds without a heartbeat after which a process counts as gone: five heartbeats
-            at the default `service.beat_s`.
+            at the default `service.heartbeat_s`.
     """
 
     host: str = "127.0.0.1"
@@ -193,7 +193,7 @@ class ServiceConfig(Section, frozen=True):
     Attributes:
         health_host: address of the health endpoints; by default this machine only.
         health_port: port of the health endpoints; 0 means a free one.
-        beat_s: seconds between two heartbeats.
+        heartbeat_s: seconds between two heartbeats.
         drain_s: time limit of a clean stop, in seconds.
         log_level: lowest level that is logged.
         log_format: `json` for machines, `text` for people; both go to standard error.
@@ -202,7 +202,7 @@ class ServiceConfig(Section, frozen=True):
 
     health_host: str = "127.0.0.1"
     health_port: Port = 0
-    beat_s: Seconds = 1.0
+    heartbeat_s: Seconds = 1.0
     drain_s: Seconds = 2.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

@@ -8,12 +8,12 @@ EXPIRY_S = 15.0
 
 
 class ClientInterest:
-    """Interest of each client as of its last request; it expires after `forget_s` of silence."""
+    """Interest of each client as of its last request, for `interest_ttl_s`."""
 
     def __init__(
-        self, forget_s: float = EXPIRY_S, clock: Callable[[], float] = time.monotonic
+        self, interest_ttl_s: float = EXPIRY_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._forget_s = forget_s
+        self._forget_s = interest_ttl_s
         self._clock = clock
         self._clients: dict[str, tuple[frozenset[str], float]] = {}
 

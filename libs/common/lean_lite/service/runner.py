@@ -81,7 +81,8 @@ async def _run_service(
     health.start()
     heartbeats = HeartbeatPublisher(bus, name, instance, health.url, failing)
     publishing = asyncio.create_task(
-        heartbeats.run(config.service.beat_s, health.record_loop_run), name="publish heartbeats"
+        heartbeats.run(config.service.heartbeat_s, health.record_loop_run),
+        name="publish heartbeats",
     )
     try:
         return await _run_until_stopped(service, config.service.drain_s)

@@ -13,26 +13,26 @@ _TEST_CHANNELS: Final = ("trades", "quotes", "bars")
 KNOWN_CHANNELS: Final = frozenset({*_STOCK_CHANNELS, *_CRYPTO_CHANNELS, "news"})
 
 
-class Tempo(NamedTuple):
-    """Kind of symbols and delay; endpoints of equal tempo send the same messages."""
+class DeliveryGroup(NamedTuple):
+    """Kind of symbols and delay; endpoints of the same group send the same messages."""
 
     kind: Kind
     lag_ns: int
 
 
 class Endpoint(NamedTuple):
-    """One websocket path: name of its feed, tempo, and accepted channels."""
+    """One websocket path: name of its feed, group, and accepted channels."""
 
     path: str
     feed: str
-    tempo: Tempo
+    group: DeliveryGroup
     channels: tuple[str, ...]
 
 
-_STOCKS: Final = Tempo("stocks", 0)
-_DELAYED: Final = Tempo("stocks", 15 * MINUTE_NS)
-_TEST: Final = Tempo("test", 0)
-_CRYPTO: Final = Tempo("crypto", 0)
+_STOCKS: Final = DeliveryGroup("stocks", 0)
+_DELAYED: Final = DeliveryGroup("stocks", 15 * MINUTE_NS)
+_TEST: Final = DeliveryGroup("test", 0)
+_CRYPTO: Final = DeliveryGroup("crypto", 0)
 
 ENDPOINTS: Final = {
     endpoint.path: endpoint

@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 from lean_lite_sim.faults import UPDATE_AFTER_NS
 from lean_lite_sim.market.clock import FeedClock
 from lean_lite_sim.market.timestamps import MINUTE_NS
-from lean_lite_sim.protocol.endpoints import ENDPOINTS, Tempo
+from lean_lite_sim.protocol.endpoints import ENDPOINTS, DeliveryGroup
 from lean_lite_sim.stream.server import StreamServer
 from lean_lite_sim.timeline import Timeline
 
-_TEMPOS: Final = tuple(dict.fromkeys(endpoint.tempo for endpoint in ENDPOINTS.values()))
+_GROUPS: Final = tuple(dict.fromkeys(endpoint.group for endpoint in ENDPOINTS.values()))
 
 
 class _Tick(NamedTuple):
@@ -35,25 +35,25 @@ class Scheduler:
         for tick in self._ticks():
             self._prepare(tick)
             await self._clock.sleep_until(tick.due_ns)
-            for tempo in _TEMPOS:
-                self._send(tempo, tick)
+            for group in _GROUPS:
+                self._send(group, tick)
 
     def _prepare(self, tick: _Tick) -> None:
-        for tempo in _TEMPOS:
-            if tick.is_mark and self._server.subscribers(tempo):
-                self._timeline.prepare(tempo.kind, tick.mark_ns - tempo.lag_ns)
+        for group in _GROUPS:
+            if tick.is_mark and self._server.subscribers(group):
+                self._timeline.prepare(group.kind, tick.mark_ns - group.lag_ns)
 
-    def _send(self, tempo: Tempo, tick: _Tick) -> None:
-        clients = self._server.subscribers(tempo)
+    def _send(self, group: DeliveryGroup, tick: _Tick) -> None:
+        clients = self._server.subscribers(group)
         if not clients:
             return
-        mark_ns = tick.mark_ns - tempo.lag_ns
+        mark_ns = tick.mark_ns - group.lag_ns
         if not tick.is_mark:
-            messages = self._timeline.updated_messages(tempo.kind, mark_ns)
+            messages = self._timeline.updated_messages(group.kind, mark_ns)
         else:
-            messages = self._timeline.bar_messages(tempo.kind, mark_ns)
+            messages = self._timeline.bar_messages(group.kind, mark_ns)
             if any(client.subscription.selection.daily_bars for client in clients):
-                messages += self._timeline.daily_messages(tempo, mark_ns)
+                messages += self._timeline.daily_messages(group, mark_ns)
         if messages:
             self._server.deliver(clients, messages)
 

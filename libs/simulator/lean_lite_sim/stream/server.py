@@ -10,7 +10,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from lean_lite_sim.faults import ConnectionFault
-from lean_lite_sim.protocol.endpoints import ENDPOINTS, Tempo
+from lean_lite_sim.protocol.endpoints import ENDPOINTS, DeliveryGroup
 from lean_lite_sim.protocol.wire import Message
 from lean_lite_sim.stream.connection import ClientConnection, ConnectionContext
 from lean_lite_sim.stream.delivery import Delivery
@@ -59,12 +59,12 @@ class StreamServer:
         for client in tuple(self._clients):
             client.apply_fault(ConnectionFault(abort=True))
 
-    def subscribers(self, tempo: Tempo) -> list[ClientConnection]:
-        """List the connections of a tempo with any subscription."""
+    def subscribers(self, group: DeliveryGroup) -> list[ClientConnection]:
+        """List the connections of a group with any subscription."""
         return [
             client
             for client in self._clients
-            if client.endpoint.tempo == tempo and not client.subscription.is_empty
+            if client.endpoint.group == group and not client.subscription.is_empty
         ]
 
     def deliver(self, clients: list[ClientConnection], messages: list[Message]) -> None:

@@ -98,7 +98,7 @@ class Subscription:
         except ValueError:
             raise Refusal(400) from None
         for symbol in symbols:
-            if symbol != EVERY_SYMBOL and not is_well_formed(symbol, self._endpoint.tempo.kind):
+            if symbol != EVERY_SYMBOL and not is_well_formed(symbol, self._endpoint.group.kind):
                 raise Refusal(400)
         return symbols
 

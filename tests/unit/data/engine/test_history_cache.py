@@ -18,7 +18,7 @@ from lean_lite.blocks import empty_block, from_bars
 from lean_lite.data import Bars, DataCache, DataMetrics
 from lean_lite.data.cache.disk import DiskCache, Key
 from lean_lite.data.dispatch.dispatcher import Dispatcher
-from lean_lite.data.engine.history_cache import HistoryCache, SpanWatch
+from lean_lite.data.engine.history_cache import HistoryCache, PendingSpan
 from lean_lite.data.history.query import HistoryQuery, build_query
 from lean_lite.data.resampling.fold import fold_bars
 from lean_lite.model import Resolution, TradeBar
@@ -52,7 +52,7 @@ class Client:
         self.dispatcher.remove_symbol("SPY")
         self.cache.untrack("SPY")
 
-    def watch(self, query: HistoryQuery) -> SpanWatch | None:
+    def watch(self, query: HistoryQuery) -> PendingSpan | None:
         return self.cache.watch(query, self.dispatcher.newest_ns(query.symbol))
 
     async def put(self, query: HistoryQuery, bars: Bars) -> None:

@@ -62,7 +62,7 @@ async def demo(config: Config, options: DemoOptions) -> int:
     simulator = SimulatorOptions().with_settings(config.stack) if simulated else None
     dashboard = Dashboard(options.symbols, sys.stderr if options.json else sys.stdout)
     dashboard.print_line(_banner(config, simulator))
-    config = config.replace(service={"beat_s": HEARTBEAT_S})
+    config = config.replace(service={"heartbeat_s": HEARTBEAT_S})
     stack = Stack(config, folder=default_folder(config, mode), simulator=simulator)
     starting = asyncio.create_task(stack.start())
     if not await _finish_unless_stopped(starting, stop_requested):

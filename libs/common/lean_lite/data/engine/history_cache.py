@@ -26,7 +26,7 @@ from lean_lite.model.timestamps import from_ns
 END_NS = 2**62
 
 
-class SpanWatch:
+class PendingSpan:
     """Whether a requested span was closed, and whether it is unrevised since."""
 
     def __init__(self, query: HistoryQuery, newest_ns: int) -> None:
@@ -56,7 +56,7 @@ class HistoryCache:
         self._metrics = metrics
         # By tracked symbol: the feeds that the store has answered for, and whether simulated.
         self._sources: dict[str, set[tuple[str, bool]]] = {}
-        self._watches = WeakSet[SpanWatch]()
+        self._watches = WeakSet[PendingSpan]()
 
     def track(self, symbol: str) -> None:
         """Start to cache a symbol, whose corrections are passed to `invalidate` from now on."""
@@ -77,7 +77,7 @@ class HistoryCache:
         if self._cache is not None:
             self._cache.invalidate(symbol, from_ns(start_ns), from_ns(end_ns))
 
-    def watch(self, query: HistoryQuery, newest_ns: int) -> SpanWatch | None:
+    def watch(self, query: HistoryQuery, newest_ns: int) -> PendingSpan | None:
         """
         Watch a span from before it is fetched until it is `put`.
 
@@ -90,7 +90,7 @@ class HistoryCache:
         """
         if self._cache is None or query.symbol not in self._sources:
             return None
-        watch = SpanWatch(query, newest_ns)
+        watch = PendingSpan(query, newest_ns)
         self._watches.add(watch)
         return watch
 
@@ -107,7 +107,7 @@ class HistoryCache:
         self._metrics.record_cache(bars is not None)
         return bars
 
-    async def put(self, query: HistoryQuery, bars: Bars, watch: SpanWatch | None) -> None:
+    async def put(self, query: HistoryQuery, bars: Bars, watch: PendingSpan | None) -> None:
         """
         Cache history if the rules above allow it; writes the disk in a thread.
 

@@ -79,7 +79,7 @@ class FeedSubscriptions:
                 raise failure
 
     async def release(self) -> None:
-        """Unsubscribe from user feeds; ingest keeps symbols for `ingest.forget_s` on purpose."""
+        """Unsubscribe from user feeds; ingest keeps its symbols for `ingest.interest_ttl_s`."""
         accepted, self.accepted = self.accepted, ()
         await asyncio.gather(*(self._release_feed(feed) for feed in self.by_feed(accepted)))
 
