@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 VENV ?= .venv
 export VENV PYTHON
+# Services and tests start some hundred processes, each of which would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 python = "$(VENV)/bin/python"
 
 # Testcontainers' reaper is one more image to pull, and the fixtures clean up by themselves.

@@ -179,7 +179,9 @@ def images(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iter
                 break
         else:
             refuse(f"{wanted} is not here and can't be pulled; {name} may name another image")
-    Compose(command, tmp_path_factory.mktemp("build"))("build", "--parallel")
+    build = Compose(command, tmp_path_factory.mktemp("build"))
+    build("build", "setup")  # first, so that the layers that all share are built once
+    build("build", "--parallel")
     yield
     names = [f"{IMAGES}/{name}" for name in (*SERVICES, "simulator", "setup")]
     subprocess.run(["docker", "image", "rm", *names], capture_output=True, check=False)

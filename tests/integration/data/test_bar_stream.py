@@ -81,9 +81,9 @@ async def test_streams_end_when_their_engine_stops(
     async with engine(feed) as running:
         reading = [asyncio.create_task(read(running)), asyncio.create_task(read_slices(running))]
         await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # the feed is subscribed once, by the first of the two streams
         await publish(feed, 1)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # neither ends with its first bar
         assert not any(task.done() for task in reading)
     assert await asyncio.wait_for(asyncio.gather(*reading), LIMIT_S) == [1, 1]
 
@@ -98,7 +98,6 @@ async def test_slices_that_are_no_longer_read_are_unsubscribed(
     async with engine(feed) as running:
         reading = asyncio.create_task(first(running))
         await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
-        await asyncio.sleep(0.5)
         await publish(feed, 1)
         await asyncio.wait_for(reading, LIMIT_S)
         await until(lambda: f"unsubscribe {SYMBOL}" in feed.calls, "the unsubscription")
@@ -131,7 +130,6 @@ async def test_a_named_reader_resumes_where_it_stopped(
         async with running.bars(SYMBOL, since=since, name="reader") as stream:
             first = asyncio.create_task(take(stream, 5))
             await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
-            await asyncio.sleep(0.5)
             await publish(feed, *range(7))
             assert minutes(await first) == [0, 1, 2, 3, 4]
         await feed.publish(rate(1, volume=9.0))
@@ -166,7 +164,6 @@ async def test_final_bars_held_back_before_a_restart_are_delivered_after_it(
         async with running.bars(SYMBOL, revisions="final", name="reader") as stream:
             first = asyncio.create_task(take(stream, 2))
             await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
-            await asyncio.sleep(0.5)
             await publish(feed, 0)
             await feed.publish(rate(0, volume=9.0))
             await publish(feed, 1, 2)
@@ -202,7 +199,7 @@ async def test_a_name_has_one_reader_at_a_time(
         streams = [running.bars(SYMBOL, name="reader") for _ in range(2)]
         reading = [asyncio.create_task(take(stream, 1)) for stream in streams]
         await until(lambda: f"subscribe {SYMBOL}" in feed.calls, "the subscription")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)  # the feed is subscribed once, by the first of the two streams
         await publish(feed, 0)
         await asyncio.gather(*reading)
 

@@ -147,7 +147,7 @@ async def test_a_reader_waits_for_a_server_that_does_not_answer_for_its_bookmark
             await relay.close()
             async with reader.bars(SYMBOL, since=NIGHT, name="reader") as stream:
                 first = asyncio.create_task(take(stream, 1))
-                await asyncio.sleep(3.0)
+                await asyncio.sleep(1.5)  # three requests fail
                 await relay.open()
                 assert [bar.timestamp for bar in await first] == [NIGHT]
 
@@ -163,7 +163,7 @@ async def test_a_stream_without_since_gets_no_correction_of_past_bars(
         slices = running.slices([SYMBOL])
         slicing = asyncio.create_task(anext(slices))
         await until(lambda: feed.calls.count(f"subscribe {SYMBOL}") == 1, "the subscription")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # the feed is subscribed once, by the first of the two streams
         await publish(feed, running, EURUSD=range(5, 6))
         await feed.publish(rate(2, volume=9.0))
         await publish(feed, running, EURUSD=range(6, 7))
