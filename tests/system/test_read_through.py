@@ -148,7 +148,7 @@ async def test_a_rest_service_that_fails_leaves_gaps_and_the_next_request_fills_
     finally:
         pipeline.stack.children["simulator"].send_signal(signal.SIGCONT)
     assert late.gaps
-    shows("history that can't be had in time", late.gaps[0].reason)
+    shows("history that is not fetched in time", late.gaps[0].reason)
     assert progress[0] < 1
     assert progress == sorted(progress)
     history_request = request("AAPL")

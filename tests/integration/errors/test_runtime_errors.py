@@ -99,7 +99,7 @@ async def test_an_undecodable_frame_is_logged_and_kept_with_its_bytes(
         return store.counted("lean_lite_store_bars_total") == 3
 
     await until(stored_bars, "the bars after it")
-    shows("a frame that nobody can read", validate.log)
+    shows("a frame that can't be decoded", validate.log)
     assert [f.payload for f in await stored(admin, GRADED) if f.payload == BYTES] == [BYTES]
     file = tmp_path / "bars" / "store-0.sqlite"
     with apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY) as connection:

@@ -136,6 +136,6 @@ async def test_a_backfill_of_a_wrong_symbol_feed_or_resolution_is_refused(
         await backfilled(client, BackfillRequest("spy", 0, DAY_NS))
     with pytest.raises(RequestError, match="not served by this account") as refused:
         await backfilled(client, BackfillRequest("SPY", 0, DAY_NS, feed="sip"))
-    shows("a feed that the account has not", str(refused.value))
+    shows("a feed that the account does not have", str(refused.value))
     with pytest.raises(RequestError, match="minutes and days"):
         await backfilled(client, BackfillRequest("SPY", 0, DAY_NS, 3_600))
