@@ -31,7 +31,7 @@ class Interests:
         self._bus = bus
         self._feed = feed
         self._pinned = frozenset(pinned)
-        self._forget_s = interest_ttl_s
+        self._interest_ttl_s = interest_ttl_s
         self._bucket: KeyValue | None = None
         self._renewed_at: dict[str, float] = {}
         self.since_ns: dict[str, int] = {}
@@ -74,7 +74,7 @@ class Interests:
 
     def expired(self) -> list[str]:
         """Return the symbols that no client has renewed in time."""
-        before = time.monotonic() - self._forget_s
+        before = time.monotonic() - self._interest_ttl_s
         return [s for s, at in self._renewed_at.items() if at < before and s not in self._pinned]
 
     def _restore(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ class ClientInterest:
     def __init__(
         self, interest_ttl_s: float = EXPIRY_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._forget_s = interest_ttl_s
+        self._interest_ttl_s = interest_ttl_s
         self._clock = clock
         self._clients: dict[str, tuple[frozenset[str], float]] = {}
 
@@ -24,7 +24,7 @@ class ClientInterest:
     @property
     def symbols(self) -> frozenset[str]:
         """Symbols of all clients whose interest has not expired."""
-        since = self._clock() - self._forget_s
+        since = self._clock() - self._interest_ttl_s
         self._clients = {
             client: (symbols, updated_at)
             for client, (symbols, updated_at) in self._clients.items()
