@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +17,7 @@ from lean_lite_ingest.alpaca.stream import CHANNELS, CryptoStream, StockStream
 from lean_lite_ingest.alpaca.wire import Message
 from lean_lite_sim import Faults, Simulator
 from tests.harness.simulator_clients import fast
+from tests.harness.waiting import until
 
 STOP_S = 3
 WAIT_S = 30
@@ -118,12 +119,6 @@ class Callbacks:
         return [m[channel] for m in self.controls if m["T"] == "subscription"]
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 def stocks(simulator: Simulator, callbacks: Callbacks, secret: str = "simulator") -> StockStream:
     frames = StockStream("simulator", secret, "iex", simulator.stream_url, callbacks)
     frames._reconnect_min_backoff = BACKOFF_S
@@ -165,7 +160,7 @@ async def test_a_batch_of_messages_is_delivered_completely(simulator: Simulator)
     frames = stocks(simulator, callbacks)
     frames.add_symbols(["*"])
     async with running(frames):
-        await until(lambda: len(callbacks.batches) >= 5)
+        await until(lambda: len(callbacks.batches) >= 5, limit_s=WAIT_S)
     assert callbacks.subscriptions() == [["*"]]
     assert callbacks.subscriptions("updatedBars") == [["*"]]
     minutes = [{message["t"] for message in batch} for batch in callbacks.batches]
@@ -180,7 +175,7 @@ async def test_crypto_has_its_own_stream(simulator: Simulator) -> None:
     frames = CryptoStream("simulator", "simulator", "us", simulator.stream_url, callbacks)
     frames.add_symbols(["BTC/USD"])
     async with running(frames):
-        await until(lambda: callbacks.batches)
+        await until(lambda: callbacks.batches, limit_s=WAIT_S)
     assert callbacks.batches[0][0]["S"] == "BTC/USD"
     assert callbacks.subscriptions() == [["BTC/USD"]]
 
@@ -190,13 +185,15 @@ async def test_symbols_are_added_and_removed_while_connected(simulator: Simulato
     frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY"])
     async with running(frames):
-        await until(lambda: frames._running and callbacks.subscriptions())
+        await until(lambda: frames._running and callbacks.subscriptions(), limit_s=WAIT_S)
         frames.add_symbols(["AAPL"])
         await frames.subscribe_all()
-        await until(lambda: ["AAPL", "SPY"] in map(sorted, callbacks.subscriptions()))
+        await until(
+            lambda: ["AAPL", "SPY"] in map(sorted, callbacks.subscriptions()), limit_s=WAIT_S
+        )
         await frames.remove_symbols(["SPY", "MSFT"])
-        await until(lambda: callbacks.subscriptions()[-1] == ["AAPL"])
-        await until(lambda: callbacks.subscriptions("updatedBars")[-1] == ["AAPL"])
+        await until(lambda: callbacks.subscriptions()[-1] == ["AAPL"], limit_s=WAIT_S)
+        await until(lambda: callbacks.subscriptions("updatedBars")[-1] == ["AAPL"], limit_s=WAIT_S)
 
 
 async def test_a_subscription_before_the_connection_waits_for_it(simulator: Simulator) -> None:
@@ -206,7 +203,7 @@ async def test_a_subscription_before_the_connection_waits_for_it(simulator: Simu
     await frames.subscribe_all()
     await frames.remove_symbols(["AAPL"])
     async with running(frames):
-        await until(callbacks.subscriptions)
+        await until(callbacks.subscriptions, limit_s=WAIT_S)
     assert callbacks.subscriptions()[0] == ["SPY"]
 
 
@@ -217,9 +214,9 @@ async def test_a_server_without_a_greeting_is_retried(monkeypatch: pytest.Monkey
         frames = stocks(simulator, callbacks)
         frames.add_symbols(["SPY"])
         async with running(frames):
-            await until(lambda: connections(simulator)["total"] >= 2)
+            await until(lambda: connections(simulator)["total"] >= 2, limit_s=WAIT_S)
             simulator.clear_faults()
-            await until(lambda: callbacks.batches)
+            await until(lambda: callbacks.batches, limit_s=WAIT_S)
     assert frames.refusal == ""
 
 
@@ -228,7 +225,7 @@ async def test_a_stream_without_a_greeting_stops_immediately() -> None:
         frames = stocks(simulator, Callbacks())
         frames.add_symbols(["SPY"])
         async with running(frames):
-            await until(lambda: connections(simulator)["total"])
+            await until(lambda: connections(simulator)["total"], limit_s=WAIT_S)
 
 
 async def test_wrong_keys_end_the_run(simulator: Simulator) -> None:
@@ -259,7 +256,7 @@ async def test_a_stream_can_run_again_after_a_refusal(simulator: Simulator) -> N
         await frames.run_connected()
     assert frames.refusal
     async with running(frames):
-        await until(lambda: callbacks.batches)
+        await until(lambda: callbacks.batches, limit_s=WAIT_S)
 
 
 async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> None:
@@ -269,8 +266,8 @@ async def test_a_stream_waits_for_the_only_connection(simulator: Simulator) -> N
     waiter.add_symbols(["SPY"])
     async with running(waiter) as waiting:
         async with running(holder):
-            await until(lambda: first.batches or second.batches)
-        await until(lambda: second.batches)
+            await until(lambda: first.batches or second.batches, limit_s=WAIT_S)
+        await until(lambda: second.batches, limit_s=WAIT_S)
         assert not waiting.done()
     assert waiter.refusal == ""
 
@@ -280,11 +277,11 @@ async def test_an_abort_is_followed_by_the_same_subscription(simulator: Simulato
     frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY", "AAPL"])
     async with running(frames):
-        await until(lambda: callbacks.batches)
+        await until(lambda: callbacks.batches, limit_s=WAIT_S)
         simulator.arm({"abort": True})
-        await until(lambda: callbacks.disconnects == 1)
+        await until(lambda: callbacks.disconnects == 1, limit_s=WAIT_S)
         before = len(callbacks.batches)
-        await until(lambda: len(callbacks.batches) > before)
+        await until(lambda: len(callbacks.batches) > before, limit_s=WAIT_S)
     assert connections(simulator)["total"] == 2
     assert [sorted(symbols) for symbols in callbacks.subscriptions()] == [["AAPL", "SPY"]] * 2
 
@@ -295,7 +292,7 @@ async def test_an_error_after_the_greeting_is_passed_on(simulator: Simulator) ->
     frames = stocks(simulator, callbacks)
     frames.add_symbols(["SPY"])
     async with running(frames) as task:
-        await until(lambda: callbacks.controls)
+        await until(lambda: callbacks.controls, limit_s=WAIT_S)
         assert not task.done()
     assert [(m["T"], m["code"]) for m in callbacks.controls] == [("error", 405)]
 
@@ -305,10 +302,10 @@ async def test_a_quiet_stream_stops_quickly(simulator: Simulator) -> None:
     frames = stocks(simulator, callbacks)
     frames.add_symbols(["NONE"])
     async with running(frames):
-        await until(callbacks.subscriptions)
+        await until(callbacks.subscriptions, limit_s=WAIT_S)
     assert callbacks.batches == []
     assert callbacks.disconnects == 1
-    await until(lambda: connections(simulator)["open"] == 0)
+    await until(lambda: connections(simulator)["open"] == 0, limit_s=WAIT_S)
 
 
 async def test_a_stream_without_symbols_stops_quickly(simulator: Simulator) -> None:

@@ -26,6 +26,7 @@ from lean_lite.data import (
     DataTransformer,
 )
 from lean_lite.model import DataQualityLevel, QuoteBar, Resolution, TradeBar
+from tests.harness.waiting import until
 
 Names = dict[str, Any]
 Stage = Callable[[], AbstractAsyncContextManager[Names]]
@@ -77,15 +78,11 @@ def files() -> list[Path]:
     return sorted(Path().rglob("*"))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():
-            await asyncio.sleep(0.05)
-
-
 async def called(engine: DataEngine) -> None:
     """Wait until each callback has been called, and check that none has failed."""
-    await until(lambda: all(one["called"] for one in engine.get_metrics()["callbacks"]))
+    await until(
+        lambda: all(one["called"] for one in engine.get_metrics()["callbacks"]), limit_s=LIMIT_S
+    )
     assert [one["failed"] for one in engine.get_metrics()["callbacks"]] == [0]
 
 
@@ -152,7 +149,7 @@ async def custom_feed() -> AsyncIterator[Names]:
     async with running:
         await running.subscribe_symbol("EUR/USD", feed_name="custom_feed")
         await feed.publish(TradeBar("EUR/USD", NOW - timedelta(minutes=9), 1.1, 1.2, 1.0, 1.1, 0))
-        await until(lambda: bool(got))
+        await until(lambda: bool(got), limit_s=LIMIT_S)
     assert got[0].close == 1.1
     assert feed.metrics.total_messages == len(feed.buffer) == 1
 
@@ -226,7 +223,10 @@ async def several_feeds() -> AsyncIterator[Names]:
         yield names
         assert running.get_metrics()["engine"]["symbols"] == ["AAPL", "BTC/USD", "EUR/USD"]
         stocks, crypto, forex = running.feeds.values()
-        await until(lambda: bool(len(stocks.buffer) and len(crypto.buffer) and len(forex.buffer)))
+        await until(
+            lambda: bool(len(stocks.buffer) and len(crypto.buffer) and len(forex.buffer)),
+            limit_s=LIMIT_S,
+        )
         for feed, symbol in ((stocks, "AAPL"), (crypto, "BTC/USD"), (forex, "EUR/USD")):
             assert {record.symbol for record in feed.buffer} == {symbol}
 
@@ -330,7 +330,7 @@ async def debugging() -> AsyncIterator[Names]:
         yield names
         assert logging.getLogger("lean_lite.data.live").isEnabledFor(logging.DEBUG)
         assert names["feed_name"] == "alpaca_main"
-        await until(lambda: names["feed"].get_connection_status().connected)
+        await until(lambda: names["feed"].get_connection_status().connected, limit_s=LIMIT_S)
 
 
 # In the order of the specification; its first block is a program of its own.

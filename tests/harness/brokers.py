@@ -121,7 +121,7 @@ def containers(folder: Path) -> Iterator[Brokers]:
         except DockerException as error:
             reason = str(error)
         if reason:
-            _refuse(f"no containers of {NATS_IMAGE} and {REDIS_IMAGE} here: {reason}")
+            refuse(f"no containers of {NATS_IMAGE} and {REDIS_IMAGE} here: {reason}")
         _await_answer(nats_port, b"", b"INFO ")
         _await_answer(valkey_port, f"AUTH {password}\r\n".encode(), b"+OK")
         yield Brokers(
@@ -138,7 +138,8 @@ def _run(running: ExitStack, container: "DockerContainer", port: int) -> int:
     return int(container.get_exposed_port(port))
 
 
-def _refuse(reason: str) -> NoReturn:
+def refuse(reason: str) -> NoReturn:
+    """Skip the test, or fail it where containers are required."""
     with warnings.catch_warnings():
         # Docker's client leaves its socket open when no daemon answers.
         warnings.simplefilter("ignore", ResourceWarning)

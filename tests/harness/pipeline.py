@@ -19,10 +19,13 @@ from lean_lite.config import Config
 from lean_lite.data.history.client import fetch
 from lean_lite.errors import BusError, RequestError
 from lean_lite.protocol.history import HistoryRequest
+from lean_lite.protocol.partitions import Lane
+from lean_lite.protocol.subjects import GRADED, RAW
 from lean_lite.stack import SimulatorOptions, Stack
+from tests.harness.gradings import graded_up_to
+from tests.harness.waiting import until
 
 SYMBOLS = ("SPY", "AAPL", "BTC/USD")
-SETTLE_S = 60.0
 VALUES = ("open", "high", "low", "close", "volume")
 
 
@@ -32,6 +35,10 @@ class Strategy:
     def __init__(self, config: Config, symbols: tuple[str, ...] = SYMBOLS) -> None:
         self.bars: list[TailBar] = []
         self.process = StrategyProcess(symbols, config, self.bars.append)
+
+    async def wait_for_bars(self, more_than: int = 0, limit_s: float = 30.0) -> None:
+        """Wait until it has received more than so many bars."""
+        await until(lambda: len(self.bars) > more_than, f"more than {more_than} bars", limit_s)
 
     def of(self, symbol: str) -> list[TailBar]:
         return [bar for bar in self.bars if bar.symbol == symbol]
@@ -80,7 +87,7 @@ class Pipeline:
             limit_s,
         )
 
-    async def settle(self, limit_s: float = SETTLE_S) -> None:
+    async def settle(self, limit_s: float = 60.0) -> None:
         """End the feed, and wait until every strategy has what the store has."""
         await self.stack.stop_child("ingest")
         stored: dict[str, Block] = {}
@@ -106,15 +113,18 @@ class Pipeline:
         raise AssertionError(f"strategies never caught up: store {held}, strategies {got}")
 
     async def graded_seqs(self) -> dict[str, int]:
-        """Return the last GRADED sequence of every lane."""
+        """Return the last GRADED sequence of every lane, once its last RAW frame is graded."""
         admin = await connect(self.stack.bus_config("admin"), "admin", name="test")
         try:
-            info = await admin.jetstream.stream_info("GRADED", subjects_filter="md.graded.>")
-            seqs = {}
-            for subject in info.state.subjects or {}:
-                message = await admin.jetstream.get_last_msg("GRADED", subject)
-                seqs[subject.removeprefix("md.graded.")] = message.seq or 0
-            return seqs
+            for subject, seq in (await _last_seqs(admin, RAW, "md.raw.>")).items():
+                lane = Lane.from_subject(subject)
+
+                async def reached(lane: Lane = lane, seq: int = seq) -> bool:
+                    return await graded_up_to(admin, lane) >= seq
+
+                await until(reached, f"lane {lane} to grade RAW {seq}")
+            seqs = await _last_seqs(admin, GRADED, "md.graded.>")
+            return {subject.removeprefix("md.graded."): seq for subject, seq in seqs.items()}
         finally:
             await admin.close()
 
@@ -140,9 +150,8 @@ class Pipeline:
 
     async def flowing(self) -> None:
         """Wait until a strategy gets bars that it did not have."""
-        bars = self.strategies[0].bars
-        before = len(bars)
-        await until(lambda: len(bars) > before, "another bar")
+        strategy = self.strategies[0]
+        await strategy.wait_for_bars(len(strategy.bars))
 
     async def refilled(self, limit_s: float = 60.0) -> None:
         """Wait until history has no gap."""
@@ -182,26 +191,19 @@ class Pipeline:
 
     async def check_delivery(self) -> None:
         """Prove that every strategy got every stored bar exactly once."""
-        # The last frames may be graded and stored after the last check of `settle`.
-        deadline = time.monotonic() + SETTLE_S
-        while wrong := self._undelivered(await self.history()):
-            assert time.monotonic() < deadline, wrong
-            await asyncio.sleep(0.25)
-
-    def _undelivered(self, stored: dict[str, Block]) -> list[str]:
-        """Name the strategies and symbols whose bars are not those of the store."""
-        return [
-            f"strategy {number}, {symbol}: {len(got)} bars, {len(block)} stored"
-            for number, strategy in enumerate(self.strategies)
-            for symbol, block in stored.items()
-            if (got := sorted((bar.start_ns, bar.close) for bar in strategy.of(symbol)))
-            != list(zip(block["start_ns"].tolist(), block["close"].tolist(), strict=True))
-        ]
+        stored = await self.history()
+        for strategy in self.strategies:
+            for symbol, block in stored.items():
+                starts = [bar.start_ns for bar in strategy.of(symbol)]
+                assert sorted(starts) == block["start_ns"].tolist(), symbol
+                closes = {bar.start_ns: bar.close for bar in strategy.of(symbol)}
+                assert [closes[start] for start in sorted(closes)] == block["close"].tolist()
 
 
-async def until(condition: Any, what: str, limit_s: float = 30.0) -> None:
-    """Poll a condition; after a timeout, fail and name it."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {limit_s} s for {what}"
-        await asyncio.sleep(0.02)
+async def _last_seqs(admin: Bus, stream: str, subjects: str) -> dict[str, int]:
+    """Return the last sequence of each subject of a stream."""
+    info = await admin.jetstream.stream_info(stream, subjects_filter=subjects)
+    return {
+        subject: (await admin.jetstream.get_last_msg(stream, subject)).seq or 0
+        for subject in info.state.subjects or {}
+    }

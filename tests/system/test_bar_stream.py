@@ -15,7 +15,7 @@ from lean_lite.config import Config
 from lean_lite.data import BarStream, DataEngine
 from lean_lite.model import TradeBar
 from lean_lite.model.timestamps import to_ns
-from tests.harness.pipeline import SYMBOLS, VALUES, Pipeline, until
+from tests.harness.pipeline import SYMBOLS, VALUES, Pipeline
 
 if TYPE_CHECKING:
     from lean_lite.data.streams import Slice
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(3600 if SOAK else 300)]
 @pytest.fixture
 async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
     async with Pipeline(tmp_path / "stack") as pipeline:
-        await until(lambda: len(pipeline.strategies[0].bars) > 30, "the first bars")
+        await pipeline.strategies[0].wait_for_bars(30)
         yield pipeline
 
 
@@ -79,7 +79,7 @@ async def test_a_stream_is_complete_when_a_process_is_killed_during_its_start(
     chance = random.Random(RUNS)
     for done in range(0, RUNS, RUNS_OF_A_STACK):
         async with Pipeline(tmp_path / f"stack-{chance.random()}") as pipeline:
-            await until(lambda p=pipeline: len(p.strategies[0].bars) > 30, "the first bars")
+            await pipeline.strategies[0].wait_for_bars(30)
             config = Config(bus=pipeline.stack.bus_config("client"))
             for _ in range(min(RUNS - done, RUNS_OF_A_STACK)):
                 await read_during_kill(pipeline, config, chance)

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -21,8 +21,10 @@ from lean_lite.cli.tail import TailBar
 from lean_lite.config import BusConfig, Config
 from lean_lite.config.sections import Secret
 from lean_lite.stack.processes.ports import LOCALHOST, free_port
+from tests.harness.brokers import refuse
 from tests.harness.paths import ROOT
-from tests.harness.pipeline import Pipeline, until
+from tests.harness.pipeline import Pipeline
+from tests.harness.waiting import until
 
 DEMO = ROOT / "docker-compose.yml"
 LIVE = ROOT / "docker-compose.live.yml"
@@ -42,12 +44,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("containers"),
 ]
-
-
-def refuse(reason: str) -> NoReturn:
-    if os.environ.get("LEAN_LITE_REQUIRE_CONTAINERS"):
-        pytest.fail(f"containers are required: {reason}")
-    pytest.skip(reason)
 
 
 def version_of(command: list[str]) -> str:
@@ -282,7 +278,7 @@ def test_every_service_has_only_its_own_password(compose: Compose) -> None:
 async def test_no_bar_is_lost_or_duplicated_when_replicas_join(compose: Compose) -> None:
     async with ComposedPipeline(compose) as pipeline:
         bars = pipeline.strategies[0].bars
-        await until(lambda: bars, "the first bar", START_S)
+        await pipeline.strategies[0].wait_for_bars(limit_s=START_S)
         log.info("the first bar came %.1f s after up", time.monotonic() - compose.started_at)
         assert bars[0].quality == "EXCELLENT"
         assert all(bar.simulated for bar in bars)
@@ -300,7 +296,7 @@ async def some_bars(compose: Compose) -> list[TailBar]:
     """Start, wait for some bars, stop; return them."""
     async with ComposedPipeline(compose) as pipeline:
         bars = pipeline.strategies[0].bars
-        await until(lambda: len(bars) > 30, "some bars", START_S)
+        await pipeline.strategies[0].wait_for_bars(30, START_S)
         return list(bars)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.pipeline import Pipeline, until
+from tests.harness.pipeline import Pipeline
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 KILLS = 100 if SOAK else 5
@@ -24,7 +24,7 @@ async def test_no_bar_is_lost_or_duplicated_when_a_process_is_killed(
     chance = random.Random(victim)
     # A hundred kills take long: a slower clock keeps the recorded days going until then.
     async with Pipeline(tmp_path / "stack", speed=30.0 if SOAK else 600.0) as pipeline:
-        await until(lambda: pipeline.strategies[0].bars, "the first bar")
+        await pipeline.strategies[0].wait_for_bars()
         for number in range(1, KILLS + 1):
             await asyncio.sleep(chance.uniform(*PAUSE_S))
             pipeline.kill(victim)
@@ -40,7 +40,7 @@ async def test_a_frozen_owner_that_resumes_after_its_lease_expired_writes_nothin
     tmp_path: Path,
 ) -> None:
     async with Pipeline(tmp_path / "stack") as pipeline:
-        await until(lambda: pipeline.strategies[0].bars, "the first bar")
+        await pipeline.strategies[0].wait_for_bars()
         await asyncio.sleep(1)
         pipeline.kill("validate", signal.SIGSTOP)
         await asyncio.sleep(4)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.pipeline import SYMBOLS, Pipeline, until
+from tests.harness.pipeline import SYMBOLS, Pipeline
 
 STRATEGIES = 10
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 async def test_ten_strategies_get_the_same_bars_from_one_stock_connection(tmp_path: Path) -> None:
     async with Pipeline(tmp_path / "stack", strategies=STRATEGIES) as pipeline:
         for strategy in pipeline.strategies:
-            await until(lambda bars=strategy.bars: len(bars) > 100, "a hundred bars", 60)
+            await strategy.wait_for_bars(100, 60)
         await pipeline.settle()
         await pipeline.check_truth(minimum=30)
         await pipeline.check_delivery()

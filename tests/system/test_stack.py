@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from lean_lite.errors import StackError
 from lean_lite.stack import SimulatorOptions, Stack, default_folder, find_stack
 from tests.harness.command import run
 from tests.harness.error_table import shows
+from tests.harness.waiting import until
 
 pytestmark = pytest.mark.system
 
@@ -43,6 +45,7 @@ OWNER = """\
 import asyncio, json, pathlib, sys
 from lean_lite.config import Config
 from lean_lite.stack import Stack
+from tests.harness.waiting import until
 
 async def main():
     async with Stack(Config(), folder=pathlib.Path(sys.argv[1]), services=("store",)) as stack:
@@ -87,10 +90,8 @@ def alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-async def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
-    async with asyncio.timeout(limit_s):
-        while not condition():
-            await asyncio.sleep(0.02)
+def restarted(stack: Stack, name: str) -> bool:
+    return stack.restarts[name] == 1
 
 
 async def test_brokers_answer_and_their_files_are_private(folder: Path) -> None:
@@ -182,7 +183,7 @@ async def test_a_killed_child_is_restarted_and_counted(folder: Path, install: In
         for name in ("store", "nats"):
             before = stack.children[name].pid
             os.kill(before, signal.SIGKILL)
-            await until(lambda name=name: stack.restarts[name] == 1)  # type: ignore[misc]
+            await until(partial(restarted, stack, name), f"{name} to restart", 20)
             assert stack.children[name].pid != before
         bus = await connect(stack.bus_config("client"), "client", name="test")
         await bus.close()
@@ -218,7 +219,7 @@ async def test_a_cancelled_start_leaves_nothing_running(folder: Path, install: I
     install("store", failing='("never",)')
     stack = Stack(Config(), folder=folder, services=("store",))
     starting = asyncio.create_task(stack.start())
-    await until(lambda: "store" in stack.children)
+    await until(lambda: "store" in stack.children, "the store", 20)
     pids = [child.pid for child in stack.children.values()]
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -250,7 +251,7 @@ async def test_an_owner_that_is_killed_leaves_no_process(owner: subprocess.Popen
     assert len(pids) == 3
     assert all(alive(pid) for pid in pids)
     owner.kill()
-    await until(lambda: not any(alive(pid) for pid in pids), STOP_LIMIT_S)
+    await until(lambda: not any(alive(pid) for pid in pids), "the end", STOP_LIMIT_S)
 
 
 async def test_a_demo_uses_the_simulator_and_deletes_its_data(tmp_path: Path) -> None:

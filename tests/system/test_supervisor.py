@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from lean_lite.stack.processes.ports import LOCALHOST, free_port
 from lean_lite_sim import Simulator, SimulatorSettings
 from tests.harness.command import processes_of
 from tests.harness.error_table import shows
+from tests.harness.waiting import until
 
 SOAK = bool(os.environ.get("LEAN_LITE_SOAK"))
 KILLS = 50 if SOAK else 6
@@ -82,13 +83,6 @@ def parent_of(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
-
-
-async def until(condition: Callable[[], Any], what: str, limit_s: float = START_LIMIT_S) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {limit_s} s for {what}"
-        await asyncio.sleep(0.05)
 
 
 class User:
